@@ -1,0 +1,14 @@
+//! What every floor shares: values, ids, time, JSON text, error kinds and named limits.
+//! Pure data and functions; never I/O, never async, never a global.
+
+pub mod error;
+pub mod id;
+pub mod json;
+pub mod limits;
+pub mod time;
+pub mod topology;
+pub mod value;
+
+pub use error::Kind;
+pub use time::{Clock, SystemClock, Timestamp};
+pub use value::{Name, Value};

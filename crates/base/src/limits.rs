@@ -1,0 +1,62 @@
+//! Every bound of the system, with its unit last in the name.
+
+/// The largest JSON or form body without files.
+pub const BODY_BYTES_MAX: usize = 32 << 20;
+/// The longest filter or sort expression.
+pub const FILTER_BYTES_MAX: usize = 16 << 10;
+/// Nested parentheses in a filter.
+pub const FILTER_DEPTH_MAX: usize = 100;
+/// Comparisons in one filter.
+pub const FILTER_TERMS_MAX: usize = 200;
+/// Sort keys in one request.
+pub const SORT_KEYS_MAX: usize = 8;
+/// Length of one sort key.
+pub const SORT_KEY_BYTES_MAX: usize = 255;
+/// Relations followed by one filter path.
+pub const PATH_DEPTH_MAX: usize = 12;
+/// Joins in one query.
+pub const JOINS_MAX: usize = 60;
+/// Records on a page unless asked otherwise.
+pub const PAGE_ROWS_DEFAULT: usize = 30;
+/// Records on a page at most.
+pub const PAGE_ROWS_MAX: usize = 1000;
+/// Levels of one expand path.
+pub const EXPAND_DEPTH_MAX: usize = 6;
+/// Records that one back-relation expand returns at most.
+pub const EXPAND_BACK_ROWS_MAX: usize = 1000;
+/// Levels of a delete cascade.
+pub const CASCADE_DEPTH_MAX: usize = 64;
+/// Records that a cascade handles in one batch step.
+pub const CASCADE_ROWS_MAX: usize = 10_000;
+
+/// Writes that share one group commit.
+pub const COMMIT_GROUP_MAX: usize = 256;
+/// Writes that wait for the writer before a caller waits too.
+pub const WRITE_QUEUE_MAX: usize = 1024;
+/// How long a write waits for the writer, or a query for a connection, before the caller is told to come back.
+pub const STORE_WAIT_MS: u64 = 10_000;
+/// Prepared statements kept per connection.
+pub const STATEMENTS_MAX: usize = 256;
+/// Reader connections of the SQLite engine.
+pub const SQLITE_READERS_MAX: usize = 16;
+/// Connections to PostgreSQL.
+pub const POSTGRES_CONNECTIONS_MAX: usize = 32;
+/// How long a connection to PostgreSQL may take to open.
+pub const POSTGRES_CONNECT_MS: u64 = 5_000;
+
+/// Bytes that the record cache may hold.
+pub const RECORD_CACHE_BYTES_MAX: u64 = 64 << 20;
+/// Bytes that the query cache may hold.
+pub const QUERY_CACHE_BYTES_MAX: u64 = 64 << 20;
+/// Changes that a bus subscriber may lag behind before it is told to resync.
+pub const BUS_LAG_MAX: usize = 4096;
+/// Request log entries that wait to be written; more are dropped and counted.
+pub const LOG_QUEUE_MAX: usize = 16_384;
+/// Concurrent password hashes.
+pub const PASSWORD_HASHES_MAX: usize = 1;
+/// Password hashes that may wait.
+pub const PASSWORD_QUEUE_MAX: usize = 256;
+/// The longest password that bcrypt reads, in bytes.
+pub const PASSWORD_BYTES_MAX: usize = 71;
+/// Verified tokens kept to spare the signature check.
+pub const TOKEN_CACHE_MAX: usize = 10_000;

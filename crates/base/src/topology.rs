@@ -1,0 +1,19 @@
+//! Who and where a process is. Part of every announced change, so that regions can be told apart later.
+
+use crate::Name;
+
+/// The identity of one running process.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Node {
+    /// Unique for each start of a process.
+    pub id: Name,
+    pub zone: Name,
+    pub region: Name,
+}
+
+impl Node {
+    /// A node of the single-process installation.
+    pub fn local() -> Self {
+        Node { id: crate::id::record().into(), zone: "local".into(), region: "local".into() }
+    }
+}

@@ -1,0 +1,81 @@
+//! What to write. A batch goes down once, and commits or fails whole.
+
+use base::{Name, Value};
+
+use crate::change::Change;
+use crate::ddl::Ddl;
+use crate::expr::Expr;
+use crate::select::Select;
+
+/// A write as a value: guards are judged first, inside the same transaction, then the schema changes, then the
+/// operations in order, and the jobs last.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Batch {
+    pub guards: Vec<Guard>,
+    pub ddl: Vec<Ddl>,
+    pub ops: Vec<Op>,
+    pub jobs: Vec<Job>,
+}
+
+/// A condition that must still hold when the batch commits. The index of the first that fails is reported.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Guard {
+    /// The query has a row.
+    Exists(Select),
+    /// The query has no row.
+    Absent(Select),
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub enum Op {
+    /// Fails with a conflict when the id or a unique value is taken.
+    Insert {
+        table: Name,
+        values: Vec<(Name, Value)>,
+    },
+    /// Sets columns of one record. A record that is gone is a missing row, see [`Committed::missing`].
+    Update {
+        table: Name,
+        id: Name,
+        set: Vec<(Name, Assign)>,
+    },
+    Delete {
+        table: Name,
+        id: Name,
+    },
+    /// Deletes every row that the condition (over the table as the base alias, no joins) holds for.
+    DeleteWhere {
+        table: Name,
+        filter: Expr,
+    },
+}
+
+/// How a column gets its new value.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Assign {
+    Set(Value),
+    /// Adds to what the number column holds at commit.
+    Add(f64),
+}
+
+/// A background job, a row of the same transaction: it exists if and only if the write does.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Job {
+    pub queue: Name,
+    pub payload: Box<str>,
+}
+
+impl Batch {
+    pub fn op(op: Op) -> Self {
+        Batch { ops: vec![op], ..Batch::default() }
+    }
+}
+
+/// What came of a batch.
+#[derive(Clone, Debug, Default)]
+pub struct Committed {
+    /// Indexes of updates and deletes whose record was gone. The rest was committed.
+    pub missing: Vec<usize>,
+    /// What is announced.
+    pub change: Option<std::sync::Arc<Change>>,
+}

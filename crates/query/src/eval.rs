@@ -1,0 +1,1 @@
+//! Evaluates an expression in memory, for rules that need no database.

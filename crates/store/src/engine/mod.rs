@@ -1,0 +1,45 @@
+//! The seam between the façade and the engines. Each engine, and later each wrapper, passes `contract`.
+
+use async_trait::async_trait;
+use query::{Batch, ColumnType, Row, Select};
+
+use crate::error::Result;
+
+/// A database that can run the query language. Everything is cancel safe: a dropped `commit` may or may not
+/// take effect, but never half.
+#[async_trait]
+pub trait Engine: Send + Sync {
+    /// `"sqlite"` or `"postgres"`, for messages.
+    fn name(&self) -> &'static str;
+
+    /// Every acknowledged commit of this process is visible.
+    async fn select(&self, select: &Select) -> Result<Vec<Row>>;
+
+    /// How many rows the query has, its limit, offset and sort aside.
+    async fn count(&self, select: &Select) -> Result<u64>;
+
+    /// Commits or fails whole. Returns once the commit is durable. The result is the indexes of updates and
+    /// deletes whose record was gone.
+    async fn commit(&self, batch: Batch) -> Result<Vec<usize>>;
+
+    /// A number that grows with every schema change that any process commits. Cheap enough to ask for often.
+    async fn schema_version(&self) -> Result<u64>;
+
+    /// Names the result columns of a view's query without keeping the view. For a column that is a plain
+    /// reference to a table's column, `origin` says which.
+    async fn describe_view(&self, query: &str) -> Result<Vec<ViewColumn>>;
+
+    /// Whether the database answers at all.
+    async fn ping(&self) -> Result<()>;
+
+    /// Finishes what is queued and closes files and connections.
+    async fn close(&self);
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct ViewColumn {
+    pub name: String,
+    pub origin: Option<(String, String)>,
+    /// What the engine can tell of the column's type, when the origin is unknown.
+    pub ty: ColumnType,
+}

@@ -1,0 +1,41 @@
+//! What can go wrong in the data tier.
+
+use base::{Kind, Name};
+
+pub type Result<T> = std::result::Result<T, Error>;
+
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// A unique index or primary key already holds the value.
+    #[error("the value of {table}.{} is taken", columns.join(", "))]
+    Taken { table: Name, columns: Vec<String> },
+    /// The guard with this index did not hold; nothing was written.
+    #[error("guard {0} did not hold")]
+    Guard(usize),
+    /// The engine refused what was asked: a view's query, an index over missing columns, a value out of range.
+    /// The text is the engine's own and fit to show to a superuser.
+    #[error("{0}")]
+    Refused(String),
+    /// The database does not answer in time; nothing is known to be written.
+    #[error("the database is not available: {0}")]
+    Unavailable(String),
+    /// Another process holds the directory.
+    #[error("{0}")]
+    Locked(String),
+    /// The disk is full.
+    #[error("no space left for the database: {0}")]
+    Full(String),
+    #[error("{0}")]
+    Internal(String),
+}
+
+impl Error {
+    pub fn kind(&self) -> Kind {
+        match self {
+            Error::Taken { .. } | Error::Guard(_) => Kind::Conflict,
+            Error::Refused(_) => Kind::Invalid,
+            Error::Unavailable(_) | Error::Locked(_) | Error::Full(_) => Kind::Unavailable,
+            Error::Internal(_) => Kind::Internal,
+        }
+    }
+}

@@ -1,0 +1,10 @@
+//! The data tier: one façade over one small trait, with the engines beneath it. Renders the query language to
+//! SQL and runs it. Never knows a collection, a rule or HTTP.
+
+pub mod engine;
+pub mod error;
+pub mod store;
+
+pub use engine::{Engine, ViewColumn};
+pub use error::{Error, Result};
+pub use store::{Listener, Options, Store, Target, open};
