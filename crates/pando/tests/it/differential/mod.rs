@@ -1,0 +1,36 @@
+//! The same requests to the reference server and to Pando, on each engine, compared. The cases are data, in
+//! `corpus/*.txt`; their format is described in `testkit::corpus`.
+
+use testkit::judge;
+use testkit::pando::Engine;
+
+use crate::candidate::Candidate;
+
+fn check(group: &str, source: &str, engine: Engine) {
+    judge::check(group, source, Candidate::new(engine).program.clone());
+}
+
+macro_rules! groups {
+    ($($name:ident)*) => {$(
+        mod $name {
+            use super::*;
+            const SOURCE: &str = include_str!(concat!("corpus/", stringify!($name), ".txt"));
+
+            #[test]
+            fn sqlite() {
+                check(stringify!($name), SOURCE, Engine::Sqlite);
+            }
+
+            #[test]
+            fn postgres() {
+                check(stringify!($name), SOURCE, Engine::Postgres);
+            }
+        }
+    )*};
+}
+
+groups! {
+    collections_list
+    collections_create
+    collections_fields
+}
