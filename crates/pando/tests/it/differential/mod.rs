@@ -33,4 +33,6 @@ groups! {
     collections_list
     collections_create
     collections_fields
+    collections_update
+    collections_import
 }
