@@ -204,8 +204,9 @@ fn parse_body(body: &str) -> Option<Body> {
         let part = |part: &str| {
             let (name, value) = part.split_once('=').unwrap_or((part, ""));
             match name.split_once('@') {
-                Some((name, file)) => (name.into(), Some(file.into()), value.into()),
-                None => (name.into(), None, value.into()),
+                // `@jsonPayload` is a field's name.
+                Some((name, file)) if !name.is_empty() => (name.into(), Some(file.into()), value.into()),
+                _ => (name.into(), None, value.into()),
             }
         };
         return Some(Body::Multipart(parts.split(';').map(part).collect()));

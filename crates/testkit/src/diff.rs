@@ -42,7 +42,7 @@ static PARTS: LazyLock<Regex> = LazyLock::new(|| {
         r"(?P<jwt>eyJ[\w-]+\.[\w-]+\.[\w-]+)",
         r"|(?P<time>\d{4}-\d\d-\d\d[ T]\d\d:\d\d:\d\d(?:\.\d+)?Z?)",
         r"|(?P<collection>pbc_\d+)",
-        r"|(?P<raw>(?s:Raw error: .*|Failed to create index \S+ - .*)$)",
+        r"|(?P<raw>(?s:Raw error:.*|Invalid query - .*|Failed to create index \S+ - .*)$)",
         r"|(?P<clone>_clone_\w{4})",
         r#"|(?P<example>ex\.: "[^"]*")"#,
         r"|(?P<suffix>_[a-zA-Z0-9]{10}\b)",

@@ -35,4 +35,6 @@ groups! {
     collections_fields
     collections_update
     collections_import
+    records_crud
+    records_values
 }
