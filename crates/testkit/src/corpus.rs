@@ -80,7 +80,9 @@ pub fn parse(source: &str) -> Result<Vec<Scenario>, String> {
         .lines()
         .enumerate()
         .map(|(i, line)| (i + 1, line))
-        .filter(|(_, line)| !line.trim().is_empty() && !line.trim_start().starts_with("# ") && line.trim() != "#")
+        .filter(|(_, line)| {
+            !line.trim().is_empty() && !line.trim_start().starts_with("# ") && line.trim() != "#"
+        })
         .collect();
     parser.block(&lines)?;
     Ok(parser.scenarios)
@@ -156,7 +158,8 @@ fn is_indented(line: &str) -> bool {
 }
 
 fn login(rest: &str) -> Option<Send> {
-    let [name, collection, identity, password] = rest.split_whitespace().collect::<Vec<_>>().try_into().ok()?;
+    let [name, collection, identity, password] =
+        rest.split_whitespace().collect::<Vec<_>>().try_into().ok()?;
     Some(Send {
         method: "POST".into(),
         target: format!("/api/collections/{collection}/auth-with-password"),

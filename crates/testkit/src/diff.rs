@@ -27,12 +27,8 @@ pub struct Bindings {
 }
 
 /// Texts that are the server's own words: they must be there, and may read as they like.
-const OWN_WORDS: &[&str] = &[
-    "emailTemplate",
-    "verificationTemplate",
-    "resetPasswordTemplate",
-    "confirmEmailChangeTemplate",
-];
+const OWN_WORDS: &[&str] =
+    &["emailTemplate", "verificationTemplate", "resetPasswordTemplate", "confirmEmailChangeTemplate"];
 
 /// How far apart two readings of the clock may be, in seconds.
 const CLOCK_SECONDS_MAX: i64 = 600;
@@ -212,7 +208,10 @@ mod tests {
     #[test]
     fn made_up_values_may_differ() {
         assert_eq!(differs(json!({"id": "abc123def456ghi"}), json!({"id": "zzz123def456ghi"})), 0);
-        assert_eq!(differs(json!("CREATE INDEX `idx_AbCdEfGhIj`"), json!("CREATE INDEX `idx_0123456789`")), 0);
+        assert_eq!(
+            differs(json!("CREATE INDEX `idx_AbCdEfGhIj`"), json!("CREATE INDEX `idx_0123456789`")),
+            0
+        );
         assert_eq!(differs(json!("pbc_123"), json!("pbc_4567")), 0);
     }
 
@@ -242,7 +241,13 @@ mod tests {
         assert_eq!(differs(json!(null), json!("")), 1);
         assert_eq!(differs(json!("2020-01-01 00:00:00.000Z"), json!("2020-01-01 00:00:00.001Z")), 1);
         assert_eq!(differs(json!("abc123def456ghi"), json!("abc")), 1);
-        assert_eq!(differs(json!({"verificationTemplate": {"subject": "a"}}), json!({"verificationTemplate": {"subject": ""}})), 1);
+        assert_eq!(
+            differs(
+                json!({"verificationTemplate": {"subject": "a"}}),
+                json!({"verificationTemplate": {"subject": ""}})
+            ),
+            1
+        );
     }
 
     #[test]

@@ -59,7 +59,8 @@ pub fn run(group: &str, source: &str, reference: &Server, candidate: &Server) ->
     let scenarios = corpus::parse(source).unwrap_or_else(|e| panic!("{group}: {e}"));
     let only = std::env::var("PANDO_DIFF_ONLY").unwrap_or_default();
     let mut sides = [Side::new(reference), Side::new(candidate)];
-    let mut run = Run { group, bindings: Bindings::default(), outcome: Outcome::default(), lost: HashSet::new() };
+    let mut run =
+        Run { group, bindings: Bindings::default(), outcome: Outcome::default(), lost: HashSet::new() };
     for scenario in &scenarios {
         if scenario.always || format!("{group}/{}", scenario.name).contains(&only) {
             run.scenario(scenario, &mut sides);
@@ -102,7 +103,8 @@ impl Side {
                 for (name, file, value) in parts {
                     let _ = write!(body, "--pando\r\nContent-Disposition: form-data; name=\"{name}\"");
                     if let Some(file) = file {
-                        let _ = write!(body, "; filename=\"{file}\"\r\nContent-Type: application/octet-stream");
+                        let _ =
+                            write!(body, "; filename=\"{file}\"\r\nContent-Type: application/octet-stream");
                     }
                     let _ = write!(body, "\r\n\r\n{}\r\n", self.fill(value));
                 }
@@ -149,11 +151,14 @@ impl Run<'_> {
             let marked = format!("${name}");
             text.split(&marked).skip(1).any(|rest| !rest.starts_with(|c: char| c.is_ascii_alphanumeric()))
         };
-        let lost = self.lost.iter().find(|name| {
-            *name == who || uses(&send.target, name) || uses(&show_body(&send.body), name)
-        });
+        let lost = self
+            .lost
+            .iter()
+            .find(|name| *name == who || uses(&send.target, name) || uses(&show_body(&send.body), name));
         if let Some(name) = lost {
-            self.outcome.failures.push(format!("{title}\n  {shown}\n  not run: ${name} is missing on one side\n"));
+            self.outcome
+                .failures
+                .push(format!("{title}\n  {shown}\n  not run: ${name} is missing on one side\n"));
             return;
         }
         let answers = sides.each_mut().map(|side| side.client.send(&side.request(send, who)));
@@ -191,7 +196,8 @@ impl Run<'_> {
     fn remember(&mut self, send: &Send, expected: &Answer, actual: &Answer, sides: &mut [Side; 2]) {
         for (name, pointer) in &send.captures {
             let values = [expected.at(pointer), actual.at(pointer)];
-            if values.iter().all(Option::is_some) {
+            // Absent on both sides is an answer too: what follows runs on both without it.
+            if values[0].is_some() == values[1].is_some() {
                 self.lost.remove(name);
             } else {
                 self.lost.insert(name.clone());
@@ -247,7 +253,8 @@ fn decode(text: &str) -> String {
     let mut out = Vec::new();
     let mut i = 0;
     while i < bytes.len() {
-        let hex = bytes.get(i + 1..i + 3).and_then(|h| u8::from_str_radix(std::str::from_utf8(h).ok()?, 16).ok());
+        let hex =
+            bytes.get(i + 1..i + 3).and_then(|h| u8::from_str_radix(std::str::from_utf8(h).ok()?, 16).ok());
         match (bytes[i], hex) {
             (b'%', Some(byte)) => {
                 out.push(byte);

@@ -38,7 +38,12 @@ groups! {
     collections_fields
     collections_update
     collections_import
+    auth
+    errors
+    expand
     filters
     records_crud
+    records_list
     records_values
+    rules
 }
