@@ -5,7 +5,7 @@
 use serde_json::{Value, json};
 use testkit::corpus::encode;
 use testkit::fuzz;
-use testkit::pando::Engine;
+use testkit::pando::{self, Engine};
 use testkit::{Answer, Client, Request, Server};
 
 use crate::candidate::Candidate;
@@ -43,7 +43,9 @@ fn polite(client: &Client, request: &Request) -> u16 {
     };
     let answer = client.send(request).unwrap_or_else(|e| panic!("no answer ({e}) to {}", shown()));
     assert!(answer.status < 500, "{} {}\nto {}", answer.status, answer.text(), shown());
-    if answer.status >= 400 && request.method != "HEAD" {
+    // The reference gives an empty answer when the offending value, which it quotes, is not UTF-8.
+    let quirk = pando::is_oracle() && answer.body.is_empty();
+    if answer.status >= 400 && request.method != "HEAD" && !quirk {
         assert!(is_error_shape(&answer), "not the error shape: {}\nto {}", answer.text(), shown());
     }
     answer.status
@@ -116,7 +118,7 @@ fn table(server: &Server, token: &str) {
             Err(e) => assert!(e.kind() != std::io::ErrorKind::WouldBlock, "{e} to {filter:.80}"),
         }
     }
-    for bad in ["x", "a.b.c", "Bearer", "Bearer x", "\u{7f}", "eyJhbGciOiJub25lIn0.e30.", &"a".repeat(7_000)]
+    for bad in ["x", "a.b.c", "Bearer", "Bearer x", "eyJhbGciOiJub25lIn0.e30.", &"a".repeat(7_000)]
     {
         polite(&client, &Request::get(RECORDS).header("Authorization", bad));
         refused(&client, Request::get("/api/collections").header("Authorization", bad));
