@@ -1,0 +1,1 @@
+//! The filter, sort and rule language: text to syntax tree, syntax tree to `query`.
