@@ -3,7 +3,15 @@
 use base::Name;
 use query::{Column, ColumnType, Table};
 
-use crate::field::Field;
+use crate::field::{Field, Modifier};
+
+mod auth;
+mod json;
+mod mail;
+mod row;
+
+pub use auth::*;
+pub use row::CollectionRow;
 
 #[derive(Clone, Debug, PartialEq)]
 pub struct Collection {
@@ -24,6 +32,17 @@ pub struct Collection {
     pub updated: String,
     /// Derived from name and fields by [`Collection::seal`]: the columns of a [`crate::Record`], in its order.
     pub table: Table,
+    /// Derived like [`Collection::table`]: what a record's JSON is made of, in the order of its keys.
+    pub json_order: Vec<JsonKey>,
+}
+
+/// One key of a record's JSON.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum JsonKey {
+    CollectionId,
+    CollectionName,
+    /// The position of a field. Secret fields are left out; hidden ones are not, because superusers see them.
+    Field(usize),
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -31,78 +50,6 @@ pub enum CollectionKind {
     Base,
     Auth(Box<AuthOptions>),
     View { query: String },
-}
-
-/// The options of an auth collection.
-#[derive(Clone, Debug, PartialEq)]
-pub struct AuthOptions {
-    pub auth_rule: Option<String>,
-    pub manage_rule: Option<String>,
-    pub password_auth: PasswordAuth,
-    pub auth_token: TokenOptions,
-    pub password_reset_token: TokenOptions,
-    pub email_change_token: TokenOptions,
-    pub verification_token: TokenOptions,
-    pub file_token: TokenOptions,
-    pub mfa: MfaOptions,
-    pub otp: OtpOptions,
-    pub oauth2: OAuth2Options,
-    pub auth_alert: AuthAlert,
-    pub verification_template: MailTemplate,
-    pub reset_password_template: MailTemplate,
-    pub confirm_email_change_template: MailTemplate,
-}
-
-#[derive(Clone, Debug, PartialEq)]
-pub struct PasswordAuth {
-    pub enabled: bool,
-    pub identity_fields: Vec<String>,
-}
-
-#[derive(Clone, Debug, PartialEq)]
-pub struct TokenOptions {
-    /// Never part of an answer.
-    pub secret: String,
-    /// Seconds.
-    pub duration: i64,
-}
-
-#[derive(Clone, Debug, PartialEq)]
-pub struct MfaOptions {
-    pub enabled: bool,
-    pub duration: i64,
-    pub rule: String,
-}
-
-#[derive(Clone, Debug, PartialEq)]
-pub struct OtpOptions {
-    pub enabled: bool,
-    pub duration: i64,
-    pub length: i64,
-    pub email_template: MailTemplate,
-}
-
-#[derive(Clone, Debug, PartialEq)]
-pub struct OAuth2Options {
-    pub enabled: bool,
-    /// Kept as given until the providers are modelled; secrets inside are never part of an answer.
-    pub providers: Vec<serde_json::Value>,
-    pub mapped_id: String,
-    pub mapped_name: String,
-    pub mapped_username: String,
-    pub mapped_avatar: String,
-}
-
-#[derive(Clone, Debug, PartialEq)]
-pub struct AuthAlert {
-    pub enabled: bool,
-    pub email_template: MailTemplate,
-}
-
-#[derive(Clone, Debug, PartialEq)]
-pub struct MailTemplate {
-    pub subject: String,
-    pub body: String,
 }
 
 impl Collection {
@@ -116,6 +63,15 @@ impl Collection {
                 .map(|field| Column { name: field.name.clone(), ty: field.column_type() })
                 .collect(),
         };
+        let mut keys =
+            vec![("collectionId", JsonKey::CollectionId), ("collectionName", JsonKey::CollectionName)];
+        for (position, field) in self.fields.iter().enumerate() {
+            if !field.is_secret() {
+                keys.push((&*field.name, JsonKey::Field(position)));
+            }
+        }
+        keys.sort_by_key(|(name, _)| *name);
+        self.json_order = keys.into_iter().map(|(_, key)| key).collect();
     }
 
     pub fn is_auth(&self) -> bool {
@@ -148,6 +104,24 @@ impl Collection {
 
     pub fn column(&self, name: &str) -> Option<&Column> {
         self.position(name).map(|index| &self.table.columns[index])
+    }
+
+    /// The field that an input key means, and how it changes it: `name`, `+name`, `name+`, `name-` or
+    /// `name:autogenerate`. A field's own name comes first.
+    pub fn setter(&self, key: &str) -> Option<(usize, Option<Modifier>)> {
+        if let Some(position) = self.position(key) {
+            return Some((position, None));
+        }
+        let (name, modifier) = if let Some(name) = key.strip_prefix('+') {
+            (name, Modifier::Prepend)
+        } else if let Some(name) = key.strip_suffix('+') {
+            (name, Modifier::Append)
+        } else if let Some(name) = key.strip_suffix('-') {
+            (name, Modifier::Remove)
+        } else {
+            (key.strip_suffix(":autogenerate")?, Modifier::Autogenerate)
+        };
+        self.position(name).map(|position| (position, Some(modifier)))
     }
 
     pub fn id_column() -> Column {

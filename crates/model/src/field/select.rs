@@ -1,0 +1,59 @@
+//! One or several of a fixed set of values.
+
+use base::Value;
+use query::ColumnType;
+use serde_json::{Map, Value as Json};
+
+use super::read::Reader;
+use super::{Field, FieldType, Malformed, Modifier, ValidateContext, cast};
+use crate::violation::Violation;
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct SelectField {
+    pub required: bool,
+    pub values: Vec<String>,
+    /// At most 1 makes it single.
+    pub max_select: i64,
+}
+
+impl SelectField {
+    pub(crate) fn read(reader: Reader<'_>) -> Result<Self, Malformed> {
+        let mut field = SelectField::default();
+        reader.bool("required", &mut field.required)?;
+        reader.texts("values", &mut field.values)?;
+        reader.int("maxSelect", &mut field.max_select)?;
+        Ok(field)
+    }
+
+    pub fn is_multiple(&self) -> bool {
+        self.max_select > 1
+    }
+}
+
+impl FieldType for SelectField {
+    fn name(&self) -> &'static str {
+        "select"
+    }
+
+    fn column_type(&self) -> ColumnType {
+        if self.is_multiple() { ColumnType::List } else { ColumnType::Text }
+    }
+
+    fn write(&self, out: &mut Map<String, Json>) {
+        out.insert("required".into(), Json::from(self.required));
+        out.insert("values".into(), Json::from(self.values.clone()));
+        out.insert("maxSelect".into(), Json::from(self.max_select));
+    }
+
+    fn prepare(&self, input: &Json) -> Value {
+        cast::listed(cast::list(input), self.is_multiple())
+    }
+
+    fn modify(&self, modifier: Modifier, current: &Value, input: &Json) -> Option<Value> {
+        cast::modify_list(modifier, current, input, self.is_multiple())
+    }
+
+    fn validate(&self, _field: &Field, value: &Value, _cx: &ValidateContext<'_>) -> Option<Violation> {
+        (self.required && *value == self.column_type().zero()).then(Violation::required)
+    }
+}
