@@ -36,10 +36,14 @@ impl Record {
         self.text("id")
     }
 
+    pub fn set_at(&mut self, position: usize, value: Value) {
+        Arc::make_mut(&mut self.row).0[position] = value;
+    }
+
     /// Does nothing for a field that does not exist.
     pub fn set(&mut self, name: &str, value: Value) {
         if let Some(index) = self.collection.position(name) {
-            Arc::make_mut(&mut self.row).0[index] = value;
+            self.set_at(index, value);
         }
     }
 }

@@ -47,6 +47,13 @@ impl Violations {
         }
     }
 
+    /// Takes over what is not there yet.
+    pub fn merge(&mut self, other: Violations) {
+        for (key, node) in other.0 {
+            self.0.entry(key).or_insert(node);
+        }
+    }
+
     pub fn one(key: impl Into<String>, violation: Violation) -> Self {
         let mut all = Violations::default();
         all.add(key, violation);

@@ -1,0 +1,118 @@
+//! Listing and searching.
+
+use std::sync::Arc;
+
+use base::limits::{PAGE_ROWS_DEFAULT, PAGE_ROWS_MAX};
+use model::Collection;
+use query::{ColumnType, Select, Sort, SortKey};
+
+use super::shown::Shown;
+use crate::error::{Error, Result};
+use crate::rules::Context;
+
+#[derive(Clone, Debug)]
+pub struct ListQuery {
+    pub page: u64,
+    pub per_page: u64,
+    pub sort: String,
+    pub filter: String,
+    pub skip_total: bool,
+    pub expand: Vec<String>,
+}
+
+impl Default for ListQuery {
+    fn default() -> Self {
+        ListQuery {
+            page: 1,
+            per_page: PAGE_ROWS_DEFAULT as u64,
+            sort: String::new(),
+            filter: String::new(),
+            skip_total: false,
+            expand: Vec::new(),
+        }
+    }
+}
+
+#[derive(Debug)]
+pub struct Page {
+    pub items: Vec<Shown>,
+    pub page: u64,
+    pub per_page: u64,
+    /// `None` when the caller did not want it counted.
+    pub total: Option<u64>,
+    /// Every table that the answer depends on; `None` when it depends on more than tables, such as chance.
+    pub tables: Option<Vec<base::Name>>,
+}
+
+/// The records that the caller may list, of one page.
+pub async fn list(cx: &Context<'_>, collection: &Arc<Collection>, query: &ListQuery) -> Result<Page> {
+    let rule = match cx.required_rule(collection, &collection.list_rule) {
+        Ok(rule) => rule,
+        Err(error) => return Err(error),
+    };
+    let per_page = match query.per_page {
+        0 => PAGE_ROWS_DEFAULT as u64,
+        rows => rows.min(PAGE_ROWS_MAX as u64),
+    };
+    let page = query.page.max(1);
+
+    // Rule and filter are resolved by one resolver each, because only the rule may look at hidden fields.
+    let mut resolver = cx.resolver(collection).allow_hidden(true);
+    let mut filters = Vec::new();
+    if !cx.is_superuser()
+        && let Some(rule) = collection.list_rule.as_deref().filter(|rule| !rule.is_empty())
+    {
+        let parsed = cx.parts.filters.parse(rule)?;
+        filters.push(resolver.condition(&parsed).map_err(|error| Error::bad_request().details(error))?);
+    }
+    drop(rule);
+    resolver = resolver.allow_hidden(cx.is_superuser());
+    if !query.filter.is_empty() {
+        let parsed = cx.parts.filters.parse(&query.filter)?;
+        filters.push(resolver.condition(&parsed).map_err(|error| Error::bad_request().details(error))?);
+    }
+    let sort = resolver.sort(&query.sort).map_err(|error| Error::bad_request().details(error))?;
+
+    let table = &collection.table;
+    let mut select = Select::table(table.name.clone(), table.columns.clone());
+    select.joins = resolver.into_joins();
+    select.filter = query::Expr::and(filters);
+    let random = sort.iter().any(|sort| matches!(sort.by, SortKey::Random));
+    select.sort = sort;
+    select.limit = Some(per_page);
+    select.offset = (page - 1).saturating_mul(per_page);
+
+    let (records, total) = if query.skip_total {
+        (cx.parts.select(collection, &select).await?, None)
+    } else {
+        let records = cx.parts.select(collection, &select).await?;
+        let first_page_is_all = page == 1 && (records.len() as u64) < per_page;
+        let total = if first_page_is_all {
+            records.len() as u64
+        } else {
+            cx.parts.store.count(&select).await?
+        };
+        (records, Some(total))
+    };
+    let mut tables = vec![table.name.clone()];
+    tables.extend(select.joins.iter().filter_map(|join| match &join.source {
+        query::Source::Table(name) => Some(name.clone()),
+        _ => None,
+    }));
+    let mut items = cx.show_all(records).await?;
+    if !query.expand.is_empty() {
+        cx.expand(&mut items, &query.expand).await?;
+    }
+    let tables = (!random).then_some(tables);
+    Ok(Page { items, page, per_page, total, tables })
+}
+
+/// The order that pages rely on when the caller names none.
+pub fn insertion_order() -> Vec<Sort> {
+    vec![Sort { by: SortKey::Insertion, descending: false }]
+}
+
+/// The order by id, for stable walks over a whole collection.
+pub fn id_order() -> Vec<Sort> {
+    vec![Sort { by: SortKey::Operand(query::Operand::base("id", ColumnType::Id)), descending: false }]
+}
