@@ -37,8 +37,8 @@ impl Parts {
     pub async fn fetch(&self, collection: &Arc<Collection>, id: &str) -> Result<Option<Record>> {
         let table = &collection.table;
         let cached = self.caching && !collection.is_view();
-        let stamp = self.stamps.record(&table.name, id);
-        if cached && let Some(row) = self.records.get(&table.name, id, stamp) {
+        let since = self.stamps.now();
+        if cached && let Some(row) = self.records.get(&table.name, id) {
             return Ok(Some(Record { collection: collection.clone(), row }));
         }
         let select = Select::by_ids(table.name.clone(), table.columns.clone(), vec![id.into()]);
@@ -46,10 +46,10 @@ impl Parts {
             return Ok(None);
         };
         let row = Arc::new(row);
-        // A row whose schema is already another's must not be kept: the stamp was taken before the schema was
-        // known to be current only if the catalog still holds the same collection.
+        // A row whose schema is already another's must not be kept: only if the catalog still holds the
+        // same collection was the schema current when the row was read.
         if cached && self.catalog.holds(collection) {
-            self.records.put(&table.name, id, stamp, row.clone());
+            self.records.put(&table.name, id, since, row.clone());
         }
         Ok(Some(Record { collection: collection.clone(), row }))
     }
@@ -59,24 +59,23 @@ impl Parts {
         let table = &collection.table;
         let cached = self.caching && !collection.is_view();
         let mut found = Vec::with_capacity(ids.len());
-        let mut missing: Vec<(base::Name, u64)> = Vec::new();
+        let mut missing: Vec<base::Name> = Vec::new();
+        let since = self.stamps.now();
         for id in ids {
-            let stamp = self.stamps.record(&table.name, &id);
-            match if cached { self.records.get(&table.name, &id, stamp) } else { None } {
+            match if cached { self.records.get(&table.name, &id) } else { None } {
                 Some(row) => found.push(Record { collection: collection.clone(), row }),
-                None => missing.push((id.into(), stamp)),
+                None => missing.push(id.into()),
             }
         }
         if missing.is_empty() {
             return Ok(found);
         }
-        let keys = missing.iter().map(|(id, _)| id.clone()).collect();
-        let rows = self.store.select(&Select::by_ids(table.name.clone(), table.columns.clone(), keys)).await?;
+        let rows = self.store.select(&Select::by_ids(table.name.clone(), table.columns.clone(), missing)).await?;
         let keep = cached && self.catalog.holds(collection);
         for row in rows {
             let record = Record { collection: collection.clone(), row: Arc::new(row) };
-            if keep && let Some((id, stamp)) = missing.iter().find(|(id, _)| &**id == record.id()) {
-                self.records.put(&table.name, id, *stamp, record.row.clone());
+            if keep {
+                self.records.put(&table.name, record.id(), since, record.row.clone());
             }
             found.push(record);
         }

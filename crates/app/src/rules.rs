@@ -2,8 +2,10 @@
 
 use std::sync::Arc;
 
+use base::Name;
 use model::filter::{Filter, Resolver};
 use model::{Collection, Record, Request, Schema};
+use parking_lot::Mutex;
 use query::{Expr, Join, Operand, Route, Select, Source};
 use quick_cache::sync::Cache;
 
@@ -38,6 +40,8 @@ pub struct Context<'a> {
     pub parts: &'a Parts,
     pub schema: Arc<Schema>,
     pub request: &'a Request,
+    /// The tables that the answer was made from, for those who keep it.
+    tables: Mutex<Vec<Name>>,
 }
 
 /// A condition ready to be run or evaluated.
@@ -55,7 +59,31 @@ impl Condition {
 
 impl<'a> Context<'a> {
     pub fn new(parts: &'a Parts, request: &'a Request) -> Self {
-        Context { parts, schema: parts.catalog.schema(), request }
+        Context { parts, schema: parts.catalog.schema(), request, tables: Mutex::default() }
+    }
+
+    /// Notes a table that the answer depends on.
+    pub fn depends_on(&self, table: &Name) {
+        let mut tables = self.tables.lock();
+        if !tables.contains(table) {
+            tables.push(table.clone());
+        }
+    }
+
+    pub fn depends_on_joins(&self, joins: &[Join]) {
+        for join in joins {
+            if let Source::Table(name) = &join.source {
+                self.depends_on(name);
+            }
+        }
+    }
+
+    /// Every table noted, the caller's own collection included.
+    pub fn take_tables(&self) -> Vec<Name> {
+        if let Some(auth) = &self.request.auth {
+            self.depends_on(&auth.collection.name);
+        }
+        std::mem::take(&mut self.tables.lock())
     }
 
     pub fn is_superuser(&self) -> bool {
@@ -78,7 +106,9 @@ impl<'a> Context<'a> {
         let filter = self.parts.filters.parse(rule)?;
         let mut resolver = self.resolver(collection).allow_hidden(true);
         let expr = resolver.condition(&filter).map_err(|error| Error::bad_request().details(error))?;
-        Ok(Condition { expr, joins: resolver.into_joins() })
+        let joins = resolver.into_joins();
+        self.depends_on_joins(&joins);
+        Ok(Condition { expr, joins })
     }
 
     /// The rule that the caller has to pass: nothing for superusers, an error when only they may.

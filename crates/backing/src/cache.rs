@@ -1,28 +1,32 @@
-//! In-process caches of records and of whole answers. Entries carry a stamp (see [`crate::Stamps`]) and are
-//! used only while it is current.
+//! In-process caches of records and of whole answers. An entry carries the number at which it was read (see
+//! [`crate::Stamps`]) and is used only while what it depends on has not changed since.
 
 use std::hash::Hash;
 use std::sync::Arc;
 
 use base::Name;
-use query::Row;
 use quick_cache::sync::Cache;
 use quick_cache::{Equivalent, Weighter};
+use query::Row;
+
+use crate::stamps::Stamps;
 
 /// Records by table and id.
 pub struct RecordCache {
-    entries: Cache<RecordKey, Stamped<Arc<Row>>, Weigh>,
+    stamps: Arc<Stamps>,
+    entries: Cache<RecordKey, (u64, Arc<Row>), Weigh>,
 }
 
 /// Encoded answers by a key that names everything they depend on, besides the tables.
 pub struct QueryCache {
-    entries: Cache<Box<[u8]>, Stamped<Arc<[u8]>>, Weigh>,
+    stamps: Arc<Stamps>,
+    entries: Cache<Box<[u8]>, Arc<Answer>, Weigh>,
 }
 
-#[derive(Clone)]
-struct Stamped<T> {
-    stamp: u64,
-    value: T,
+struct Answer {
+    since: u64,
+    tables: Box<[Name]>,
+    bytes: bytes::Bytes,
 }
 
 #[derive(Clone, PartialEq, Eq, Hash)]
@@ -49,48 +53,47 @@ struct Weigh;
 /// What an entry costs besides its contents.
 const ENTRY_BYTES: u64 = 96;
 
-impl Weighter<RecordKey, Stamped<Arc<Row>>> for Weigh {
-    fn weight(&self, key: &RecordKey, entry: &Stamped<Arc<Row>>) -> u64 {
-        ENTRY_BYTES + (key.id.len() + entry.value.size_bytes()) as u64
+impl Weighter<RecordKey, (u64, Arc<Row>)> for Weigh {
+    fn weight(&self, key: &RecordKey, (_, row): &(u64, Arc<Row>)) -> u64 {
+        ENTRY_BYTES + (key.id.len() + row.size_bytes()) as u64
     }
 }
 
-impl Weighter<Box<[u8]>, Stamped<Arc<[u8]>>> for Weigh {
-    fn weight(&self, key: &Box<[u8]>, entry: &Stamped<Arc<[u8]>>) -> u64 {
-        ENTRY_BYTES + (key.len() + entry.value.len()) as u64
+impl Weighter<Box<[u8]>, Arc<Answer>> for Weigh {
+    fn weight(&self, key: &Box<[u8]>, answer: &Arc<Answer>) -> u64 {
+        ENTRY_BYTES + (key.len() + answer.bytes.len() + 16 * answer.tables.len()) as u64
     }
 }
 
 impl RecordCache {
-    /// `bytes_max` of 0 keeps nothing.
-    pub fn new(bytes_max: u64) -> Self {
-        RecordCache { entries: Cache::with_weighter((bytes_max / 512) as usize, bytes_max, Weigh) }
+    pub fn new(stamps: Arc<Stamps>, bytes_max: u64) -> Self {
+        RecordCache { stamps, entries: Cache::with_weighter((bytes_max / 512) as usize, bytes_max, Weigh) }
     }
 
-    pub fn get(&self, table: &str, id: &str, stamp: u64) -> Option<Arc<Row>> {
-        let entry = self.entries.get(&RecordKeyRef { table, id })?;
-        (entry.stamp == stamp).then_some(entry.value)
+    pub fn get(&self, table: &str, id: &str) -> Option<Arc<Row>> {
+        let (since, row) = self.entries.get(&RecordKeyRef { table, id })?;
+        self.stamps.record_holds(table, id, since).then_some(row)
     }
 
-    /// `stamp` was taken before the row was read.
-    pub fn put(&self, table: &Name, id: &str, stamp: u64, row: Arc<Row>) {
-        self.entries.insert(RecordKey { table: table.clone(), id: id.into() }, Stamped { stamp, value: row });
+    /// `since` was noted before the row was read.
+    pub fn put(&self, table: &Name, id: &str, since: u64, row: Arc<Row>) {
+        self.entries.insert(RecordKey { table: table.clone(), id: id.into() }, (since, row));
     }
 }
 
 impl QueryCache {
-    /// `bytes_max` of 0 keeps nothing.
-    pub fn new(bytes_max: u64) -> Self {
-        QueryCache { entries: Cache::with_weighter((bytes_max / 4096) as usize, bytes_max, Weigh) }
+    pub fn new(stamps: Arc<Stamps>, bytes_max: u64) -> Self {
+        QueryCache { stamps, entries: Cache::with_weighter((bytes_max / 4096) as usize, bytes_max, Weigh) }
     }
 
-    pub fn get(&self, key: &[u8], stamp: u64) -> Option<Arc<[u8]>> {
-        let entry = self.entries.get(key)?;
-        (entry.stamp == stamp).then_some(entry.value)
+    pub fn get(&self, key: &[u8]) -> Option<bytes::Bytes> {
+        let answer = self.entries.get(key)?;
+        let tables = answer.tables.iter().map(|table| &**table);
+        self.stamps.tables_hold(tables, answer.since).then(|| answer.bytes.clone())
     }
 
-    /// `stamp` was taken before the first row was read.
-    pub fn put(&self, key: Box<[u8]>, stamp: u64, answer: Arc<[u8]>) {
-        self.entries.insert(key, Stamped { stamp, value: answer });
+    /// `since` was noted before the first row was read; `tables` are all that the answer was made from.
+    pub fn put(&self, key: &[u8], since: u64, tables: Vec<Name>, bytes: bytes::Bytes) {
+        self.entries.insert(key.into(), Arc::new(Answer { since, tables: tables.into(), bytes }));
     }
 }

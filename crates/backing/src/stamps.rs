@@ -1,9 +1,10 @@
 //! How cached entries learn that they are out of date, without being looked for.
 //!
-//! A reader notes the stamp of what it is about to read, reads, and keeps the result with the stamp. A commit
-//! bumps the stamp after it is durable and before its writer is answered. An entry whose stamp is no longer
-//! the current one is not used. A read that raced with the commit carries the old stamp, so it can never be
-//! mistaken for the new state; that is why the order of the steps matters and removal would not do.
+//! Every applied change gets the next number, and each record and table remembers the number of its last change.
+//! A reader notes the current number, reads, and keeps the result with it. The entry is good as long as
+//! nothing that it depends on has changed after that number. A change is applied after its commit is durable and before
+//! its writer is answered, so a read that raced with it carries a number that is too old and can never be
+//! mistaken for the new state; removing entries instead would lose that race.
 
 use std::hash::{Hash, Hasher};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -16,51 +17,66 @@ const RECORD_SLOTS: usize = 1 << 14;
 const TABLE_SLOTS: usize = 1 << 10;
 
 pub struct Stamps {
+    last: AtomicU64,
     records: Box<[AtomicU64]>,
     tables: Box<[AtomicU64]>,
-    /// Bumped when anything may have changed: the schema, or a write by another process.
+    /// When anything may have changed: the schema, or a write by another process.
     all: AtomicU64,
 }
 
 impl Default for Stamps {
     fn default() -> Self {
         let slots = |count| (0..count).map(|_| AtomicU64::new(0)).collect();
-        Stamps { records: slots(RECORD_SLOTS), tables: slots(TABLE_SLOTS), all: AtomicU64::new(0) }
+        Stamps {
+            last: AtomicU64::new(0),
+            records: slots(RECORD_SLOTS),
+            tables: slots(TABLE_SLOTS),
+            all: AtomicU64::new(0),
+        }
     }
 }
 
 impl Stamps {
-    /// The stamp to keep with a record that is about to be read.
-    pub fn record(&self, table: &str, id: &str) -> u64 {
-        self.all.load(Ordering::Acquire)
-            + self.records[slot(&(table, id), RECORD_SLOTS)].load(Ordering::Acquire)
+    /// The number to note before reading.
+    pub fn now(&self) -> u64 {
+        self.last.load(Ordering::Acquire)
     }
 
-    /// The stamp to keep with a query over these tables. A sum, because stamps only grow.
-    pub fn tables<'a>(&self, tables: impl IntoIterator<Item = &'a str>) -> u64 {
-        tables
-            .into_iter()
-            .map(|table| self.tables[slot(&table, TABLE_SLOTS)].load(Ordering::Acquire))
-            .fold(self.all.load(Ordering::Acquire), u64::wrapping_add)
+    /// Whether what was read of the record at `since` is still true.
+    pub fn record_holds(&self, table: &str, id: &str, since: u64) -> bool {
+        let slot = &self.records[slot(&(table, id), RECORD_SLOTS)];
+        slot.load(Ordering::Acquire) <= since && self.all.load(Ordering::Acquire) <= since
+    }
+
+    /// Whether nothing in these tables has changed since.
+    pub fn tables_hold<'a>(&self, tables: impl IntoIterator<Item = &'a str>, since: u64) -> bool {
+        self.all.load(Ordering::Acquire) <= since
+            && tables
+                .into_iter()
+                .all(|table| self.tables[slot(&table, TABLE_SLOTS)].load(Ordering::Acquire) <= since)
     }
 
     pub fn apply(&self, change: &Change) {
+        let number = self.last.fetch_add(1, Ordering::AcqRel) + 1;
+        let mut everything = change.schema;
         for item in &change.items {
-            self.tables[slot(&&*item.table, TABLE_SLOTS)].fetch_add(1, Ordering::AcqRel);
+            self.tables[slot(&&*item.table, TABLE_SLOTS)].fetch_max(number, Ordering::AcqRel);
             match &item.id {
                 Some(id) => {
-                    self.records[slot(&(&*item.table, &**id), RECORD_SLOTS)].fetch_add(1, Ordering::AcqRel);
+                    let slot = &self.records[slot(&(&*item.table, &**id), RECORD_SLOTS)];
+                    slot.fetch_max(number, Ordering::AcqRel);
                 }
-                None => self.expire_all(),
+                None => everything = true,
             }
         }
-        if change.schema {
-            self.expire_all();
+        if everything {
+            self.all.fetch_max(number, Ordering::AcqRel);
         }
     }
 
     pub fn expire_all(&self) {
-        self.all.fetch_add(1, Ordering::AcqRel);
+        let number = self.last.fetch_add(1, Ordering::AcqRel) + 1;
+        self.all.fetch_max(number, Ordering::AcqRel);
     }
 }
 
@@ -78,12 +94,7 @@ mod tests {
     #[test]
     fn a_write_expires_its_record_and_its_tables_queries_only() {
         let stamps = Stamps::default();
-        let (record, other, table, far) = (
-            stamps.record("a", "1"),
-            stamps.record("a", "2"),
-            stamps.tables(["a", "b"]),
-            stamps.tables(["c"]),
-        );
+        let before = stamps.now();
         stamps.apply(&Change {
             sequence: 1,
             origin: base::topology::Node::local(),
@@ -95,9 +106,12 @@ mod tests {
             }],
             schema: false,
         });
-        assert_ne!(stamps.record("a", "1"), record);
-        assert_eq!(stamps.record("a", "2"), other);
-        assert_ne!(stamps.tables(["a", "b"]), table);
-        assert_eq!(stamps.tables(["c"]), far);
+        assert!(!stamps.record_holds("a", "1", before));
+        assert!(stamps.record_holds("a", "1", stamps.now()));
+        assert!(stamps.record_holds("a", "2", before));
+        assert!(!stamps.tables_hold(["a", "b"], before));
+        assert!(stamps.tables_hold(["c"], before));
+        stamps.expire_all();
+        assert!(!stamps.tables_hold(["c"], before));
     }
 }

@@ -100,6 +100,7 @@ impl Context<'_> {
         if wanted.is_empty() {
             return Ok(None);
         }
+        self.depends_on(&target.name);
         let Ok(rule) = self.required_rule(target, &target.view_rule) else { return Ok(None) };
         let records = if in_memory(&rule) {
             let mut records = self.parts.fetch_many(target, wanted).await?;
@@ -117,6 +118,7 @@ impl Context<'_> {
         source: &Arc<Collection>,
         position: usize,
     ) -> Result<Option<Groups>> {
+        self.depends_on(&source.name);
         let Ok(rule) = self.required_rule(source, &source.view_rule) else { return Ok(None) };
         let parents: Vec<base::Value> = items.iter().map(|item| item.record.id().into()).collect();
         let column = &source.table.columns[position];
