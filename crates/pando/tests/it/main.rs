@@ -1,0 +1,6 @@
+//! The one integration test binary: Pando as a process, judged from outside. Nothing here links Pando's crates.
+
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+mod candidate;
+mod differential;
