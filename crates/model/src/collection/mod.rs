@@ -6,12 +6,19 @@ use query::{Column, ColumnType, Table};
 use crate::field::{Field, Modifier};
 
 mod auth;
+pub mod index;
 mod json;
 mod mail;
+mod plan;
 mod row;
+mod system;
+mod views;
 
 pub use auth::*;
+pub use plan::plan;
 pub use row::CollectionRow;
+pub use system::{scaffolds, system_collections};
+pub use views::{ViewColumn, view_fields};
 
 #[derive(Clone, Debug, PartialEq)]
 pub struct Collection {
@@ -72,6 +79,13 @@ impl Collection {
         }
         keys.sort_by_key(|(name, _)| *name);
         self.json_order = keys.into_iter().map(|(_, key)| key).collect();
+    }
+
+    /// Every rule's text.
+    pub fn rules(&self) -> impl Iterator<Item = &str> {
+        let own = [&self.list_rule, &self.view_rule, &self.create_rule, &self.update_rule, &self.delete_rule];
+        let auth = self.auth().map(|options| [&options.auth_rule, &options.manage_rule]);
+        own.into_iter().chain(auth.into_iter().flatten()).filter_map(|rule| rule.as_deref())
     }
 
     pub fn is_auth(&self) -> bool {
