@@ -2,12 +2,16 @@
 
 /// The largest JSON or form body without files.
 pub const BODY_BYTES_MAX: usize = 32 << 20;
-/// The longest filter or sort expression.
+/// The longest filter or rule.
 pub const FILTER_BYTES_MAX: usize = 16 << 10;
+/// The longest filter that a request may carry, as the reference has it.
+pub const FILTER_REQUEST_BYTES_MAX: usize = 3500;
 /// Nested parentheses in a filter.
 pub const FILTER_DEPTH_MAX: usize = 100;
 /// Comparisons in one filter.
 pub const FILTER_TERMS_MAX: usize = 200;
+/// Arguments of one function call in a filter.
+pub const FILTER_CALL_ARGUMENTS_MAX: usize = 16;
 /// Sort keys in one request.
 pub const SORT_KEYS_MAX: usize = 8;
 /// Length of one sort key.
