@@ -21,8 +21,12 @@ mod select;
 mod text;
 mod url;
 
+pub(crate) mod address;
 pub(crate) mod cast;
+pub(crate) mod check;
+mod generate;
 mod pattern;
+mod re2;
 pub mod read;
 
 pub use autodate::AutodateField;
@@ -40,6 +44,7 @@ pub use read::Malformed;
 pub use relation::RelationField;
 pub use select::SelectField;
 pub use text::TextField;
+pub(crate) use generate::Generator;
 pub use url::UrlField;
 
 use read::Reader;
@@ -276,6 +281,11 @@ impl Field {
             }
             _ => None,
         }
+    }
+
+    /// What is wrong with the field's options.
+    pub(crate) fn check(cx: &OptionsContext<'_>) -> Violations {
+        check::check(cx)
     }
 
     /// Whether a value holds several items.
