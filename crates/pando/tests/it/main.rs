@@ -4,3 +4,4 @@
 
 mod candidate;
 mod differential;
+mod tidy;

@@ -1,6 +1,8 @@
 //! The same requests to the reference server and to Pando, on each engine, compared. The cases are data, in
 //! `corpus/*.txt`; their format is described in `testkit::corpus`.
 
+mod planted;
+
 use testkit::judge;
 use testkit::pando::Engine;
 
