@@ -5,7 +5,8 @@ use std::sync::Arc;
 use arc_swap::ArcSwap;
 use base::Value;
 use model::{Collection, CollectionRow, Schema};
-use query::{Assign, Column, ColumnType, Op, Row, Select, Sort, SortKey};
+use query::select::SortKey;
+use query::{Assign, Column, ColumnType, Op, Row, Select, Sort};
 use store::Store;
 
 use crate::error::{Error, Result};

@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use base::Name;
-use model::filter::{Filter, Resolver};
+use base::{Kind, Name};
+use model::filter::{Filter, ResolveError, Resolved, Resolver, Trust};
 use model::{Collection, Record, Request, Schema};
 use parking_lot::Mutex;
 use query::{Expr, Join, Operand, Route, Select, Source};
@@ -94,8 +94,13 @@ impl<'a> Context<'a> {
         self.schema.find(name_or_id).cloned()
     }
 
-    pub fn resolver<'b>(&'b self, collection: &'b Arc<Collection>) -> Resolver<'b> {
-        Resolver::new(&self.schema, collection, self.request, self.parts.clock.now())
+    pub fn resolver<'b>(&'b self, collection: &'b Arc<Collection>, trust: Trust) -> Resolver<'b> {
+        Resolver::new(&self.schema, collection, self.request, self.parts.clock.now(), trust)
+    }
+
+    /// How far the caller's own filters and sorts are trusted.
+    pub fn trust(&self) -> Trust {
+        if self.is_superuser() { Trust::Full } else { Trust::Client }
     }
 
     /// A collection's own rule, which may look at hidden fields.
@@ -104,11 +109,11 @@ impl<'a> Context<'a> {
             return Ok(Condition::always());
         }
         let filter = self.parts.filters.parse(rule)?;
-        let mut resolver = self.resolver(collection).allow_hidden(true);
-        let expr = resolver.condition(&filter).map_err(|error| Error::bad_request().details(error))?;
-        let joins = resolver.into_joins();
+        let mut resolver = self.resolver(collection, Trust::Full);
+        let expr = resolver.condition(&filter)?;
+        let Resolved { filter, joins, .. } = resolver.finish(expr, Vec::new())?;
         self.depends_on_joins(&joins);
-        Ok(Condition { expr, joins })
+        Ok(Condition { expr: filter, joins })
     }
 
     /// The rule that the caller has to pass: nothing for superusers, an error when only they may.
@@ -173,6 +178,19 @@ impl<'a> Context<'a> {
 pub fn evaluate(record: &Record, condition: &Condition) -> Option<bool> {
     match &condition.expr {
         Expr::Const(verdict) => Some(*verdict),
-        expr => query::eval::eval(expr, &condition.joins, &record.collection.table, &record.row).ok(),
+        expr => {
+            let lookup = |column: &query::Column| record.get(&column.name);
+            query::eval::eval(expr, &condition.joins, lookup).ok()
+        }
+    }
+}
+
+impl From<ResolveError> for Error {
+    fn from(error: ResolveError) -> Self {
+        match error.kind() {
+            Kind::Forbidden => Error::superusers_only(),
+            _ => Error::bad_request(),
+        }
+        .details(error)
     }
 }

@@ -61,8 +61,7 @@ pub async fn serve(
             .timer(TokioTimer::new())
             .header_read_timeout(Duration::from_millis(limits::HEADER_READ_MS))
             .pipeline_flush(true)
-            .serve_connection(TokioIo::new(stream), service)
-            .with_upgrades();
+            .serve_connection(TokioIo::new(stream), service);
         let connection = graceful.watch(connection);
         tokio::spawn(async move {
             if let Err(error) = connection.await {

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use base::Kind;
+use model::filter::{Resolver, Trust};
 use model::{Collection, Schema, Violation, Violations};
 use query::{Batch, Ddl};
 use serde_json::Value as Json;
@@ -111,8 +112,8 @@ pub(super) fn judge(
         let shared = Arc::new(collection.clone());
         // The collection itself may be new or renamed, and rules may refer to it.
         let schema = with(schema, &shared);
-        let mut resolver = model::filter::Resolver::new(&schema, &shared, &request, cx.parts.clock.now());
-        resolver = resolver.allow_hidden(true);
+        let now = cx.parts.clock.now();
+        let mut resolver = Resolver::new(&schema, &shared, &request, now, Trust::Full);
         resolver.condition(&filter).map(drop).map_err(|error| error.to_string())
     };
     collection.validate(old, schema, &check_rule)

@@ -6,7 +6,8 @@ use base::Value;
 use base::limits::{PAGE_ROWS_DEFAULT, PAGE_ROWS_MAX};
 use model::field::{BoolField, TextField};
 use model::{Collection, Field, FieldKind, Record};
-use query::SortKey;
+use model::filter::Resolved;
+use query::select::SortKey;
 
 use crate::error::{Error, Result};
 use crate::records::ListQuery;
@@ -21,20 +22,18 @@ pub struct CollectionPage {
 
 pub fn list(cx: &Context<'_>, query: &ListQuery) -> Result<CollectionPage> {
     let shape = Arc::new(shape());
-    let mut resolver = cx.resolver(&shape);
-    let condition = match query.filter.is_empty() {
+    let mut resolver = cx.resolver(&shape, cx.trust());
+    let filter = match query.filter.is_empty() {
         true => query::Expr::Const(true),
-        false => {
-            let filter = cx.parts.filters.parse(&query.filter)?;
-            resolver.condition(&filter).map_err(|error| Error::bad_request().details(error))?
-        }
+        false => resolver.condition(&*cx.parts.filters.parse(&query.filter)?)?,
     };
-    let sort = resolver.sort(&query.sort).map_err(|error| Error::bad_request().details(error))?;
+    let sort = resolver.sort(&query.sort)?;
+    let Resolved { filter, sort, joins } = resolver.finish(filter, sort)?;
 
     let mut rows: Vec<(Record, Arc<Collection>)> = Vec::new();
     for collection in &cx.schema.collections {
         let record = row(&shape, collection);
-        let holds = query::eval::eval(&condition, &[], &record.collection.table, &record.row)
+        let holds = query::eval::eval(&filter, &joins, |column| record.get(&column.name))
             .map_err(|error| Error::bad_request().details(error))?;
         if holds {
             rows.push((record, collection.clone()));
@@ -44,7 +43,7 @@ pub fn list(cx: &Context<'_>, query: &ListQuery) -> Result<CollectionPage> {
         match &key.by {
             SortKey::Operand(query::Operand::Column { column, .. }) => {
                 rows.sort_by(|(left, _), (right, _)| {
-                    let order = query::eval::order(left.get(&column.name), right.get(&column.name));
+                    let order = order(left.get(&column.name), right.get(&column.name));
                     if key.descending { order.reverse() } else { order }
                 });
             }
@@ -90,4 +89,9 @@ fn row(shape: &Arc<Collection>, collection: &Collection) -> Record {
         record.set(name, value);
     }
     record
+}
+
+/// Texts by their bytes; the only other type among the columns is a boolean.
+fn order(left: &Value, right: &Value) -> std::cmp::Ordering {
+    left.as_bool().cmp(&right.as_bool()).then_with(|| left.text_or_empty().cmp(right.text_or_empty()))
 }

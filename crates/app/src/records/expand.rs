@@ -166,5 +166,5 @@ struct Groups {
 
 /// Whether every record's verdict can be had without the database.
 fn in_memory(rule: &Condition) -> bool {
-    !model::filter::needs_database(&rule.expr, &rule.joins)
+    !query::eval::needs_database(&rule.expr, &rule.joins)
 }

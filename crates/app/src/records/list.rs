@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use base::limits::{PAGE_ROWS_DEFAULT, PAGE_ROWS_MAX};
 use model::Collection;
-use query::{ColumnType, Select, Sort, SortKey};
+use model::filter::{Resolved, Trust, superusers_only};
+use query::select::SortKey;
+use query::{ColumnType, Select, Sort};
 
 use super::shown::Shown;
 use crate::error::{Error, Result};
@@ -53,26 +55,29 @@ pub async fn list(cx: &Context<'_>, collection: &Arc<Collection>, query: &ListQu
     };
     let page = query.page.max(1);
 
-    // Rule and filter are resolved by one resolver each, because only the rule may look at hidden fields.
-    let mut resolver = cx.resolver(collection).allow_hidden(true);
+    // One resolver, so that rule and filter are about the same related records.
+    let mut resolver = cx.resolver(collection, Trust::Full);
     let mut filters = Vec::new();
+    let rule = collection.list_rule.as_deref().filter(|rule| !rule.is_empty() && !cx.is_superuser());
+    if let Some(rule) = rule {
+        filters.push(resolver.condition(&*cx.parts.filters.parse(rule)?)?);
+    }
+    resolver.trust(cx.trust());
     if !cx.is_superuser()
-        && let Some(rule) = collection.list_rule.as_deref().filter(|rule| !rule.is_empty())
+        && let Some(prefix) = superusers_only(&query.filter).or_else(|| superusers_only(&query.sort))
     {
-        let parsed = cx.parts.filters.parse(rule)?;
-        filters.push(resolver.condition(&parsed).map_err(|error| Error::bad_request().details(error))?);
+        return Err(Error::superusers_only().details(format!("only superusers may filter by {prefix}*")));
     }
-    resolver = resolver.allow_hidden(cx.is_superuser());
     if !query.filter.is_empty() {
-        let parsed = cx.parts.filters.parse(&query.filter)?;
-        filters.push(resolver.condition(&parsed).map_err(|error| Error::bad_request().details(error))?);
+        filters.push(resolver.condition(&*cx.parts.filters.parse(&query.filter)?)?);
     }
-    let sort = resolver.sort(&query.sort).map_err(|error| Error::bad_request().details(error))?;
+    let sort = resolver.sort(&query.sort)?;
+    let Resolved { filter, sort, joins } = resolver.finish(query::Expr::and(filters), sort)?;
 
     let table = &collection.table;
     let mut select = Select::table(table.name.clone(), table.columns.clone());
-    select.joins = resolver.into_joins();
-    select.filter = query::Expr::and(filters);
+    select.joins = joins;
+    select.filter = filter;
     select.sort = sort;
     select.limit = Some(per_page);
     select.offset = (page - 1).saturating_mul(per_page);

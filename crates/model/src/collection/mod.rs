@@ -11,6 +11,7 @@ mod json;
 mod mail;
 mod plan;
 mod row;
+mod stub;
 mod system;
 mod views;
 
@@ -73,7 +74,8 @@ impl Collection {
         let mut keys =
             vec![("collectionId", JsonKey::CollectionId), ("collectionName", JsonKey::CollectionName)];
         for (position, field) in self.fields.iter().enumerate() {
-            if !field.is_secret() {
+            // The token key signs the record's tokens and is nobody's to read.
+            if !field.is_secret() && !(self.is_auth() && &*field.name == "tokenKey") {
                 keys.push((&*field.name, JsonKey::Field(position)));
             }
         }

@@ -58,7 +58,7 @@ impl Aliases {
                 self.add_operand(left);
                 self.add_operand(right);
             }
-            Expr::In { left, .. } => self.add_operand(left),
+            Expr::In { left, .. } | Expr::Missing(left) => self.add_operand(left),
             Expr::All { joins, test } | Expr::Exists { joins, test } => {
                 joins.iter().for_each(|join| self.add_join(join));
                 self.add_expr(test);

@@ -34,6 +34,10 @@ impl Renderer<'_> {
                 self.expr(inner);
                 self.sql.push_str(") IS NOT TRUE)");
             }
+            Expr::Missing(operand) => {
+                self.text(operand);
+                self.sql.push_str(" IS NULL");
+            }
             Expr::Compare { left, op, right } => self.compare(left, *op, right),
             Expr::In { left, values } => self.within(left, values),
             Expr::All { joins, test } => {
