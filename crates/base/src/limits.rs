@@ -2,12 +2,16 @@
 
 /// The largest JSON or form body without files.
 pub const BODY_BYTES_MAX: usize = 32 << 20;
-/// The longest filter or sort expression.
+/// The longest filter or rule.
 pub const FILTER_BYTES_MAX: usize = 16 << 10;
+/// The longest filter that a request may carry, as the reference has it.
+pub const FILTER_REQUEST_BYTES_MAX: usize = 3500;
 /// Nested parentheses in a filter.
 pub const FILTER_DEPTH_MAX: usize = 100;
 /// Comparisons in one filter.
 pub const FILTER_TERMS_MAX: usize = 200;
+/// Arguments of one function call in a filter.
+pub const FILTER_CALL_ARGUMENTS_MAX: usize = 16;
 /// Sort keys in one request.
 pub const SORT_KEYS_MAX: usize = 8;
 /// Length of one sort key.
@@ -60,3 +64,16 @@ pub const PASSWORD_QUEUE_MAX: usize = 256;
 pub const PASSWORD_BYTES_MAX: usize = 71;
 /// Verified tokens kept to spare the signature check.
 pub const TOKEN_CACHE_MAX: usize = 10_000;
+
+/// Connections that one process serves at a time; more wait in the kernel's queue.
+pub const CONNECTIONS_MAX: usize = 32_768;
+/// How long a client may take to send a request's head.
+pub const HEADER_READ_MS: u64 = 30_000;
+/// How long open requests may finish after the stop signal.
+pub const DRAIN_MS: u64 = 10_000;
+/// How often another process's changes to the same database are looked for.
+pub const FOREIGN_CHANGES_MS: u64 = 500;
+/// How long request log entries wait to be written together.
+pub const LOG_FLUSH_MS: u64 = 1_000;
+/// Request log entries in one batch.
+pub const LOG_BATCH_MAX: usize = 2_000;

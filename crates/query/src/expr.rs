@@ -1,18 +1,24 @@
 //! Conditions and the values they compare.
 //!
-//! The meaning of a comparison, for all readers alike:
+//! The meaning of a comparison, for all readers alike (it is what the reference's filters do on SQLite, found
+//! by asking it):
 //!
 //! - It is true or false, never unknown. A missing value (`Null`: a left join that found nothing, a JSON path
-//!   that leads nowhere, JSON `null`) equals the empty text and another missing value. It is not less, greater
-//!   or like anything.
-//! - Types come first ([`Operand::ty`]): two numbers (booleans are 1 and 0) compare as doubles, two texts by their
-//!   bytes. A number compared with a text is a number if the text reads as one in full, else every number is
-//!   below every text. `Any` values (JSON) are typed one by one when they are seen; objects and arrays among
-//!   them are their compact JSON text.
-//! - `Like` matches text with `%` and `_`, escaped by a backslash, ASCII letters of either case being equal.
-//!   Numbers are matched by their shortest text, booleans as `1` and `0`. The pattern's value comes from the
-//!   right operand: when it holds no unescaped `%` it stands for `%value%` with its own `%`, `_` and `\` taken
-//!   literally.
+//!   that leads nowhere, JSON `null`) equals another missing value. It also equals the empty text, unless one
+//!   of the operands is *strict*: `Json` and `Dynamic` columns, `Path`, `GeoDistance`, a `Json` literal, and
+//!   `Lower` of these, tell `null` from `''`. A missing value is unequal to everything else, and not less,
+//!   greater, like or unlike anything.
+//! - Two numbers (booleans are 1 and 0) compare as doubles, two texts by their bytes. A number is never equal to
+//!   a text, and is below every text. `Any` values (JSON) are typed one by one when they are seen; objects and
+//!   arrays among them are their compact JSON text.
+//! - Columns pull the other side: when one operand is a plain `Number` or `Bool` column and the other is not,
+//!   a text there that reads as a number in full is that number. Else, when one is a plain column of a text type
+//!   (`Id`, `Text`, `Date`, `List`, `Point`) and the other is no column of a fixed type, a number there is its
+//!   shortest text. Literals arrive already converted, and a number column is never tested for (in)equality
+//!   with a text column, so this matters only for order between columns and for `Any` against a column.
+//! - `Like` and `NotLike` match text with `%` and `_`, escaped by a backslash, ASCII letters of either case being
+//!   equal. Numbers are matched by their shortest text, booleans as `1` and `0`. A literal right operand is the
+//!   pattern as it stands; any other stands for `%value%`, the wildcards inside the value working as such.
 
 use base::{Name, Value};
 
@@ -37,6 +43,8 @@ pub enum Expr {
         op: Operator,
         right: Operand,
     },
+    /// The operand has no value. Unlike a comparison with `Null`, the empty text is a value here.
+    Missing(Operand),
     /// Is the left text (an id) one of these? Used for ids known beforehand and for expansion; an empty list
     /// is false.
     In {
@@ -93,6 +101,20 @@ impl Expr {
         }
     }
 
+    /// Calls `see` with this expression and all inside it, the joins' conditions included.
+    pub fn visit<'e>(&'e self, see: &mut impl FnMut(&'e Expr)) {
+        see(self);
+        match self {
+            Expr::And(parts) | Expr::Or(parts) => parts.iter().for_each(|part| part.visit(see)),
+            Expr::Not(inner) => inner.visit(see),
+            Expr::All { joins, test } | Expr::Exists { joins, test } => {
+                joins.iter().for_each(|join| join.on.visit(see));
+                test.visit(see);
+            }
+            Expr::Const(_) | Expr::Missing(_) | Expr::Compare { .. } | Expr::In { .. } => {}
+        }
+    }
+
     pub fn eq(left: Operand, right: impl Into<Operand>) -> Expr {
         Expr::Compare { left, op: Operator::Eq, right: right.into() }
     }
@@ -132,7 +154,7 @@ pub enum Operand {
         of: Box<Operand>,
         path: Vec<Name>,
     },
-    /// The number of elements of a list column; 0 when it is not an array.
+    /// The number of elements of a list column. Any other text counts 1, the empty text and a missing value 0.
     Length(Box<Operand>),
     /// Lower-cased text, ASCII letters only.
     Lower(Box<Operand>),
@@ -201,7 +223,8 @@ pub struct Join {
 pub enum Source {
     Table(Name),
     /// One row for each element of a list, or of a JSON value that is an array (its texts; other elements as
-    /// JSON text); a text that is no array is its own only element, an empty text yields none.
+    /// JSON text); a text that is no array, the empty text included, is its own only element. A missing value
+    /// yields none.
     Each(Operand),
     /// A row that is not stored (yet): the record about to be created.
     Literal(Vec<(Column, Value)>),

@@ -30,6 +30,21 @@ pub enum Error {
 }
 
 impl Error {
+    /// The same error for another caller of the same commit.
+    pub(crate) fn again(&self) -> Error {
+        match self {
+            Error::Taken { table, columns } => {
+                Error::Taken { table: table.clone(), columns: columns.clone() }
+            }
+            Error::Guard(index) => Error::Guard(*index),
+            Error::Refused(text) => Error::Refused(text.clone()),
+            Error::Unavailable(text) => Error::Unavailable(text.clone()),
+            Error::Locked(text) => Error::Locked(text.clone()),
+            Error::Full(text) => Error::Full(text.clone()),
+            Error::Internal(text) => Error::Internal(text.clone()),
+        }
+    }
+
     pub fn kind(&self) -> Kind {
         match self {
             Error::Taken { .. } | Error::Guard(_) => Kind::Conflict,

@@ -1,0 +1,149 @@
+//! A collection: a named table or view with fields, rules and options.
+
+use base::Name;
+use query::{Column, ColumnType, Table};
+
+use crate::field::{Field, Modifier};
+
+mod auth;
+pub mod index;
+mod json;
+mod mail;
+mod plan;
+mod row;
+mod stub;
+mod system;
+mod views;
+
+pub use auth::*;
+pub use plan::plan;
+pub use row::CollectionRow;
+pub use system::{scaffolds, system_collections};
+pub use views::{ViewColumn, view_fields};
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct Collection {
+    pub id: Name,
+    pub name: Name,
+    pub kind: CollectionKind,
+    pub system: bool,
+    pub fields: Vec<Field>,
+    /// `CREATE INDEX` statements, normalised.
+    pub indexes: Vec<String>,
+    /// Each rule: `None` is superusers only, `""` is everyone.
+    pub list_rule: Option<String>,
+    pub view_rule: Option<String>,
+    pub create_rule: Option<String>,
+    pub update_rule: Option<String>,
+    pub delete_rule: Option<String>,
+    pub created: String,
+    pub updated: String,
+    /// Derived from name and fields by [`Collection::seal`]: the columns of a [`crate::Record`], in its order.
+    pub table: Table,
+    /// Derived like [`Collection::table`]: what a record's JSON is made of, in the order of its keys.
+    pub json_order: Vec<JsonKey>,
+}
+
+/// One key of a record's JSON.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum JsonKey {
+    CollectionId,
+    CollectionName,
+    /// The position of a field. Secret fields are left out; hidden ones are not, because superusers see them.
+    Field(usize),
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub enum CollectionKind {
+    Base,
+    Auth(Box<AuthOptions>),
+    View { query: String },
+}
+
+impl Collection {
+    /// Recomputes what is derived. Called after any change of name or fields.
+    pub fn seal(&mut self) {
+        self.table = Table {
+            name: self.name.clone(),
+            columns: self
+                .fields
+                .iter()
+                .map(|field| Column { name: field.name.clone(), ty: field.column_type() })
+                .collect(),
+        };
+        let mut keys =
+            vec![("collectionId", JsonKey::CollectionId), ("collectionName", JsonKey::CollectionName)];
+        for (position, field) in self.fields.iter().enumerate() {
+            // The token key signs the record's tokens and is nobody's to read.
+            if !field.is_secret() && !(self.is_auth() && &*field.name == "tokenKey") {
+                keys.push((&*field.name, JsonKey::Field(position)));
+            }
+        }
+        keys.sort_by_key(|(name, _)| *name);
+        self.json_order = keys.into_iter().map(|(_, key)| key).collect();
+    }
+
+    /// Every rule's text.
+    pub fn rules(&self) -> impl Iterator<Item = &str> {
+        let own = [&self.list_rule, &self.view_rule, &self.create_rule, &self.update_rule, &self.delete_rule];
+        let auth = self.auth().map(|options| [&options.auth_rule, &options.manage_rule]);
+        own.into_iter().chain(auth.into_iter().flatten()).filter_map(|rule| rule.as_deref())
+    }
+
+    pub fn is_auth(&self) -> bool {
+        matches!(self.kind, CollectionKind::Auth(_))
+    }
+
+    pub fn is_view(&self) -> bool {
+        matches!(self.kind, CollectionKind::View { .. })
+    }
+
+    pub fn auth(&self) -> Option<&AuthOptions> {
+        match &self.kind {
+            CollectionKind::Auth(options) => Some(options),
+            _ => None,
+        }
+    }
+
+    pub fn is_superusers(&self) -> bool {
+        &*self.name == SUPERUSERS
+    }
+
+    pub fn field(&self, name: &str) -> Option<&Field> {
+        self.fields.iter().find(|field| &*field.name == name)
+    }
+
+    /// The position of a field in [`Collection::fields`] and in every record's row.
+    pub fn position(&self, name: &str) -> Option<usize> {
+        self.fields.iter().position(|field| &*field.name == name)
+    }
+
+    pub fn column(&self, name: &str) -> Option<&Column> {
+        self.position(name).map(|index| &self.table.columns[index])
+    }
+
+    /// The field that an input key means, and how it changes it: `name`, `+name`, `name+`, `name-` or
+    /// `name:autogenerate`. A field's own name comes first.
+    pub fn setter(&self, key: &str) -> Option<(usize, Option<Modifier>)> {
+        if let Some(position) = self.position(key) {
+            return Some((position, None));
+        }
+        let (name, modifier) = if let Some(name) = key.strip_prefix('+') {
+            (name, Modifier::Prepend)
+        } else if let Some(name) = key.strip_suffix('+') {
+            (name, Modifier::Append)
+        } else if let Some(name) = key.strip_suffix('-') {
+            (name, Modifier::Remove)
+        } else {
+            (key.strip_suffix(":autogenerate")?, Modifier::Autogenerate)
+        };
+        self.position(name).map(|position| (position, Some(modifier)))
+    }
+
+    pub fn id_column() -> Column {
+        Column::new("id", ColumnType::Id)
+    }
+}
+
+/// The collection of those who may do everything.
+pub const SUPERUSERS: &str = "_superusers";

@@ -1,0 +1,70 @@
+//! All collections at one moment.
+
+use std::sync::Arc;
+
+use base::Name;
+use rustc_hash::FxHashMap;
+
+use crate::collection::{Collection, SUPERUSERS};
+use crate::field::FieldKind;
+
+/// An immutable snapshot; a schema change makes a new one.
+#[derive(Clone, Debug, Default)]
+pub struct Schema {
+    /// In order of creation.
+    pub collections: Vec<Arc<Collection>>,
+    by_key: FxHashMap<Name, usize>,
+    /// Grows with every schema change of any process on the same database.
+    pub version: u64,
+    /// Whether any rule asks for a request header.
+    pub reads_headers: bool,
+    /// Whether any rule's verdict can change without a write: by time, or by what else a request carries.
+    pub is_volatile: bool,
+}
+
+impl Schema {
+    pub fn new(collections: Vec<Arc<Collection>>, version: u64) -> Self {
+        let mut by_key = FxHashMap::default();
+        for (index, collection) in collections.iter().enumerate() {
+            by_key.insert(collection.id.clone(), index);
+        }
+        // Names win over ids, should one collection be named like another's id.
+        for (index, collection) in collections.iter().enumerate() {
+            by_key.insert(collection.name.clone(), index);
+            by_key.entry(collection.name.to_lowercase().into()).or_insert(index);
+        }
+        let mentions = |test: &dyn Fn(&str) -> bool| collections.iter().any(|known| known.rules().any(test));
+        let reads_headers = mentions(&|rule| rule.contains("headers"));
+        let is_volatile = mentions(&crate::filter::is_volatile);
+        Schema { collections, by_key, version, reads_headers, is_volatile }
+    }
+
+    /// By name (in any case) or id.
+    pub fn find(&self, name_or_id: &str) -> Option<&Arc<Collection>> {
+        let index = match self.by_key.get(name_or_id) {
+            Some(index) => *index,
+            None => *self.by_key.get(name_or_id.to_lowercase().as_str())?,
+        };
+        self.collections.get(index)
+    }
+
+    pub fn superusers(&self) -> Option<&Arc<Collection>> {
+        self.find(SUPERUSERS)
+    }
+
+    /// The relation fields of other collections (and its own) that point at this one, as
+    /// (collection, field position). Views are left out.
+    pub fn references(&self, to: &Collection) -> Vec<(&Arc<Collection>, usize)> {
+        let mut found = Vec::new();
+        for collection in self.collections.iter().filter(|collection| !collection.is_view()) {
+            for (position, field) in collection.fields.iter().enumerate() {
+                if let FieldKind::Relation(relation) = &field.kind
+                    && relation.collection_id == *to.id
+                {
+                    found.push((collection, position));
+                }
+            }
+        }
+        found
+    }
+}
