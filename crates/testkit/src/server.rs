@@ -37,6 +37,11 @@ impl Program {
             }
             None => Command::new(&self.path),
         };
+        // The tests' own variables are not the server's configuration.
+        for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("PANDO_"))
+        {
+            command.env_remove(name);
+        }
         command.stdin(Stdio::null());
         command
     }
