@@ -1,5 +1,6 @@
 //! The project's chores, one command each. Never part of what ships.
 
+mod bench;
 mod licences;
 mod needs;
 mod test;
@@ -14,6 +15,8 @@ cargo xtask COMMAND
   test       check the tools, then format, lint, tidy, licences and every test
   tidy       layering, purity, file length and forbidden words
   licences   every dependency's licence against deny.toml
+  bench      Pando against PocketBase on one core; writes docs/benchmarks.md
+             [--postgres] [--growth] [--records N] [--seconds S] [--rounds R] [--only CASE] [--no-build] [--dry]
 ";
 
 fn main() -> ExitCode {
@@ -31,6 +34,7 @@ fn run(args: &[String]) -> Result<()> {
     match args.first().map(String::as_str) {
         Some("test") => test::run(&args[1..]),
         Some("tidy") => tidy(),
+        Some("bench") => bench::run(&args[1..]),
         Some("licences") => licences::run(),
         Some("help" | "--help" | "-h") | None => {
             print!("{HELP}");

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 pub struct Random(pub u64);
 
 impl Random {
-    pub fn next(&mut self) -> u64 {
+    pub fn number(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
         let mut z = self.0;
         z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
@@ -19,7 +19,7 @@ impl Random {
 
     /// A number below `n`; 0 when `n` is 0.
     pub fn below(&mut self, n: usize) -> usize {
-        if n == 0 { 0 } else { (self.next() % n as u64) as usize }
+        if n == 0 { 0 } else { (self.number() % n as u64) as usize }
     }
 
     pub fn pick<'a, T>(&mut self, items: &'a [T]) -> &'a T {
@@ -118,7 +118,7 @@ pub fn mutate(random: &mut Random, seeds: &[Vec<u8>], bytes_max: usize) -> Vec<u
                 bytes.truncate(at);
                 bytes.extend_from_slice(&other[from..]);
             }
-            5 => bytes.insert(at, random.next() as u8),
+            5 => bytes.insert(at, random.number() as u8),
             _ => {
                 let spice = random.pick(SPICE).to_vec();
                 bytes.splice(at..at, spice);

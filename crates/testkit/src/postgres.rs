@@ -173,3 +173,20 @@ fn user(name: &str) -> Option<(u32, u32)> {
     let mut parts = line.split(':').skip(2);
     Some((parts.next()?.parse().ok()?, parts.next()?.parse().ok()?))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn starts_survives_a_kill_and_leaves_nothing() {
+        let mut postgres = Postgres::start(Options { fsync: true }).unwrap();
+        postgres.database().unwrap();
+        postgres.sql("test0", "create table t (n int); insert into t values (42)").unwrap();
+        postgres.restart().unwrap();
+        assert_eq!(postgres.sql("test0", "select n from t").unwrap().trim(), "42");
+        let (pid, dir) = (postgres.pid(), postgres.dir.path().to_path_buf());
+        drop(postgres);
+        assert!(!fault::is_alive(pid) && !dir.exists());
+    }
+}

@@ -2,6 +2,7 @@
 //! waited for, killed, restarted, and gone when dropped. The oracle and Pando are both one of these; what
 //! they answer is none of its business.
 
+use std::ffi::OsString;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -24,19 +25,24 @@ pub struct Program {
     pub path: PathBuf,
     /// Handed over as `--data URL` when set.
     pub data: Option<String>,
+    /// The processor core that the server is confined to, for measurements.
+    pub core: Option<usize>,
 }
 
 impl Program {
     fn command(&self) -> Command {
         // The kernel ends the server with the test that started it, even when the test itself is killed.
-        let mut command = match setpriv() {
-            Some(setpriv) => {
-                let mut command = Command::new(setpriv);
-                command.args(["--pdeathsig", "KILL", "--"]).arg(&self.path);
-                command
-            }
-            None => Command::new(&self.path),
-        };
+        let mut words: Vec<OsString> = Vec::new();
+        if let Some(setpriv) = setpriv() {
+            words.extend([setpriv, "--pdeathsig", "KILL", "--"].map(OsString::from));
+        }
+        if let Some(core) = self.core {
+            words.extend(["taskset", "-c"].map(OsString::from));
+            words.push(core.to_string().into());
+        }
+        words.push(self.path.clone().into());
+        let mut command = Command::new(&words[0]);
+        command.args(&words[1..]);
         // The tests' own variables are not the server's configuration.
         for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("PANDO_"))
         {
@@ -133,7 +139,7 @@ impl Server {
             if client.send(&Request::get("/api/health")).is_ok_and(|a| a.status == 200) {
                 return Ok(());
             }
-            std::thread::sleep(Duration::from_millis(5));
+            std::thread::sleep(Duration::from_millis(2));
         }
         bail!("{} did not answer /api/health within {START_MAX:?}:\n{}", self.program.name, self.log())
     }

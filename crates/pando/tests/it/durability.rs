@@ -71,7 +71,7 @@ fn run(mut candidate: Candidate, crash: impl Fn(usize, &mut Server, Option<&mut 
         let pause = Duration::from_millis(50 + random.below(250) as u64);
         std::thread::scope(|scope| {
             for (n, writer) in writers.iter_mut().enumerate() {
-                let (stop, seed) = (&stop, random.next());
+                let (stop, seed) = (&stop, random.number());
                 scope.spawn(move || write(writer, n, round, Random(seed), port, stop));
             }
             std::thread::sleep(pause);
@@ -112,7 +112,7 @@ fn write(known: &mut Knowledge, n: usize, round: usize, mut random: Random, port
         if stop.load(Ordering::Relaxed) {
             return;
         }
-        let value = (random.next() % 1_000_000) as i64;
+        let value = (random.number() % 1_000_000) as i64;
         let ids: Vec<&String> = known.certain.keys().take(16).collect();
         let (request, id, after) = match random.below(4) {
             0 | 1 => {

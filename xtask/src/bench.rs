@@ -1,0 +1,230 @@
+//! `cargo xtask bench`: the same requests to PocketBase and to Pando, each alone on one core, on copies of one
+//! data set. Measures and reports; asserts nothing.
+
+mod cases;
+mod data;
+mod machine;
+mod report;
+mod wrk;
+
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail};
+use tempfile::TempDir;
+use testkit::pando::{self, Engine};
+use testkit::postgres::{self, Postgres};
+use testkit::{Program, Request, Server, oracle, tools};
+
+use cases::{CASES, Case};
+use report::{Growth, Line, Report};
+
+/// The servers' core; the load comes from the other one.
+const SERVER_CORE: usize = 0;
+const LOAD_CORE: usize = 1;
+/// Records of the growth comparison.
+const GROWTH: [usize; 2] = [10_000, 1_000_000];
+
+pub struct Options {
+    engine: Engine,
+    growth: bool,
+    records: usize,
+    seconds: u64,
+    rounds: usize,
+    only: String,
+    build: bool,
+    /// Prints only, and leaves the document as it is.
+    dry: bool,
+}
+
+fn options(args: &[String]) -> Result<Options> {
+    let mut options = Options {
+        engine: Engine::Sqlite,
+        growth: false,
+        records: 10_000,
+        seconds: 3,
+        rounds: 3,
+        only: String::new(),
+        build: true,
+        dry: false,
+    };
+    let mut args = args.iter();
+    while let Some(arg) = args.next() {
+        let mut value = || args.next().with_context(|| format!("{arg} needs a value"));
+        match arg.as_str() {
+            "--postgres" => options.engine = Engine::Postgres,
+            "--growth" => options.growth = true,
+            "--no-build" => options.build = false,
+            "--dry" => options.dry = true,
+            "--records" => options.records = value()?.parse()?,
+            "--seconds" => options.seconds = value()?.parse()?,
+            "--rounds" => options.rounds = value()?.parse()?,
+            "--only" => options.only = value()?.clone(),
+            other => bail!("no option {other}"),
+        }
+    }
+    Ok(options)
+}
+
+pub fn run(args: &[String]) -> Result<()> {
+    let options = options(args)?;
+    for program in ["wrk", "sqlite3", "taskset"] {
+        if tools::run(std::process::Command::new("which").arg(program)).is_err() {
+            bail!("bench needs {program} (apt-get install wrk sqlite3 util-linux)");
+        }
+    }
+    if options.build && !pando::is_oracle() {
+        let mut cargo = std::process::Command::new(env!("CARGO"));
+        cargo.current_dir(tools::workspace()).args(["build", "--release", "-p", "pando"]);
+        if !cargo.status()?.success() {
+            bail!("the release build failed");
+        }
+    }
+    if options.growth { growth(&options) } else { compare(&options) }
+}
+
+/// The two servers that are compared, with what the second one needs to run.
+struct Pair {
+    programs: [Program; 2],
+    postgres: Option<Postgres>,
+    // Last, so that the directory goes after the processes.
+    dir: TempDir,
+}
+
+impl Pair {
+    /// Both programs, and a data set of `records` that each has its own copy of.
+    fn new(options: &Options, records: usize) -> Result<Pair> {
+        let dir = TempDir::with_prefix("pando-bench-")?;
+        let reference = oracle::program()?;
+        data::make(&reference, &dir.path().join("made"), records)?;
+        let postgres = match options.engine {
+            Engine::Sqlite => None,
+            Engine::Postgres => {
+                let postgres = Postgres::start(postgres::Options { fsync: true })?;
+                machine::pin(postgres.pid(), SERVER_CORE)?;
+                Some(postgres)
+            }
+        };
+        let url = postgres.as_ref().map(|p| p.database()).transpose()?;
+        let built = built()?;
+        let candidate = pando::program(&built.to_string_lossy(), url)?;
+        if let Some(postgres) = &postgres {
+            data::make_on_postgres(&candidate, &dir.path().join("postgres"), postgres, records)?;
+        }
+        let programs = [reference, candidate].map(|p| Program { core: Some(SERVER_CORE), ..p });
+        Ok(Pair { programs, postgres, dir })
+    }
+
+    /// A directory with the data set for one server, fresh for each case so that writes do not add up.
+    fn fresh(&self, side: usize) -> Result<PathBuf> {
+        if side == 1 && self.postgres.is_some() {
+            return Ok(self.dir.path().join("postgres"));
+        }
+        let dir = self.dir.path().join(format!("side{side}"));
+        let _ = std::fs::remove_dir_all(&dir);
+        data::copy(&self.dir.path().join("made"), &dir)?;
+        Ok(dir)
+    }
+}
+
+fn built() -> Result<PathBuf> {
+    let target =
+        std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| tools::workspace().join("target"), PathBuf::from);
+    Ok(target.join("release/pando"))
+}
+
+fn chosen(options: &Options) -> impl Iterator<Item = &'static Case> {
+    let only = options.only.clone();
+    CASES.iter().filter(move |case| case.name.contains(&only))
+}
+
+fn compare(options: &Options) -> Result<()> {
+    let pair = Pair::new(options, options.records)?;
+    let mut report =
+        Report::new(options.engine, options.records, options.seconds, options.rounds, &pair.programs);
+    for log in [true, false] {
+        for case in chosen(options) {
+            report.line(case_line(options, &pair, case, log)?);
+        }
+    }
+    for side in 0..2 {
+        let (start, rss) = idle(&pair.programs[side], &pair.fresh(side)?)?;
+        report.idle(side, start, rss);
+    }
+    report.print();
+    if options.dry { Ok(()) } else { report.write(&tools::workspace().join("docs/benchmarks.md")) }
+}
+
+fn case_line(options: &Options, pair: &Pair, case: &'static Case, log: bool) -> Result<Line> {
+    let mut servers = Vec::new();
+    for side in 0..2 {
+        let server = pair.programs[side].serve(&pair.fresh(side)?)?;
+        set_log(&server, log)?;
+        servers.push(server);
+    }
+    let mut slices = [Vec::new(), Vec::new()];
+    for round in 0..options.rounds {
+        for (side, server) in servers.iter().enumerate() {
+            let script = cases::script(case, server, options.records, round * 2 + side, pair.dir.path())?;
+            if round == 0 {
+                wrk::run(server.port(), &script, 1, LOAD_CORE)?;
+            }
+            std::thread::sleep(Duration::from_millis(300));
+            let postgres = if side == 1 { pair.postgres.as_ref() } else { None };
+            slices[side].push(measured(server, postgres, &script, options.seconds)?);
+        }
+    }
+    let line = Line { case: case.name, log, sides: slices.map(wrk::median) };
+    eprintln!("{line}");
+    Ok(line)
+}
+
+/// One slice, with the processor time that the server, and its database if it has one, took for it.
+fn measured(server: &Server, postgres: Option<&Postgres>, script: &Path, seconds: u64) -> Result<wrk::Slice> {
+    let cpu = || machine::cpu_ms(server.pid()) + postgres.map_or(0.0, |p| machine::family_cpu_ms(p.pid()));
+    let before = cpu();
+    let mut slice = wrk::run(server.port(), script, seconds, LOAD_CORE)?;
+    slice.cpu_us = (cpu() - before) * 1000.0 / slice.requests.max(1.0);
+    Ok(slice)
+}
+
+/// The request log is on by default; both servers turn it off by the same setting.
+fn set_log(server: &Server, on: bool) -> Result<()> {
+    let token = server.superuser_token()?;
+    let days = if on { 5 } else { 0 };
+    let body =
+        serde_json::json!({"logs": {"maxDays": days, "minLevel": 0, "logIP": true, "logAuthId": false}});
+    let answer = server.client().send(&Request::json("PATCH", "/api/settings", &body).token(&token))?;
+    if answer.status != 200 {
+        bail!("{} refused the setting: {} {}", server.program().name, answer.status, answer.text());
+    }
+    Ok(())
+}
+
+/// Milliseconds from the start to the first answer, and the resident memory after it, in MiB: medians of five.
+fn idle(program: &Program, dir: &Path) -> Result<(f64, f64)> {
+    let mut samples = Vec::new();
+    for _ in 0..5 {
+        let begin = Instant::now();
+        let server = program.serve(dir)?;
+        let start = begin.elapsed().as_secs_f64() * 1000.0;
+        std::thread::sleep(Duration::from_secs(1));
+        samples.push((start, machine::rss_mib(server.pid())));
+    }
+    let middle = |of: fn(&(f64, f64)) -> f64| wrk::middle(samples.iter().map(of).collect());
+    Ok((middle(|s| s.0), middle(|s| s.1)))
+}
+
+/// What a hundred times more records cost each request.
+fn growth(options: &Options) -> Result<()> {
+    let mut growth = Growth::new(options.engine);
+    for records in GROWTH {
+        let pair = Pair::new(options, records)?;
+        let sized = Options { records, engine: options.engine, only: options.only.clone(), ..*options };
+        for case in chosen(options) {
+            growth.line(records, case_line(&sized, &pair, case, true)?);
+        }
+    }
+    growth.print();
+    if options.dry { Ok(()) } else { growth.write(&tools::workspace().join("docs/benchmarks.md")) }
+}
