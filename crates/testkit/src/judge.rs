@@ -69,6 +69,28 @@ pub fn run(group: &str, source: &str, reference: &Server, candidate: &Server) ->
     run.outcome
 }
 
+/// Runs a corpus on one server, to fill it; every answer must be a success.
+pub fn apply(source: &str, server: &Server) {
+    let mut side = Side::new(server);
+    for scenario in corpus::parse(source).expect("a corpus") {
+        let mut who = "nobody".to_owned();
+        for step in &scenario.steps {
+            match &step.action {
+                Action::As(name) => who.clone_from(name),
+                Action::Wait(ms) => std::thread::sleep(Duration::from_millis(*ms)),
+                Action::Send(send) => {
+                    let answer = side.client.send(&side.request(send, &who)).expect("an answer");
+                    let shown = show_request(send);
+                    assert!(answer.status < 300, "{shown} gave {} {}", answer.status, answer.text());
+                    for (name, pointer) in &send.captures {
+                        side.remembered.insert(name.clone(), answer.at(pointer).unwrap_or_default());
+                    }
+                }
+            }
+        }
+    }
+}
+
 struct Side {
     name: String,
     client: Client,

@@ -2,6 +2,10 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+mod badinput;
 mod candidate;
+mod compat;
 mod differential;
+mod durability;
+mod sdk;
 mod tidy;
