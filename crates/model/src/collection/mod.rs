@@ -6,11 +6,19 @@ use query::{Column, ColumnType, Table};
 use crate::field::{Field, Modifier};
 
 mod auth;
+pub mod draft;
+pub mod index;
 mod json;
 mod mail;
+mod oauth2;
+mod plan;
 mod row;
+pub mod system;
 
 pub use auth::*;
+pub use draft::{BodyError, Draft};
+pub use oauth2::{OAuth2Options, OAuth2Provider};
+pub use plan::{plan, plan_drop};
 pub use row::CollectionRow;
 
 #[derive(Clone, Debug, PartialEq)]
