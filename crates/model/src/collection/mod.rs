@@ -14,12 +14,17 @@ mod oauth2;
 mod plan;
 mod row;
 pub mod system;
+mod validate;
+mod validate_auth;
+mod view;
 
 pub use auth::*;
 pub use draft::{BodyError, Draft};
 pub use oauth2::{OAuth2Options, OAuth2Provider};
 pub use plan::{plan, plan_drop};
 pub use row::CollectionRow;
+pub use validate::{CheckRule, invalid_query, validate};
+pub use view::view_fields;
 
 #[derive(Clone, Debug, PartialEq)]
 pub struct Collection {
