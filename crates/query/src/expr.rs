@@ -8,7 +8,8 @@
 //! - Types come first ([`Operand::ty`]): two numbers (booleans are 1 and 0) compare as doubles, two texts by their
 //!   bytes. A number compared with a text is a number if the text reads as one in full, else every number is
 //!   below every text. `Any` values (JSON) are typed one by one when they are seen; objects and arrays among
-//!   them are their compact JSON text.
+//!   them are their compact JSON text. Beside an `Any` value nothing is read as a number, as in the reference:
+//!   the JSON number 5 and the text `5` differ, and every number is below every text.
 //! - `Like` matches text with `%` and `_`, escaped by a backslash, ASCII letters of either case being equal.
 //!   Numbers are matched by their shortest text, booleans as `1` and `0`. The pattern's value comes from the
 //!   right operand: when it holds no unescaped `%` it stands for `%value%` with its own `%`, `_` and `\` taken
