@@ -16,7 +16,7 @@ use crate::state::State;
 use crate::wire;
 
 fn encode(collection: &Collection) -> String {
-    json_text::ordered(&collection.to_json(false))
+    json_text::stored(&collection.to_json(false))
 }
 
 /// The request of a superuser, without a body.
@@ -126,7 +126,7 @@ pub async fn import(FromState(state): FromState<State>, request: Request) -> Res
 pub async fn scaffolds(FromState(state): FromState<State>, request: Request) -> Response<Body> {
     answer(async {
         let asked = superuser(&state, request).await?;
-        with_fields(&asked, json_text::ordered(&model::collection::system::scaffolds()), false)
+        with_fields(&asked, json_text::stored(&model::collection::system::scaffolds()), false)
     })
     .await
 }
