@@ -83,7 +83,7 @@ pub fn insert_initial(now: base::Timestamp) -> Op {
         table: TABLE.into(),
         values: vec![
             ("id".into(), KEY.into()),
-            ("value".into(), base::Value::Json(json_text::ordered(&initial()).into())),
+            ("value".into(), base::Value::Json(json_text::stored(&initial()).into())),
             ("created".into(), now.clone()),
             ("updated".into(), now),
         ],

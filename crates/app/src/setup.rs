@@ -34,10 +34,7 @@ pub async fn refresh(parts: &Parts) -> Result<()> {
 async fn install(parts: &Parts) -> Result<()> {
     let now = parts.clock.now();
     let mut batch = Batch::default();
-    for mut collection in model::collection::system_collections() {
-        collection.created = now.to_string();
-        collection.updated = now.to_string();
-        collection.seal();
+    for collection in model::collection::system::all(&now.to_string()) {
         batch.ddl.extend(model::collection::plan(None, &collection));
         batch.ops.push(catalog::insert(&collection));
     }

@@ -27,7 +27,22 @@ type Result<T> = std::result::Result<T, NeedsDatabase>;
 /// Does the expression hold for the base row that `lookup` gives the columns of? The joins are the query's own;
 /// those of tables stay unknown, which is an error only if the answer depends on them.
 pub fn eval<'v>(expr: &Expr, joins: &[Join], lookup: impl Fn(&Column) -> &'v Value) -> Result<bool> {
-    let mut scope = Scope { lookup: &lookup, bound: Vec::new() };
+    let mut scope = Scope { lookup: &lookup, tables: &|_| None, bound: Vec::new() };
+    scope.any_row(joins, expr)
+}
+
+/// A table's rows, for [`eval_over`].
+pub type Rows = [Vec<(Column, Value)>];
+
+/// The same with whole tables at hand: joins are tried row by row. Meant for tests, where it says what the
+/// engines should.
+pub fn eval_over<'v>(
+    expr: &Expr,
+    joins: &[Join],
+    lookup: impl Fn(&Column) -> &'v Value,
+    tables: &dyn Fn(&str) -> Option<&'v Rows>,
+) -> Result<bool> {
+    let mut scope = Scope { lookup: &lookup, tables, bound: Vec::new() };
     scope.any_row(joins, expr)
 }
 
@@ -53,6 +68,7 @@ pub fn at_path(text: &str, path: &[Name]) -> Value {
 
 struct Scope<'q, 'v> {
     lookup: &'q dyn Fn(&Column) -> &'v Value,
+    tables: &'q dyn Fn(&str) -> Option<&'v Rows>,
     bound: Vec<(Alias, Bound<'q>)>,
 }
 
@@ -66,7 +82,7 @@ enum Bound<'q> {
     Nothing,
 }
 
-impl<'q> Scope<'q, '_> {
+impl<'q, 'v: 'q> Scope<'q, 'v> {
     /// Does the test hold for some row of the left joins?
     fn any_row(&mut self, joins: &'q [Join], test: &'q Expr) -> Result<bool> {
         let Some((join, rest)) = joins.split_first() else { return self.holds(test) };
@@ -123,7 +139,10 @@ impl<'q> Scope<'q, '_> {
     /// The rows of one left join.
     fn rows(&mut self, join: &'q Join) -> Vec<Bound<'q>> {
         let rows = match &join.source {
-            Source::Table(_) => return vec![Bound::Unknown],
+            Source::Table(name) => match (self.tables)(name) {
+                None => return vec![Bound::Unknown],
+                Some(rows) => rows.iter().map(|row| Bound::Row(row)).collect(),
+            },
             Source::Literal(row) => vec![Bound::Row(row)],
             Source::Each(list) => match self.value(list) {
                 Err(NeedsDatabase) => return vec![Bound::Unknown],
@@ -181,6 +200,10 @@ impl<'q> Scope<'q, '_> {
             }
             Expr::Not(inner) => self.holds(inner).map(|held| !held),
             Expr::Missing(operand) => Ok(self.value(operand)? == Seen::Missing),
+            Expr::Same(left, right) => {
+                let left = self.value(left)?;
+                Ok(left != Seen::Missing && left == self.value(right)?)
+            }
             Expr::Compare { left, op, right } => self.compare(left, *op, right),
             Expr::In { left, values } => {
                 let left_value = self.value(left)?;

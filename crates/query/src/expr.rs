@@ -45,6 +45,9 @@ pub enum Expr {
     },
     /// The operand has no value. Unlike a comparison with `Null`, the empty text is a value here.
     Missing(Operand),
+    /// Both have a value, and it is the same text: plain equality, by which joins follow ids. Unlike `Compare`,
+    /// two missing values do not match.
+    Same(Operand, Operand),
     /// Is the left text (an id) one of these? Used for ids known beforehand and for expansion; an empty list
     /// is false.
     In {
@@ -111,8 +114,16 @@ impl Expr {
                 joins.iter().for_each(|join| join.on.visit(see));
                 test.visit(see);
             }
-            Expr::Const(_) | Expr::Missing(_) | Expr::Compare { .. } | Expr::In { .. } => {}
+            Expr::Const(_)
+            | Expr::Missing(_)
+            | Expr::Same(..)
+            | Expr::Compare { .. }
+            | Expr::In { .. } => {}
         }
+    }
+
+    pub fn same(left: Operand, right: impl Into<Operand>) -> Expr {
+        Expr::Same(left, right.into())
     }
 
     pub fn eq(left: Operand, right: impl Into<Operand>) -> Expr {

@@ -8,6 +8,7 @@ use base::topology::Node;
 use base::{Clock, Name};
 use query::{Batch, Change, ChangeItem, ChangeKind, Committed, Op, Row, Select};
 
+use crate::engine::postgres::Postgres;
 use crate::engine::sqlite::Sqlite;
 use crate::engine::{Engine, ViewColumn};
 use crate::error::{Error, Result};
@@ -48,7 +49,7 @@ pub async fn open(options: Options) -> Result<Store> {
                 tokio::task::spawn_blocking(move || Sqlite::open(&dir, file, options.exclusive, now));
             Arc::new(opened.await.map_err(|error| Error::Internal(error.to_string()))??)
         }
-        Target::Postgres { .. } => return Err(Error::Internal("not built yet".into())),
+        Target::Postgres { url } => Arc::new(Postgres::open(url).await?),
     };
     Ok(Store::new(engine, options.node, options.clock, options.listener))
 }

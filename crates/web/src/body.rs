@@ -106,15 +106,14 @@ impl Form {
     }
 }
 
-/// Forms carry no types: what is spelled like a boolean, a number, or JSON is taken as such.
+/// Forms carry no types: what is spelled like a boolean or a number is taken as such, and JSON is
+/// left to the fields that hold it.
 fn infer(text: String) -> Json {
     match text.as_str() {
         "" => Json::String(text),
-        "null" => Json::Null,
         "true" => Json::Bool(true),
         "false" => Json::Bool(false),
         _ => match text.as_bytes()[0] {
-            b'{' | b'[' | b'"' => serde_json::from_str(&text).unwrap_or(Json::String(text)),
             b'-' | b'0'..=b'9' => match serde_json::from_str::<Json>(&text) {
                 // Only numbers whose text is unchanged: ids and codes with leading zeros stay texts.
                 Ok(Json::Number(number)) if number.to_string() == text => Json::Number(number),

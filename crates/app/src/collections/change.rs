@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use base::Kind;
+use model::collection::{BodyError, draft};
 use model::filter::{Resolver, Trust};
 use model::{Collection, Schema, Violation, Violations};
 use query::{Batch, Ddl};
@@ -20,13 +21,12 @@ const DELETE_FAILED: &str = "Failed to delete collection.";
 pub async fn create(cx: &Context<'_>, body: &Json) -> Result<Arc<Collection>> {
     let _changing = cx.parts.catalog.changing.lock().await;
     let schema = cx.parts.catalog.schema();
-    let mut collection = Collection::create(body).map_err(|_| Error::bad_request())?;
-    views::derive_fields(cx, &mut collection, CREATE_FAILED).await?;
+    let draft = draft::create(body)?;
     let now = cx.parts.clock.now().to_string();
+    let mut collection = draft.collection;
     collection.created = now.clone();
     collection.updated = now;
-    collection.seal();
-    let violations = judge(cx, &collection, None, &schema);
+    let violations = judged(cx, &mut collection, None, &schema, draft.violations).await?;
     if !violations.is_empty() {
         return Err(Error::invalid(CREATE_FAILED, violations));
     }
@@ -35,7 +35,7 @@ pub async fn create(cx: &Context<'_>, body: &Json) -> Result<Arc<Collection>> {
         ops: vec![catalog::insert(&collection)],
         ..Batch::default()
     };
-    commit(cx, batch, CREATE_FAILED, &collection).await?;
+    commit(cx, batch).await.map_err(|error| refused(error, CREATE_FAILED, &collection))?;
     current(cx, &collection.id)
 }
 
@@ -43,11 +43,10 @@ pub async fn update(cx: &Context<'_>, name_or_id: &str, body: &Json) -> Result<A
     let _changing = cx.parts.catalog.changing.lock().await;
     let schema = cx.parts.catalog.schema();
     let old = schema.find(name_or_id).cloned().ok_or_else(Error::not_found)?;
-    let mut collection = old.patched(body).map_err(|_| Error::bad_request())?;
-    views::derive_fields(cx, &mut collection, UPDATE_FAILED).await?;
+    let draft = draft::patch(&old, body)?;
+    let mut collection = draft.collection;
     collection.updated = cx.parts.clock.now().to_string();
-    collection.seal();
-    let violations = judge(cx, &collection, Some(&old), &schema);
+    let violations = judged(cx, &mut collection, Some(&old), &schema, draft.violations).await?;
     if !violations.is_empty() {
         return Err(Error::invalid(UPDATE_FAILED, violations));
     }
@@ -56,9 +55,25 @@ pub async fn update(cx: &Context<'_>, name_or_id: &str, body: &Json) -> Result<A
         ops: vec![catalog::update(&collection)],
         ..Batch::default()
     };
-    commit(cx, batch, UPDATE_FAILED, &collection).await?;
-    views::refresh(cx, &collection).await?;
+    commit(cx, batch).await.map_err(|error| refused(error, UPDATE_FAILED, &collection))?;
+    views::refresh(cx, &collection.id).await?;
     current(cx, &collection.id)
+}
+
+/// A view's fields are told, and then everything is judged.
+async fn judged(
+    cx: &Context<'_>,
+    collection: &mut Collection,
+    old: Option<&Collection>,
+    schema: &Schema,
+    mut violations: Violations,
+) -> Result<Violations> {
+    if let Some(violation) = views::derive_fields(cx, collection, schema).await? {
+        violations.add("viewQuery", violation);
+    }
+    collection.seal();
+    violations.merge(judge(cx, collection, old, schema));
+    Ok(violations)
 }
 
 pub async fn delete(cx: &Context<'_>, name_or_id: &str) -> Result<()> {
@@ -81,18 +96,11 @@ pub async fn delete(cx: &Context<'_>, name_or_id: &str) -> Result<()> {
         ));
     }
     let batch = Batch {
-        ddl: drop_plan(&collection),
+        ddl: model::collection::plan_drop(&collection),
         ops: vec![catalog::delete(&collection)],
         ..Batch::default()
     };
-    commit(cx, batch, DELETE_FAILED, &collection).await
-}
-
-pub(super) fn drop_plan(collection: &Collection) -> Vec<Ddl> {
-    match collection.is_view() {
-        true => vec![Ddl::DropView(collection.name.clone())],
-        false => vec![Ddl::DropTable(collection.name.clone())],
-    }
+    commit(cx, batch).await.map_err(|error| refused(error, DELETE_FAILED, &collection))
 }
 
 fn current(cx: &Context<'_>, id: &str) -> Result<Arc<Collection>> {
@@ -116,7 +124,7 @@ pub(super) fn judge(
         let mut resolver = Resolver::new(&schema, &shared, &request, now, Trust::Full);
         resolver.condition(&filter).map(drop).map_err(|error| error.to_string())
     };
-    collection.validate(old, schema, &check_rule)
+    model::collection::validate(collection, old, schema, &check_rule)
 }
 
 /// The schema with one collection added or replaced.
@@ -127,29 +135,35 @@ pub(super) fn with(schema: &Schema, collection: &Arc<Collection>) -> Schema {
     Schema::new(collections, schema.version)
 }
 
-/// Commits a schema change and makes it this process's current schema.
-pub(super) async fn commit(
-    cx: &Context<'_>,
-    batch: Batch,
-    failed: &str,
-    collection: &Collection,
-) -> Result<()> {
-    if let Err(error) = cx.parts.store.commit(batch).await {
-        return Err(match error {
-            store::Error::Taken { .. } => Error::invalid(
-                failed,
-                Violations::one("indexes", Violation::new("validation_invalid_index_expression", error.to_string())),
-            ),
-            store::Error::Refused(why) if collection.is_view() => Error::invalid(
-                failed,
-                Violations::one(
-                    "viewQuery",
-                    Violation::new("validation_invalid_view_query", format!("Invalid query - {why}.")),
-                ),
-            ),
-            store::Error::Refused(why) => Error::invalid(failed, Violations::default()).details(why),
-            other => other.into(),
-        });
+/// Commits a change of definitions and makes it this process's current schema. Other processes see it too, even
+/// when no table changed.
+pub(super) async fn commit(cx: &Context<'_>, mut batch: Batch) -> Result<()> {
+    batch.ddl.push(Ddl::Announce);
+    cx.parts.store.commit(batch).await?;
+    cx.parts.catalog.reload(&cx.parts.store).await?;
+    // What was cached under the old definitions is gone only now that the new ones are in force.
+    cx.parts.stamps.expire_all();
+    Ok(())
+}
+
+/// What the database says against a definition, at the part of it that is at fault.
+pub(super) fn refused(error: Error, failed: &str, collection: &Collection) -> Error {
+    let why = error.details.clone().unwrap_or_default();
+    match error.kind {
+        Kind::Invalid if collection.is_view() => {
+            Error::invalid(failed, Violations::one("viewQuery", model::collection::invalid_query(&why)))
+        }
+        Kind::Invalid => Error::invalid(failed, Violations::default()).details(why),
+        Kind::Conflict => Error::invalid(
+            failed,
+            Violations::one("indexes", Violation::new("validation_invalid_index_expression", why)),
+        ),
+        _ => error,
     }
-    cx.parts.catalog.reload(&cx.parts.store).await
+}
+
+impl From<BodyError> for Error {
+    fn from(error: BodyError) -> Self {
+        Error::new(Kind::Invalid, error.to_string())
+    }
 }

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use model::collection::{Draft, draft};
 use model::violation::Node;
 use model::{Collection, Schema, Violation, Violations};
 use query::{Batch, Ddl};
@@ -20,7 +21,7 @@ pub async fn import(cx: &Context<'_>, collections: &[Json], delete_missing: bool
     let now = cx.parts.clock.now().to_string();
 
     // Everything imported is in place before anything is judged, because collections refer to one another.
-    let mut pairs: Vec<(Option<Arc<Collection>>, Arc<Collection>)> = Vec::new();
+    let mut pairs: Vec<(Option<Arc<Collection>>, Collection)> = Vec::new();
     for json in collections {
         let text = |key: &str| json.get(key).and_then(Json::as_str).unwrap_or_default();
         let old = [text("id"), text("name")]
@@ -28,21 +29,24 @@ pub async fn import(cx: &Context<'_>, collections: &[Json], delete_missing: bool
             .filter(|key| !key.is_empty())
             .find_map(|key| before.find(key))
             .cloned();
-        let mut new = match &old {
+        let draft = match &old {
             Some(old) if delete_missing || !json.get("fields").is_some_and(Json::is_array) => {
-                old.patched(json).map_err(|_| unreadable(json))?
+                draft::patch(old, json)
             }
             // Without deletion, fields that the import does not name stay.
-            Some(old) => old.patched(&with_missing_fields(old, json)).map_err(|_| unreadable(json))?,
-            None => {
-                let mut new = Collection::create(json).map_err(|_| unreadable(json))?;
-                new.created = now.clone();
-                new
-            }
+            Some(old) => draft::patch(old, &with_missing_fields(old, json)),
+            None => draft::create(json),
         };
+        let Draft { collection: mut new, violations } = draft.map_err(|_| unreadable(json))?;
+        if !violations.is_empty() {
+            return Err(refused(&new, &violations));
+        }
+        if old.is_none() {
+            new.created = now.clone();
+        }
         new.updated = now.clone();
         new.seal();
-        pairs.push((old, Arc::new(new)));
+        pairs.push((old, new));
     }
     let mut dropped: Vec<Arc<Collection>> = Vec::new();
     if delete_missing {
@@ -60,8 +64,16 @@ pub async fn import(cx: &Context<'_>, collections: &[Json], delete_missing: bool
         .filter(|known| !pairs.iter().any(|(_, new)| new.id == known.id))
         .cloned()
         .collect();
-    after.extend(pairs.iter().map(|(_, new)| new.clone()));
-    let schema = Schema::new(after, before.version);
+    after.extend(pairs.iter().map(|(_, new)| Arc::new(new.clone())));
+    let mut schema = Schema::new(after, before.version);
+    // Views read the imported tables, so their fields are told last, and one view may read another.
+    for (_, new) in pairs.iter_mut().filter(|(_, new)| new.is_view()) {
+        if let Err(why) = new.derive_view(&schema) {
+            let violations = Violations::one("viewQuery", model::collection::invalid_query(&why));
+            return Err(refused(new, &violations));
+        }
+        schema = change::with(&schema, &Arc::new(new.clone()));
+    }
 
     for (old, new) in &pairs {
         let violations = change::judge(cx, new, old.as_deref(), &schema);
@@ -73,7 +85,7 @@ pub async fn import(cx: &Context<'_>, collections: &[Json], delete_missing: bool
     let mut tables: Vec<Ddl> = Vec::new();
     let mut late: Vec<Ddl> = Vec::new();
     for gone in &dropped {
-        tables.extend(change::drop_plan(gone));
+        tables.extend(model::collection::plan_drop(gone));
         batch.ops.push(catalog::delete(gone));
     }
     for (old, new) in &pairs {
@@ -86,12 +98,16 @@ pub async fn import(cx: &Context<'_>, collections: &[Json], delete_missing: bool
         });
     }
     let changed: Vec<_> =
-        pairs.iter().map(|(old, new)| old.as_ref().unwrap_or(new)).chain(&dropped).map(|c| &c.name).collect();
+        pairs
+            .iter()
+            .map(|(old, new)| old.as_ref().map_or(&new.name, |old| &old.name))
+            .chain(dropped.iter().map(|gone| &gone.name))
+            .collect();
     batch.ddl = views::around(&before, tables, &changed);
     batch.ddl.extend(late);
     let Some((_, any)) = pairs.first() else { return Ok(()) };
-    change::commit(cx, batch, FAILED, any).await?;
-    views::refresh(cx, &Collection::blank(model::CollectionKind::Base)).await
+    change::commit(cx, batch).await.map_err(|error| change::refused(error, FAILED, any))?;
+    views::refresh(cx, "").await
 }
 
 fn with_missing_fields(old: &Collection, json: &Json) -> Json {

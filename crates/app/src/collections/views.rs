@@ -1,44 +1,32 @@
 //! View collections: their fields come from their query, and follow the tables that it reads.
 
 use base::Name;
-use model::collection::ViewColumn;
-use model::{Collection, CollectionKind, Schema, Violation, Violations};
+use model::collection::invalid_query;
+use model::{Collection, CollectionKind, Field, Schema, Violation};
 use query::{Batch, Ddl};
 
 use crate::catalog;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::rules::Context;
 
-/// Sets a view's fields from its query; other collections are left alone.
-pub(super) async fn derive_fields(cx: &Context<'_>, collection: &mut Collection, failed: &str) -> Result<()> {
-    let CollectionKind::View { query } = &collection.kind else { return Ok(()) };
+/// Sets a view's fields from its query, and says what is wrong with it; other collections are left alone.
+pub(super) async fn derive_fields(
+    cx: &Context<'_>,
+    collection: &mut Collection,
+    schema: &Schema,
+) -> Result<Option<Violation>> {
+    let CollectionKind::View { query } = &collection.kind else { return Ok(None) };
     if query.trim().is_empty() {
         // Judged with the rest.
-        return Ok(());
+        return Ok(None);
     }
-    match describe(cx, query).await {
-        Ok(columns) => {
-            let schema = cx.parts.catalog.schema();
-            collection.fields = model::collection::view_fields(&columns, &schema, &collection.fields);
-            Ok(())
-        }
-        Err(store::Error::Refused(why)) => Err(Error::invalid(
-            failed,
-            Violations::one(
-                "viewQuery",
-                Violation::new("validation_invalid_view_query", format!("Invalid query - {why}.")),
-            ),
-        )),
-        Err(error) => Err(error.into()),
+    // Whether the query runs is the database's to say; what its columns are can be read off its text.
+    match cx.parts.store.describe_view(query).await {
+        Ok(_) => {}
+        Err(store::Error::Refused(why)) => return Ok(Some(invalid_query(&why))),
+        Err(error) => return Err(error.into()),
     }
-}
-
-async fn describe(cx: &Context<'_>, query: &str) -> store::Result<Vec<ViewColumn>> {
-    let columns = cx.parts.store.describe_view(query).await?;
-    Ok(columns
-        .into_iter()
-        .map(|column| ViewColumn { name: column.name, origin: column.origin, ty: column.ty })
-        .collect())
+    Ok(collection.derive_view(schema).err().map(|why| invalid_query(&why)))
 }
 
 /// Takes every view out of the way of a change of tables, and puts it back afterwards.
@@ -68,30 +56,32 @@ pub(super) fn around(schema: &Schema, ddl: Vec<Ddl>, changed: &[&Name]) -> Vec<D
 }
 
 /// After a change of tables: the fields of the views over them may be others now.
-pub(super) async fn refresh(cx: &Context<'_>, changed: &Collection) -> Result<()> {
+pub(super) async fn refresh(cx: &Context<'_>, changed: &str) -> Result<()> {
     let schema = cx.parts.catalog.schema();
     let mut batch = Batch::default();
-    for view in schema.collections.iter().filter(|view| view.is_view() && view.id != changed.id) {
-        let CollectionKind::View { query } = &view.kind else { continue };
-        let columns = match describe(cx, query).await {
-            Ok(columns) => columns,
-            Err(error) => {
-                tracing::warn!(view = %view.name, %error, "a view cannot be read any more");
-                continue;
+    for view in schema.collections.iter().filter(|view| view.is_view() && *view.id != *changed) {
+        let mut derived = (**view).clone();
+        if let Err(why) = derived.derive_view(&schema) {
+            tracing::warn!(view = %view.name, why, "a view cannot be read any more");
+            continue;
+        }
+        // A field that is as it was keeps its id.
+        for field in &mut derived.fields {
+            let same = view.fields.iter().find(|before| before.name == field.name).filter(|before| {
+                let renamed = Field { id: before.id.clone(), ..field.clone() };
+                **before == renamed
+            });
+            if let Some(before) = same {
+                field.id = before.id.clone();
             }
-        };
-        let fields = model::collection::view_fields(&columns, &schema, &view.fields);
-        if fields != view.fields {
-            let mut view = (**view).clone();
-            view.fields = fields;
-            view.seal();
-            batch.ops.push(catalog::update(&view));
+        }
+        derived.seal();
+        if derived.fields != view.fields {
+            batch.ops.push(catalog::update(&derived));
         }
     }
     if batch.ops.is_empty() {
         return Ok(());
     }
-    cx.parts.store.commit(batch).await?;
-    cx.parts.stamps.expire_all();
-    cx.parts.catalog.reload(&cx.parts.store).await
+    super::change::commit(cx, batch).await
 }

@@ -1,230 +1,201 @@
-//! Index definitions: `CREATE INDEX` statements, read into parts and written back.
-
-use std::fmt::Write;
+//! `CREATE INDEX` statements: read, compared, and written anew when a collection takes another name.
 
 use query::ddl::{Index, IndexColumn};
 
-use super::Collection;
-
-/// The parts of a statement.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Parsed {
-    pub unique: bool,
+/// A statement taken apart. What a text holds beyond [`Index`] is kept for writing it again.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ParsedIndex {
+    pub index: Index,
+    pub schema: String,
     pub if_not_exists: bool,
-    pub name: String,
-    pub table: String,
-    pub columns: Vec<Part>,
-    /// What stands after `WHERE`.
-    pub filter: String,
+    /// `ASC` is written only where it was given.
+    ascending: Vec<bool>,
 }
 
-/// One column or expression of an index.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Part {
-    pub expr: String,
-    pub collate: String,
-    /// `ASC`, `DESC` or empty.
-    pub sort: String,
+/// `None` when the text is not one whole statement of the form
+/// `CREATE [UNIQUE] INDEX [IF NOT EXISTS] [schema.]name ON table (column [COLLATE c] [ASC|DESC], …) [WHERE …]`.
+pub fn parse(text: &str) -> Option<ParsedIndex> {
+    let rest = keyword(text.trim(), "create")?;
+    let (unique, rest) = keyword(rest, "unique").map_or((false, rest), |rest| (true, rest));
+    let rest = keyword(rest, "index")?;
+    let exists =
+        keyword(rest, "if").and_then(|rest| keyword(rest, "not")).and_then(|rest| keyword(rest, "exists"));
+    let (if_not_exists, rest) = exists.map_or((false, rest), |rest| (true, rest));
+    let (name, rest) = word(rest);
+    let rest = keyword(rest, "on")?;
+    let open = rest.find('(')?;
+    let table = unquote(rest[..open].trim());
+    let inside = &rest[open + 1..];
+    let parts = split_list(inside)?;
+    let filter = match inside[parts.end..].trim() {
+        "" => "",
+        tail => keyword(tail, "where")?,
+    };
+    let (schema, name) = name.split_once('.').unwrap_or(("", name));
+    let (schema, name) = (unquote(schema), unquote(name));
+    let parsed: Vec<(IndexColumn, bool)> = parts.items.iter().filter_map(|part| column(part)).collect();
+    if name.is_empty() || table.is_empty() || table.contains(char::is_whitespace) || parsed.is_empty() {
+        return None;
+    }
+    let (columns, ascending) = parsed.into_iter().unzip();
+    Some(ParsedIndex {
+        index: Index { name: name.into(), table: table.into(), unique, columns, filter: filter.into() },
+        schema: schema.to_owned(),
+        if_not_exists,
+        ascending,
+    })
 }
 
-impl Parsed {
-    /// `None` when the text is no `CREATE INDEX` statement with a name, a table and columns.
-    pub fn read(text: &str) -> Option<Self> {
-        let mut rest = Words(text.trim().trim_end_matches(';').trim());
-        rest.keyword("create")?;
-        let unique = rest.keyword("unique").is_some();
-        rest.keyword("index")?;
-        let if_not_exists = rest.keyword("if").is_some();
-        if if_not_exists {
-            rest.keyword("not")?;
-            rest.keyword("exists")?;
-        }
-        let mut name = rest.name()?;
-        if let Some(after) = rest.0.strip_prefix('.') {
-            rest.0 = after;
-            name = rest.name()?;
-        }
-        rest.keyword("on")?;
-        let table = rest.name()?;
-        let (inner, after) = parenthesised(rest.0.trim_start())?;
-        let columns: Vec<Part> = split(inner).into_iter().filter_map(part).collect();
-        rest.0 = after;
-        let filter = match rest.keyword("where") {
-            Some(()) => rest.0.trim().to_string(),
-            None if rest.0.trim().is_empty() => String::new(),
-            None => return None,
-        };
-        let good = !columns.is_empty() && !name.is_empty() && !table.is_empty();
-        good.then_some(Parsed { unique, if_not_exists, name, table, columns, filter })
+impl super::Collection {
+    fn parsed_indexes(&self) -> impl Iterator<Item = ParsedIndex> + '_ {
+        self.indexes.iter().filter_map(|text| parse(text))
     }
 
-    /// The statement in the reference's layout.
-    pub fn text(&self) -> String {
-        let mut out = String::from("CREATE ");
-        if self.unique {
-            out.push_str("UNIQUE ");
+    /// Whether a field alone is kept unique by an index.
+    pub fn has_unique_index(&self, field: &str) -> bool {
+        self.parsed_indexes().any(|index| index.unique_column() == Some(field))
+    }
+
+    /// Whether a unique index takes upper and lower case of a field for the same.
+    pub fn has_nocase_index(&self, field: &str) -> bool {
+        self.parsed_indexes().any(|index| {
+            index.unique_column() == Some(field)
+                && index.index.columns[0].collate.eq_ignore_ascii_case("nocase")
+        })
+    }
+}
+
+impl ParsedIndex {
+    /// The columns that it names outright; expressions are left out.
+    pub fn column_names(&self) -> impl Iterator<Item = &str> {
+        self.index.columns.iter().map(|column| &*column.expr).filter(|expr| is_name(expr))
+    }
+
+    /// The one column that a unique index of one column covers.
+    pub fn unique_column(&self) -> Option<&str> {
+        match self.index.columns.as_slice() {
+            [column] if self.index.unique => Some(&column.expr),
+            _ => None,
         }
-        out.push_str("INDEX ");
+    }
+
+    /// Whether two indexes cover the same, whatever they are called.
+    pub fn same_definition(&self, other: &ParsedIndex) -> bool {
+        self.index.unique == other.index.unique
+            && self.index.columns == other.index.columns
+            && self.ascending == other.ascending
+            && self.index.filter == other.index.filter
+    }
+
+    /// The normalised text.
+    pub fn to_sql(&self) -> String {
+        let index = &self.index;
+        let mut out = String::from(if index.unique { "CREATE UNIQUE INDEX " } else { "CREATE INDEX " });
         if self.if_not_exists {
             out.push_str("IF NOT EXISTS ");
         }
-        let _ = write!(out, "`{}` ON `{}` (", self.name, self.table);
-        let many = self.columns.len() > 1;
-        for (index, column) in self.columns.iter().enumerate() {
-            if index > 0 {
+        if !self.schema.is_empty() {
+            out.push_str(&format!("`{}`.", self.schema));
+        }
+        out.push_str(&format!("`{}` ON `{}` (", index.name, index.table));
+        let many = index.columns.len() > 1;
+        for (position, column) in index.columns.iter().enumerate() {
+            if position > 0 {
                 out.push(',');
             }
             if many {
                 out.push_str("\n  ");
             }
-            if is_plain(&column.expr) {
-                let _ = write!(out, "`{}`", column.expr);
+            if is_name(&column.expr) {
+                out.push_str(&format!("`{}`", column.expr));
             } else {
                 out.push_str(&column.expr);
             }
             if !column.collate.is_empty() {
-                let _ = write!(out, " COLLATE {}", column.collate);
+                out.push_str(&format!(" COLLATE {}", column.collate));
             }
-            if !column.sort.is_empty() {
-                let _ = write!(out, " {}", column.sort);
+            if column.descending {
+                out.push_str(" DESC");
+            } else if self.ascending.get(position) == Some(&true) {
+                out.push_str(" ASC");
             }
         }
-        if many {
-            out.push('\n');
-        }
-        out.push(')');
-        if !self.filter.is_empty() {
-            let _ = write!(out, " WHERE {}", self.filter);
+        out.push_str(if many { "\n)" } else { ")" });
+        if !index.filter.is_empty() {
+            out.push_str(&format!(" WHERE {}", index.filter));
         }
         out
     }
-
-    pub fn to_ddl(&self) -> Index {
-        Index {
-            name: self.name.as_str().into(),
-            table: self.table.as_str().into(),
-            unique: self.unique,
-            columns: self
-                .columns
-                .iter()
-                .map(|part| IndexColumn {
-                    expr: part.expr.as_str().into(),
-                    collate: part.collate.as_str().into(),
-                    descending: part.sort.eq_ignore_ascii_case("desc"),
-                })
-                .collect(),
-            filter: self.filter.as_str().into(),
-        }
-    }
-
-    /// Whether this is a unique index over exactly one column.
-    fn is_unique_on(&self, column: &str) -> bool {
-        self.unique && self.columns.len() == 1 && self.columns[0].expr.eq_ignore_ascii_case(column)
-    }
 }
 
-impl Collection {
-    /// Whether a field alone is kept unique by an index.
-    pub fn has_unique_index(&self, field: &str) -> bool {
-        self.indexes.iter().filter_map(|text| Parsed::read(text)).any(|index| index.is_unique_on(field))
-    }
-
-    /// Whether a unique index takes upper and lower case of a field for the same.
-    pub fn has_nocase_index(&self, field: &str) -> bool {
-        self.indexes
-            .iter()
-            .filter_map(|text| Parsed::read(text))
-            .any(|index| index.is_unique_on(field) && index.columns[0].collate.eq_ignore_ascii_case("nocase"))
-    }
-
-    /// Lets every index definition name this collection's table; the text of those that already do is kept.
-    pub fn retarget_indexes(&mut self) {
-        let name = self.name.clone();
-        for text in &mut self.indexes {
-            if let Some(mut index) = Parsed::read(text)
-                && *index.table != *name
-            {
-                index.table = name.to_string();
-                *text = index.text();
-            }
-        }
-    }
-
-    /// Follows a renamed column in every index definition.
-    pub fn rename_in_indexes(&mut self, from: &str, to: &str) {
-        for text in &mut self.indexes {
-            let Some(mut index) = Parsed::read(text) else { continue };
-            let mut changed = false;
-            for part in &mut index.columns {
-                if part.expr == from {
-                    part.expr = to.to_string();
-                    changed = true;
-                }
-            }
-            if changed {
-                *text = index.text();
-            }
-        }
-    }
+/// What is not an expression.
+fn is_name(expr: &str) -> bool {
+    !expr.contains(['(', ' ', '\'', '"', '.', '+', '-', '*', '/', '|'])
 }
 
-fn is_plain(expr: &str) -> bool {
-    expr.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
+fn column(part: &str) -> Option<(IndexColumn, bool)> {
+    let mut rest = part.trim();
+    let mut order = None;
+    if let Some((before, last)) = rest.rsplit_once(char::is_whitespace)
+        && (last.eq_ignore_ascii_case("asc") || last.eq_ignore_ascii_case("desc"))
+    {
+        order = Some(last.eq_ignore_ascii_case("desc"));
+        rest = before.trim_end();
+    }
+    let mut collate = "";
+    if let Some((before, last)) = rest.rsplit_once(char::is_whitespace)
+        && let Some((expr, word)) = before.trim_end().rsplit_once(char::is_whitespace)
+        && word.eq_ignore_ascii_case("collate")
+    {
+        collate = last;
+        rest = expr.trim_end();
+    }
+    let expr = if rest.contains('(') { rest } else { unquote(rest) };
+    let column = IndexColumn { expr: expr.into(), collate: collate.into(), descending: order == Some(true) };
+    (!expr.is_empty()).then_some((column, order == Some(false)))
 }
 
-/// A cursor over words and quoted names.
-struct Words<'a>(&'a str);
-
-impl Words<'_> {
-    fn keyword(&mut self, word: &str) -> Option<()> {
-        let text = self.0.trim_start();
-        let (head, rest) = (text.get(..word.len())?, &text[word.len()..]);
-        let ends = rest.chars().next().is_none_or(|next| !next.is_alphanumeric() && next != '_');
-        if !head.eq_ignore_ascii_case(word) || !ends {
-            return None;
-        }
-        self.0 = rest;
-        Some(())
-    }
-
-    fn name(&mut self) -> Option<String> {
-        let text = self.0.trim_start();
-        let close = match text.chars().next()? {
-            '`' => Some('`'),
-            '"' => Some('"'),
-            '\'' => Some('\''),
-            '[' => Some(']'),
-            _ => None,
-        };
-        if let Some(close) = close {
-            let end = text[1..].find(close)? + 1;
-            self.0 = &text[end + 1..];
-            return Some(text[1..end].to_string());
-        }
-        let end = text.find(|c: char| !(c.is_alphanumeric() || c == '_')).unwrap_or(text.len());
-        self.0 = &text[end..];
-        (end > 0).then(|| text[..end].to_string())
-    }
+/// What follows a keyword and white space or an opening parenthesis.
+fn keyword<'a>(text: &'a str, word: &str) -> Option<&'a str> {
+    let head = text.get(..word.len())?;
+    let rest = &text[word.len()..];
+    (head.eq_ignore_ascii_case(word) && rest.starts_with(char::is_whitespace)).then(|| rest.trim_start())
 }
 
-/// The inside of the leading parentheses, and what follows them.
-fn parenthesised(text: &str) -> Option<(&str, &str)> {
-    if !text.starts_with('(') {
-        return None;
-    }
-    let mut depth = 0usize;
-    let mut quote = None;
-    for (index, c) in text.char_indices() {
-        match (quote, c) {
-            (Some(open), c) if open == c => quote = None,
+/// Up to white space; the rest without it.
+fn word(text: &str) -> (&str, &str) {
+    let end = text.find(char::is_whitespace).unwrap_or(text.len());
+    (&text[..end], text[end..].trim_start())
+}
+
+fn unquote(text: &str) -> &str {
+    text.trim_matches(['`', '"', '\'', '[', ']'])
+}
+
+struct List<'a> {
+    items: Vec<&'a str>,
+    /// Where what follows the closing parenthesis starts.
+    end: usize,
+}
+
+/// Splits at the commas outside of parentheses and quotes, up to the parenthesis that closes the list.
+fn split_list(text: &str) -> Option<List<'_>> {
+    let (mut depth, mut quote, mut start) = (0usize, None, 0);
+    let mut items = Vec::new();
+    for (at, letter) in text.char_indices() {
+        match (quote, letter) {
+            (Some(open), _) if letter == open => quote = None,
             (Some(_), _) => {}
-            (None, '\'' | '"' | '`') => quote = Some(c),
+            (None, '\'' | '"' | '`') => quote = Some(letter),
             (None, '(') => depth += 1,
+            (None, ')') if depth > 0 => depth -= 1,
             (None, ')') => {
-                depth -= 1;
-                if depth == 0 {
-                    return Some((&text[1..index], &text[index + 1..]));
-                }
+                items.push(&text[start..at]);
+                return Some(List { items, end: at + 1 });
+            }
+            (None, ',') if depth == 0 => {
+                items.push(&text[start..at]);
+                start = at + 1;
             }
             _ => {}
         }
@@ -232,78 +203,60 @@ fn parenthesised(text: &str) -> Option<(&str, &str)> {
     None
 }
 
-/// Splits at commas outside of parentheses and quotes.
-fn split(text: &str) -> Vec<&str> {
-    let mut parts = Vec::new();
-    let (mut depth, mut start, mut quote) = (0usize, 0, None);
-    for (index, c) in text.char_indices() {
-        match (quote, c) {
-            (Some(open), c) if open == c => quote = None,
-            (Some(_), _) => {}
-            (None, '\'' | '"' | '`') => quote = Some(c),
-            (None, '(') => depth += 1,
-            (None, ')') => depth = depth.saturating_sub(1),
-            (None, ',') if depth == 0 => {
-                parts.push(&text[start..index]);
-                start = index + 1;
-            }
-            _ => {}
-        }
-    }
-    parts.push(&text[start..]);
-    parts
-}
-
-fn part(text: &str) -> Option<Part> {
-    let mut text = text.trim();
-    let mut part = Part::default();
-    for sort in ["asc", "desc"] {
-        if let Some(rest) = strip_last_word(text, sort) {
-            part.sort = sort.to_ascii_uppercase();
-            text = rest;
-        }
-    }
-    let words: Vec<&str> = text.split_whitespace().collect();
-    if let [.., keyword, collation] = words.as_slice()
-        && keyword.eq_ignore_ascii_case("collate")
-    {
-        part.collate = collation.trim_matches(['`', '"', '[', ']']).to_string();
-        let rest = text[..text.len() - collation.len()].trim_end();
-        text = rest[..rest.len() - keyword.len()].trim_end();
-    }
-    let unquoted = text.trim_matches(['`', '"', '[', ']']);
-    part.expr = if is_plain(unquoted) { unquoted.to_string() } else { text.to_string() };
-    (!part.expr.is_empty()).then_some(part)
-}
-
-fn strip_last_word<'a>(text: &'a str, word: &str) -> Option<&'a str> {
-    let start = text.len().checked_sub(word.len())?;
-    let (rest, last) = (text.get(..start)?, text.get(start..)?);
-    (last.eq_ignore_ascii_case(word) && rest.ends_with(char::is_whitespace)).then(|| rest.trim_end())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn check(text: &str, expected: Option<&str>) {
+        let parsed = parse(text);
+        assert_eq!(parsed.as_ref().map(ParsedIndex::to_sql).as_deref(), expected, "{text}");
+        if let Some(expected) = expected {
+            assert_eq!(parse(expected), parsed, "written form of {text}");
+        }
+    }
+
     #[test]
     fn statements() {
-        for (text, expected) in [
-            (
-                "create  unique index if not exists `ix_1` on whatever (a,   `b` desc) where a>1",
-                Some("CREATE UNIQUE INDEX IF NOT EXISTS `ix_1` ON `whatever` (\n  `a`,\n  `b` DESC\n) WHERE a>1"),
-            ),
-            (
-                "CREATE INDEX ix_2 ON ix1 (lower(a) COLLATE NOCASE, b ASC)",
-                Some("CREATE INDEX `ix_2` ON `ix1` (\n  lower(a) COLLATE NOCASE,\n  `b` ASC\n)"),
-            ),
-            ("CREATE INDEX i ON t (a)", Some("CREATE INDEX `i` ON `t` (`a`)")),
-            ("CREATE INDEX i ON t ()", None),
-            ("nope", None),
-            ("CREATE INDEX i ON t (a) garbage", None),
-            ("CREATE INDEX i ON t (a", None),
+        for text in [
+            "",
+            "x",
+            "CREATE INDEX i ON v3 ()",
+            "CREATE INDEX ON v3 (a)",
+            "CREATE INDEX `` ON v3 (a)",
+            "CREATE INDEX i ON v3 (a); DROP TABLE x",
+            "CREATE INDEX i ON v3 (a) where",
+            "CREATE INDEX `i j` ON v3 (a)",
         ] {
-            assert_eq!(Parsed::read(text).map(|index| index.text()).as_deref(), expected, "{text}");
+            check(text, None);
         }
+        let single = Some("CREATE INDEX `i` ON `v3` (`a`)");
+        for text in [
+            "create index i on v3 (a)",
+            "CREATE INDEX \"i\" ON \"v3\" (\"a\")",
+            "CREATE INDEX [i] ON [v3] ([a])",
+            "CREATE INDEX 'i' ON 'v3' ('a')",
+            "  CREATE INDEX i ON v3(a)  ",
+        ] {
+            check(text, single);
+        }
+        check(
+            "create unique index if not exists `i` on `v3` (`a` collate nocase desc, b asc) where `a` != ''",
+            Some(
+                "CREATE UNIQUE INDEX IF NOT EXISTS `i` ON `v3` (\n  `a` COLLATE nocase DESC,\n  `b` ASC\n) WHERE `a` != ''",
+            ),
+        );
+        check(
+            "CREATE INDEX i ON v3 (lower(a), b)",
+            Some("CREATE INDEX `i` ON `v3` (\n  lower(a),\n  `b`\n)"),
+        );
+        check(
+            "CREATE INDEX i ON v3 (json_extract(a,'$.x') DESC)",
+            Some("CREATE INDEX `i` ON `v3` (json_extract(a,'$.x') DESC)"),
+        );
+        check(
+            "CREATE INDEX i ON v3 (a) WHERE a > 1 AND (b = 2)",
+            Some("CREATE INDEX `i` ON `v3` (`a`) WHERE a > 1 AND (b = 2)"),
+        );
+        check("CREATE INDEX main.i ON v3 (a,b)", Some("CREATE INDEX `main`.`i` ON `v3` (\n  `a`,\n  `b`\n)"));
     }
 }

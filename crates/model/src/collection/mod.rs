@@ -6,20 +6,25 @@ use query::{Column, ColumnType, Table};
 use crate::field::{Field, Modifier};
 
 mod auth;
+pub mod draft;
 pub mod index;
 mod json;
 mod mail;
+mod oauth2;
 mod plan;
 mod row;
-mod stub;
-mod system;
-mod views;
+pub mod system;
+mod validate;
+mod validate_auth;
+mod view;
 
 pub use auth::*;
-pub use plan::plan;
+pub use draft::{BodyError, Draft};
+pub use oauth2::{OAuth2Options, OAuth2Provider};
+pub use plan::{plan, plan_drop};
 pub use row::CollectionRow;
-pub use system::{scaffolds, system_collections};
-pub use views::{ViewColumn, view_fields};
+pub use validate::{CheckRule, invalid_query, validate};
+pub use view::view_fields;
 
 #[derive(Clone, Debug, PartialEq)]
 pub struct Collection {

@@ -1,109 +1,145 @@
-//! From one definition of a collection to the next: the schema changes in between.
+//! The schema changes that lead from one form of a collection to another.
+
+use std::collections::HashMap;
 
 use base::Name;
-use query::Ddl;
+use query::{Column, Ddl, Table};
 
-use super::index::Parsed;
-use super::{Collection, CollectionKind};
+use super::{Collection, CollectionKind, index};
 use crate::field::Field;
 
-/// The steps that turn the stored table or view of `old` into that of `new`. Fields are matched by their ids.
+/// What creates the collection's table or view (`old` is `None`), or turns the old one into the new one. Columns
+/// are matched by field id.
 pub fn plan(old: Option<&Collection>, new: &Collection) -> Vec<Ddl> {
-    let mut steps = Vec::new();
-    if let CollectionKind::View { query } = &new.kind {
-        if let Some(old) = old {
-            let same = old.name == new.name && old.kind == new.kind;
-            if same {
-                return steps;
+    match (old, &new.kind) {
+        (None, CollectionKind::View { query }) => vec![create_view(new, query)],
+        (None, _) => create(new),
+        (Some(old), CollectionKind::View { query }) => {
+            if old.name == new.name && old.kind == new.kind {
+                return Vec::new();
             }
-            steps.push(Ddl::DropView(old.name.clone()));
+            vec![Ddl::DropView(old.name.clone()), create_view(new, query)]
         }
-        steps.push(Ddl::CreateView { name: new.name.clone(), query: query.as_str().into() });
-        return steps;
+        (Some(old), _) => alter(old, new),
     }
-    let Some(old) = old else {
-        steps.push(Ddl::CreateTable(new.table.clone()));
-        steps.extend(indexes(new).map(|index| Ddl::CreateIndex(index.to_ddl())));
-        return steps;
-    };
+}
 
-    let before: Vec<Parsed> = indexes(old).collect();
-    let after: Vec<Parsed> = indexes(new).collect();
-    let moved = old.name != new.name || columns_change(old, new);
-    // An index that stays is left alone unless what it covers moves under it.
-    let kept = |index: &Parsed, others: &[Parsed]| {
-        !moved && others.iter().any(|other| other.to_ddl() == index.to_ddl())
-    };
-    for index in before.iter().filter(|index| !kept(index, &after)) {
-        steps.push(Ddl::DropIndex { name: index.name.as_str().into() });
-    }
+/// What drops the collection's table or view, indexes included.
+pub fn plan_drop(collection: &Collection) -> Vec<Ddl> {
+    let name = collection.name.clone();
+    vec![if collection.is_view() { Ddl::DropView(name) } else { Ddl::DropTable(name) }]
+}
+
+fn create_view(collection: &Collection, query: &str) -> Ddl {
+    let query = query.trim().trim_end_matches(';');
+    Ddl::CreateView { name: collection.name.clone(), query: query.into() }
+}
+
+fn column(field: &Field) -> Column {
+    Column { name: field.name.clone(), ty: field.column_type() }
+}
+
+fn create(new: &Collection) -> Vec<Ddl> {
+    let mut columns: Vec<Column> = new.fields.iter().map(column).collect();
+    columns.sort_by(|left, right| left.name.cmp(&right.name));
+    let mut plan = vec![Ddl::CreateTable(Table { name: new.name.clone(), columns })];
+    plan.extend(
+        new.indexes.iter().filter_map(|text| index::parse(text)).map(|parsed| Ddl::CreateIndex(parsed.index)),
+    );
+    plan
+}
+
+fn alter(old: &Collection, new: &Collection) -> Vec<Ddl> {
+    let mut plan = Vec::new();
+    let table = &new.name;
+    let in_new = |field: &Field| new.fields.iter().find(|other| other.id == field.id);
+    let in_old = |field: &Field| old.fields.iter().find(|other| other.id == field.id);
+
+    // Old names of columns to new ones; what is gone or changes its type is missing.
+    let kept: HashMap<&str, &str> = old
+        .fields
+        .iter()
+        .filter_map(|field| Some((field, in_new(field)?)))
+        .filter(|(before, after)| before.column_type() == after.column_type())
+        .map(|(before, after)| (&*before.name, &*after.name))
+        .collect();
+    let (dropped, created) = index_changes(old, new, &kept);
+    plan.extend(dropped.into_iter().map(|name| Ddl::DropIndex { name }));
+
     if old.name != new.name {
-        steps.push(Ddl::RenameTable { from: old.name.clone(), to: new.name.clone() });
+        plan.push(Ddl::RenameTable { from: old.name.clone(), to: new.name.clone() });
     }
-    let table = new.name.clone();
-    for field in &old.fields {
-        if matching(new, field).is_none() {
-            steps.push(Ddl::DropColumn { table: table.clone(), column: field.name.clone() });
-        }
+    for field in old.fields.iter().filter(|field| in_new(field).is_none()) {
+        plan.push(Ddl::DropColumn { table: table.clone(), column: field.name.clone() });
     }
-    rename(&mut steps, &table, old, new);
-    for (position, field) in new.fields.iter().enumerate() {
-        let column = new.table.columns[position].clone();
-        match matching(old, field) {
-            None => steps.push(Ddl::AddColumn { table: table.clone(), column }),
-            Some(before) if before.column_type() != field.column_type() => {
-                steps.push(Ddl::RetypeColumn { table: table.clone(), column, from: before.column_type() });
-            }
+    let renames: Vec<(Name, Name)> = old
+        .fields
+        .iter()
+        .filter_map(|field| Some((field.name.clone(), in_new(field)?.name.clone())))
+        .filter(|(from, to)| from != to)
+        .collect();
+    plan.extend(rename_columns(table, renames));
+    for field in &new.fields {
+        match in_old(field) {
+            None => plan.push(Ddl::AddColumn { table: table.clone(), column: column(field) }),
+            Some(before) if before.column_type() != field.column_type() => plan.push(Ddl::RetypeColumn {
+                table: table.clone(),
+                column: column(field),
+                from: before.column_type(),
+            }),
             Some(_) => {}
         }
     }
-    for index in after.iter().filter(|index| !kept(index, &before)) {
-        steps.push(Ddl::CreateIndex(index.to_ddl()));
+    plan.extend(created.into_iter().map(Ddl::CreateIndex));
+    plan
+}
+
+/// Goes by way of free names when a column takes the name of another that is renamed too.
+fn rename_columns(table: &Name, renames: Vec<(Name, Name)>) -> Vec<Ddl> {
+    let rename = |from: &Name, to: &Name| Ddl::RenameColumn {
+        table: table.clone(),
+        from: from.clone(),
+        to: to.clone(),
+    };
+    let taken = |to: &Name| renames.iter().any(|(from, _)| from.eq_ignore_ascii_case(to));
+    if !renames.iter().any(|(_, to)| taken(to)) {
+        return renames.iter().map(|(from, to)| rename(from, to)).collect();
     }
-    steps
+    let passing: Vec<Name> = (0..renames.len()).map(|index| format!("_renamed_{index}_").into()).collect();
+    let first = renames.iter().zip(&passing).map(|((from, _), passing)| rename(from, passing));
+    let second = renames.iter().zip(&passing).map(|((_, to), passing)| rename(passing, to));
+    first.chain(second).collect()
 }
 
-fn indexes(collection: &Collection) -> impl Iterator<Item = Parsed> + '_ {
-    collection.indexes.iter().filter_map(|text| Parsed::read(text))
-}
-
-fn matching<'a>(collection: &'a Collection, field: &Field) -> Option<&'a Field> {
-    collection.fields.iter().find(|other| other.id == field.id)
-}
-
-fn columns_change(old: &Collection, new: &Collection) -> bool {
-    old.fields.iter().any(|field| {
-        matching(new, field)
-            .is_none_or(|after| after.name != field.name || after.column_type() != field.column_type())
-    })
-}
-
-/// Names may be swapped or handed on between fields, so a rename whose target is still taken goes by a name in
-/// between.
-fn rename(steps: &mut Vec<Ddl>, table: &Name, old: &Collection, new: &Collection) {
-    let pairs: Vec<(Name, Name)> = old
-        .fields
-        .iter()
-        .filter_map(|field| {
-            let after = matching(new, field)?;
-            (after.name != field.name).then(|| (field.name.clone(), after.name.clone()))
-        })
-        .collect();
-    let taken = |name: &str| pairs.iter().any(|(from, _)| **from == *name);
-    let mut second = Vec::new();
-    for (from, to) in &pairs {
-        let step = |from: &Name, to: &Name| Ddl::RenameColumn {
-            table: table.clone(),
-            from: from.clone(),
-            to: to.clone(),
-        };
-        if taken(to) {
-            let between: Name = format!("_pando_{from}").into();
-            steps.push(step(from, &between));
-            second.push(step(&between, to));
-        } else {
-            second.push(step(from, to));
+/// Which indexes go and which come. One stays when it covers the same columns under their new names; expressions
+/// and conditions are not read, so that they only stay when no column of the table changes its name or type.
+fn index_changes(
+    old: &Collection,
+    new: &Collection,
+    kept: &HashMap<&str, &str>,
+) -> (Vec<Name>, Vec<query::ddl::Index>) {
+    let parse = |collection: &Collection| -> Vec<index::ParsedIndex> {
+        collection.indexes.iter().filter_map(|text| index::parse(text)).collect()
+    };
+    let untouched = kept.len() == old.fields.len() && kept.iter().all(|(from, to)| from == to);
+    let mut wanted = parse(new);
+    let mut dropped = Vec::new();
+    for mut before in parse(old) {
+        let name = before.index.name.clone();
+        let plain = before.index.filter.is_empty()
+            && before.index.columns.iter().all(|column| kept.contains_key(&*column.expr));
+        for column in &mut before.index.columns {
+            if let Some(renamed) = kept.get(&*column.expr) {
+                column.expr = (*renamed).into();
+            }
+        }
+        let same = wanted.iter().position(|after| after.index.name == name && after.same_definition(&before));
+        match same {
+            Some(position) if plain || untouched => {
+                wanted.remove(position);
+            }
+            _ => dropped.push(name),
         }
     }
-    steps.extend(second);
+    (dropped, wanted.into_iter().map(|parsed| parsed.index).collect())
 }

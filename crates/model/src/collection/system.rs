@@ -1,165 +1,173 @@
-//! The collections of a new installation, and the blank ones that clients start from. Ids, fields, rules and
-//! indexes are the reference's, so that either server opens what the other made.
+//! The collections that every installation starts with, and the templates of new ones.
 
-use serde_json::{Value as Json, json};
+use serde_json::{Map, Value as Json, json};
 
-use super::{AuthOptions, Collection, CollectionKind};
-use crate::field::Field;
+use super::draft::{add_auth_indexes, complete, id_field};
+use super::{AuthOptions, Collection, CollectionKind, SUPERUSERS};
+use crate::field::{AutodateField, Field, FieldKind, FileField, PasswordField, TextField};
 
-/// Lets a record's owner see what the system keeps about them.
-const OWN: &str =
+/// Names and ids, which other data and other software refer to.
+const IDS: [(&str, &str); 6] = [
+    ("_mfas", "pbc_2279338944"),
+    ("_otps", "pbc_1638494021"),
+    ("_externalAuths", "pbc_2281828961"),
+    ("_authOrigins", "pbc_4275539003"),
+    (SUPERUSERS, "pbc_3142635823"),
+    ("users", "_pb_users_auth_"),
+];
+
+pub(super) fn id_of(name: &str) -> Option<&'static str> {
+    IDS.iter().find(|(other, _)| *other == name).map(|(_, id)| *id)
+}
+
+/// The rule of records that belong to one auth record.
+const OWNER: &str =
     "@request.auth.id != '' && recordRef = @request.auth.id && collectionRef = @request.auth.collectionId";
 
-fn field(json: Json) -> Option<Field> {
-    let mut field = Field::from_json(&json).ok()?;
-    if field.id.is_empty() {
-        field.id = crate::field::default_id(field.type_name(), &field.name).into();
+/// In order of creation. `now` is the time of creation as the API writes it.
+pub fn all(now: &str) -> Vec<Collection> {
+    let method = required_text("method");
+    let password = Field {
+        hidden: true,
+        ..Field::new(
+            "password",
+            FieldKind::Password(PasswordField { required: true, cost: 8, ..PasswordField::default() }),
+        )
+    };
+    let sent_to = Field { hidden: true, ..Field::new("sentTo", FieldKind::Text(TextField::default())) };
+    let mut collections = vec![
+        owned(
+            "_mfas",
+            vec![method],
+            false,
+            &["CREATE INDEX `idx_mfas_collectionRef_recordRef` ON `_mfas` (collectionRef,recordRef)"],
+        ),
+        owned(
+            "_otps",
+            vec![password, sent_to],
+            false,
+            &["CREATE INDEX `idx_otps_collectionRef_recordRef` ON `_otps` (collectionRef, recordRef)"],
+        ),
+        owned(
+            "_externalAuths",
+            vec![required_text("provider"), required_text("providerId")],
+            true,
+            &[
+                "CREATE UNIQUE INDEX `idx_externalAuths_record_provider` ON `_externalAuths` (collectionRef, recordRef, provider)",
+                "CREATE UNIQUE INDEX `idx_externalAuths_collection_provider` ON `_externalAuths` (collectionRef, provider, providerId)",
+            ],
+        ),
+        owned(
+            "_authOrigins",
+            vec![required_text("fingerprint")],
+            true,
+            &[
+                "CREATE UNIQUE INDEX `idx_authOrigins_unique_pairs` ON `_authOrigins` (collectionRef, recordRef, fingerprint)",
+            ],
+        ),
+        superusers(),
+        users(),
+    ];
+    for collection in &mut collections {
+        collection.created = now.to_owned();
+        collection.updated = now.to_owned();
+        complete(collection);
     }
-    Some(field)
+    collections
 }
 
-pub(super) fn id() -> Json {
-    json!({"type": "text", "name": "id", "system": true, "required": true, "primaryKey": true, "min": 15, "max": 15,
-        "pattern": "^[a-z0-9]+$", "autogeneratePattern": "[a-z0-9]{15}"})
-}
-
-fn text(name: &str) -> Json {
-    json!({"type": "text", "name": name, "system": true, "required": true})
-}
-
-fn password(cost: i64, min: i64) -> Json {
-    json!({"type": "password", "name": "password", "system": true, "hidden": true, "required": true, "cost": cost,
-        "min": min})
-}
-
-fn dates(system: bool) -> [Json; 2] {
-    [
-        json!({"type": "autodate", "name": "created", "system": system, "onCreate": true}),
-        json!({"type": "autodate", "name": "updated", "system": system, "onCreate": true, "onUpdate": true}),
-    ]
-}
-
-/// The fields of every auth collection, in order.
-pub(super) fn auth_fields() -> Vec<Json> {
-    vec![
-        id(),
-        password(0, 8),
-        json!({"type": "text", "name": "tokenKey", "system": true, "hidden": true, "required": true, "min": 30,
-            "max": 60, "autogeneratePattern": "[a-zA-Z0-9]{50}"}),
-        json!({"type": "email", "name": "email", "system": true, "required": true}),
-        json!({"type": "bool", "name": "emailVisibility", "system": true}),
-        json!({"type": "bool", "name": "verified", "system": true}),
-    ]
-}
-
-/// The indexes of every auth collection; `suffix` keeps their names apart.
-pub(super) fn auth_indexes(table: &str, suffix: &str) -> Vec<String> {
-    vec![
-        format!("CREATE UNIQUE INDEX `idx_tokenKey_{suffix}` ON `{table}` (`tokenKey`)"),
-        format!("CREATE UNIQUE INDEX `idx_email_{suffix}` ON `{table}` (`email`) WHERE `email` != ''"),
-    ]
-}
-
-fn fields(list: impl IntoIterator<Item = Json>) -> Vec<Field> {
-    list.into_iter().filter_map(field).collect()
-}
-
-/// A system collection that holds something about auth records.
-fn about_records(id: &str, name: &str, extra: Vec<Json>, index: &str, deletable: bool) -> Collection {
-    let mut collection = Collection::blank(CollectionKind::Base);
-    collection.id = id.into();
+fn named(name: &str, kind: CollectionKind) -> Collection {
+    let mut collection = Collection::blank(kind);
     collection.name = name.into();
-    collection.system = true;
-    let common = [super::system::id(), text("collectionRef"), text("recordRef")];
-    collection.fields = fields(common.into_iter().chain(extra).chain(dates(true)));
-    collection.indexes = index.split(';').filter(|text| !text.is_empty()).map(str::to_string).collect();
-    collection.list_rule = Some(OWN.into());
-    collection.view_rule = Some(OWN.into());
-    collection.delete_rule = deletable.then(|| OWN.into());
-    collection.seal();
+    collection.id = id_of(name).unwrap_or_default().into();
     collection
 }
 
-/// What a new installation starts with, in order of creation.
-pub fn system_collections() -> Vec<Collection> {
-    let mfas = about_records(
-        "pbc_2279338944",
-        "_mfas",
-        vec![text("method")],
-        "CREATE INDEX `idx_mfas_collectionRef_recordRef` ON `_mfas` (collectionRef,recordRef)",
-        false,
-    );
-    let otps = about_records(
-        "pbc_1638494021",
-        "_otps",
-        vec![
-            password(8, 0),
-            json!({"type": "text", "name": "sentTo", "system": true, "hidden": true}),
-        ],
-        "CREATE INDEX `idx_otps_collectionRef_recordRef` ON `_otps` (collectionRef, recordRef)",
-        false,
-    );
-    let external = about_records(
-        "pbc_2281828961",
-        "_externalAuths",
-        vec![text("provider"), text("providerId")],
-        "CREATE UNIQUE INDEX `idx_externalAuths_record_provider` ON `_externalAuths` (collectionRef, recordRef, provider);\
-         CREATE UNIQUE INDEX `idx_externalAuths_collection_provider` ON `_externalAuths` (collectionRef, provider, providerId)",
-        true,
-    );
-    let origins = about_records(
-        "pbc_4275539003",
-        "_authOrigins",
-        vec![text("fingerprint")],
-        "CREATE UNIQUE INDEX `idx_authOrigins_unique_pairs` ON `_authOrigins` (collectionRef, recordRef, fingerprint)",
-        true,
-    );
+/// A system collection whose records belong to one auth record each.
+fn owned(name: &str, own: Vec<Field>, deletable: bool, indexes: &[&str]) -> Collection {
+    let mut collection = named(name, CollectionKind::Base);
+    collection.system = true;
+    collection.fields = vec![id_field(), required_text("collectionRef"), required_text("recordRef")];
+    collection.fields.extend(own);
+    collection.fields.extend(dates());
+    for field in &mut collection.fields {
+        field.system = true;
+    }
+    collection.indexes = indexes.iter().map(|index| (*index).to_owned()).collect();
+    collection.list_rule = Some(OWNER.into());
+    collection.view_rule = Some(OWNER.into());
+    collection.delete_rule = deletable.then(|| OWNER.into());
+    collection
+}
 
+fn required_text(name: &str) -> Field {
+    Field::new(name, FieldKind::Text(TextField { required: true, ..TextField::default() }))
+}
+
+fn dates() -> [Field; 2] {
+    [
+        Field::new("created", FieldKind::Autodate(AutodateField { on_create: true, on_update: false })),
+        Field::new("updated", FieldKind::Autodate(AutodateField { on_create: true, on_update: true })),
+    ]
+}
+
+fn superusers() -> Collection {
     let mut options = AuthOptions::defaults();
     options.auth_token.duration = 86_400;
-    let mut superusers = Collection::blank(CollectionKind::Auth(Box::new(options)));
-    superusers.id = "pbc_3142635823".into();
-    superusers.name = super::SUPERUSERS.into();
-    superusers.system = true;
-    superusers.fields = fields(auth_fields().into_iter().chain(dates(true)));
-    superusers.indexes = auth_indexes(&superusers.name, &superusers.id);
-    superusers.seal();
+    let mut collection = named(SUPERUSERS, CollectionKind::Auth(Box::new(options)));
+    collection.system = true;
+    collection.fields = vec![id_field()];
+    collection.fields.extend(super::draft::auth_fields());
+    collection.fields.extend(dates().map(|field| Field { system: true, ..field }));
+    collection
+}
 
+/// The one collection that is not a system's: a start for the application's own users.
+fn users() -> Collection {
     let mut options = AuthOptions::defaults();
     options.oauth2.mapped_name = "name".into();
     options.oauth2.mapped_avatar = "avatar".into();
-    let mut users = Collection::blank(CollectionKind::Auth(Box::new(options)));
-    users.id = "_pb_users_auth_".into();
-    users.name = "users".into();
-    users.fields = fields(
-        auth_fields()
-            .into_iter()
-            .chain([
-                json!({"type": "text", "name": "name", "max": 255}),
-                json!({"type": "file", "name": "avatar", "maxSelect": 1, "mimeTypes": ["image/jpeg", "image/png",
-                    "image/svg+xml", "image/gif", "image/webp"]}),
-            ])
-            .chain(dates(false)),
-    );
-    users.indexes = auth_indexes(&users.name, &users.id);
-    let own = Some("id = @request.auth.id".to_string());
-    users.list_rule = own.clone();
-    users.view_rule = own.clone();
-    users.create_rule = Some(String::new());
-    users.update_rule = own.clone();
-    users.delete_rule = own;
-    users.seal();
-
-    vec![mfas, otps, external, origins, superusers, users]
+    let mut collection = named("users", CollectionKind::Auth(Box::new(options)));
+    let mime_types = ["image/jpeg", "image/png", "image/svg+xml", "image/gif", "image/webp"];
+    let avatar = FileField {
+        max_select: 1,
+        mime_types: mime_types.map(str::to_owned).to_vec(),
+        ..FileField::default()
+    };
+    collection.fields = vec![id_field()];
+    collection.fields.extend(super::draft::auth_fields());
+    let name = Field::new("name", FieldKind::Text(TextField { max: 255, ..TextField::default() }));
+    collection.fields.extend([name, Field::new("avatar", FieldKind::File(avatar))]);
+    collection.fields.extend(dates());
+    let own = Some(String::from("id = @request.auth.id"));
+    collection.list_rule.clone_from(&own);
+    collection.view_rule.clone_from(&own);
+    collection.create_rule = Some(String::new());
+    collection.update_rule.clone_from(&own);
+    collection.delete_rule = own;
+    collection
 }
 
-/// One blank collection of each type, for clients to fill in.
-pub fn scaffolds() -> Vec<Collection> {
-    let mut base = Collection::blank(CollectionKind::Base);
-    base.fields = fields([id()]);
+/// Random characters in the index names of a template.
+const SCAFFOLD_SUFFIX_LEN: usize = 10;
+
+/// What a client may start a new collection of each type from.
+pub fn scaffolds() -> Json {
+    let base = scaffold(CollectionKind::Base);
     let mut auth = Collection::blank(CollectionKind::Auth(Box::new(AuthOptions::defaults())));
-    auth.fields = fields(auth_fields());
-    const SUFFIX_LEN: usize = 10;
-    auth.indexes = auth_indexes("", &base::id::random(SUFFIX_LEN, base::id::RECORD_ALPHABET));
-    vec![Collection::blank(CollectionKind::View { query: String::new() }), base, auth]
+    auth.fields = vec![id_field()];
+    auth.fields.extend(super::draft::auth_fields());
+    add_auth_indexes(&mut auth, &base::id::random(SCAFFOLD_SUFFIX_LEN, base::id::RECORD_ALPHABET));
+    let view = Collection::blank(CollectionKind::View { query: String::new() });
+    let mut out = Map::new();
+    out.insert("base".into(), base);
+    out.insert("auth".into(), json!(auth.to_json(false)));
+    out.insert("view".into(), view.to_json(false));
+    Json::Object(out)
+}
+
+fn scaffold(kind: CollectionKind) -> Json {
+    let mut collection = Collection::blank(kind);
+    collection.fields = vec![id_field()];
+    collection.to_json(false)
 }

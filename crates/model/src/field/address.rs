@@ -80,7 +80,8 @@ pub(crate) fn is_url(text: &str) -> bool {
         text
     };
     let Some(parts) = split(full) else { return false };
-    if parts.host.starts_with('.') || (parts.host.is_empty() && !parts.path.is_empty() && !parts.path.contains('.'))
+    if parts.host.starts_with('.')
+        || (parts.host.is_empty() && !parts.path.is_empty() && !parts.path.contains('.'))
     {
         return false;
     }
@@ -130,14 +131,15 @@ fn split(text: &str) -> Option<Parts<'_>> {
         _ => ("", rest),
     };
     let (user, host) = authority.rsplit_once('@').unwrap_or(("", authority));
-    let user_is_valid =
-        user.chars().all(|c| c.is_ascii_alphanumeric() || "-._:~!$&'()*+,;=%@".contains(c)) && escapes_are_valid(user);
+    let user_is_valid = user.chars().all(|c| c.is_ascii_alphanumeric() || "-._:~!$&'()*+,;=%@".contains(c))
+        && escapes_are_valid(user);
     (user_is_valid && host_is_valid(host) && escapes_are_valid(path)).then_some(Parts { host, path })
 }
 
 fn host_is_valid(host: &str) -> bool {
     let port_is_valid = |port: &str| {
-        port.is_empty() || port.strip_prefix(':').is_some_and(|digits| digits.bytes().all(|b| b.is_ascii_digit()))
+        port.is_empty()
+            || port.strip_prefix(':').is_some_and(|digits| digits.bytes().all(|b| b.is_ascii_digit()))
     };
     if let Some(inner) = host.strip_prefix('[') {
         let Some((literal, port)) = inner.split_once(']') else { return false };
@@ -150,9 +152,9 @@ fn host_is_valid(host: &str) -> bool {
 
 /// Every `%` is followed by two hexadecimal digits.
 fn escapes_are_valid(text: &str) -> bool {
-    text.split('%').skip(1).all(|after| {
-        after.len() >= 2 && after.as_bytes()[..2].iter().all(|byte| byte.is_ascii_hexdigit())
-    })
+    text.split('%')
+        .skip(1)
+        .all(|after| after.len() >= 2 && after.as_bytes()[..2].iter().all(|byte| byte.is_ascii_hexdigit()))
 }
 
 /// Whether a domain passes the two lists of a field, of which at most one is filled. Letters are compared exactly.

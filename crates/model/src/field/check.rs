@@ -44,7 +44,7 @@ pub(crate) fn check(cx: &OptionsContext<'_>) -> Violations {
     found
 }
 
-fn check_name(name: &str, auth: bool) -> Option<Violation> {
+pub(crate) fn check_name(name: &str, auth: bool) -> Option<Violation> {
     if name.is_empty() {
         Some(Violation::required())
     } else if name.chars().count() > NAME_CHARS_MAX {

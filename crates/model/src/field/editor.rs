@@ -4,9 +4,9 @@ use base::Value;
 use query::ColumnType;
 use serde_json::{Map, Value as Json};
 
+use super::check::{INTEGER_MAX, between, put};
 use super::read::Reader;
 use super::{Field, FieldType, Malformed, OptionsContext, ValidateContext, cast};
-use super::check::{INTEGER_MAX, between, put};
 use crate::violation::{Violation, Violations};
 
 /// Bytes, unless the field says otherwise.

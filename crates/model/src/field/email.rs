@@ -4,9 +4,9 @@ use base::Value;
 use query::ColumnType;
 use serde_json::{Map, Value as Json};
 
+use super::address;
 use super::read::Reader;
 use super::{Field, FieldType, Malformed, OptionsContext, ValidateContext, cast};
-use super::address;
 use crate::violation::{Violation, Violations};
 
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -54,9 +54,8 @@ impl FieldType for EmailField {
             return Some(Violation::new("validation_is_email", "Must be a valid email address."));
         }
         let domain = text.rsplit_once('@').map_or("", |(_, domain)| domain);
-        (!address::is_allowed(domain, &self.only_domains, &self.except_domains)).then(|| {
-            Violation::new("validation_email_domain_not_allowed", "Email domain is not allowed.")
-        })
+        (!address::is_allowed(domain, &self.only_domains, &self.except_domains))
+            .then(|| Violation::new("validation_email_domain_not_allowed", "Email domain is not allowed."))
     }
 
     fn check(&self, _cx: &OptionsContext<'_>) -> Violations {

@@ -4,9 +4,9 @@ use base::Value;
 use query::ColumnType;
 use serde_json::{Map, Value as Json};
 
+use super::check::{INTEGER_MAX, between, put};
 use super::read::Reader;
 use super::{Field, FieldType, Malformed, Modifier, OptionsContext, ValidateContext, cast};
-use super::check::{INTEGER_MAX, between, put};
 use crate::violation::{Violation, Violations};
 
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -60,7 +60,7 @@ impl FieldType for FileField {
     }
 
     fn prepare(&self, input: &Json) -> Value {
-        cast::listed(cast::list(input), self.is_multiple())
+        cast::listed(cast::file_names(input), self.is_multiple())
     }
 
     fn modify(&self, modifier: Modifier, current: &Value, input: &Json) -> Option<Value> {

@@ -21,9 +21,8 @@ impl Generator {
     pub(crate) fn new(source: &str) -> Result<Self, Violation> {
         let translated = re2::translate(source).map_err(|error| pattern::invalid(&error))?;
         let hir = regex_syntax::parse(&translated).map_err(|_| pattern::invalid("invalid expression"))?;
-        check(&hir).map_err(|error| {
-            Violation::new("validation_invalid_autogenerate_pattern", sentence(&error))
-        })?;
+        check(&hir)
+            .map_err(|error| Violation::new("validation_invalid_autogenerate_pattern", sentence(&error)))?;
         Ok(Generator(hir))
     }
 

@@ -4,9 +4,9 @@ use base::Value;
 use query::ColumnType;
 use serde_json::{Map, Value as Json};
 
+use super::check::{INTEGER_MAX, between, put};
 use super::read::Reader;
 use super::{Field, FieldType, Malformed, OptionsContext, ValidateContext, cast};
-use super::check::{INTEGER_MAX, between, put};
 use crate::violation::{Violation, Violations};
 
 /// Bytes, unless the field says otherwise.
@@ -49,6 +49,9 @@ impl FieldType for JsonField {
     fn validate(&self, _field: &Field, value: &Value, _cx: &ValidateContext<'_>) -> Option<Violation> {
         let text = match value {
             Value::Json(text) => &**text,
+            Value::Text(_) => {
+                return Some(Violation::new("validation_invalid_json", "Must be a valid json value."));
+            }
             _ => "null",
         };
         if self.required && matches!(text, "null" | "\"\"" | "[]" | "{}") {

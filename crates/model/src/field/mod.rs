@@ -35,6 +35,7 @@ pub use date::DateField;
 pub use editor::EditorField;
 pub use email::EmailField;
 pub use file::{FileField, Upload};
+pub(crate) use generate::Generator;
 pub use geo_point::GeoPointField;
 pub use json::JsonField;
 pub use number::NumberField;
@@ -44,7 +45,6 @@ pub use read::Malformed;
 pub use relation::RelationField;
 pub use select::SelectField;
 pub use text::TextField;
-pub(crate) use generate::Generator;
 pub use url::UrlField;
 
 use read::Reader;
@@ -190,7 +190,10 @@ impl Field {
     pub fn from_json(json: &Json) -> Result<Self, Malformed> {
         let reader = Reader::of(json)?;
         let (mut id, mut name, mut type_name) = (String::new(), String::new(), String::new());
-        reader.text("type", &mut type_name)?;
+        // The type is asked for by its exact key.
+        if let Some(Json::String(given)) = reader.0.get("type") {
+            type_name.clone_from(given);
+        }
         reader.text("id", &mut id)?;
         reader.text("name", &mut name)?;
         let mut field = Field {

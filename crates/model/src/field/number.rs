@@ -5,8 +5,8 @@ use query::ColumnType;
 use serde_json::{Map, Value as Json};
 
 use super::read::Reader;
-use super::{Field, FieldType, Malformed, Modifier, OptionsContext, ValidateContext, cast};
 use super::read::number_json;
+use super::{Field, FieldType, Malformed, Modifier, OptionsContext, ValidateContext, cast};
 use crate::violation::{Violation, Violations};
 
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -76,7 +76,9 @@ impl FieldType for NumberField {
             (Some(min), _) if number < min => Some(below(min)),
             (_, Some(max)) if number > max => {
                 let message = format!("Must be less or equal than {}.", general(max));
-                Some(Violation::new("validation_max_number_constraint", message).with("max", number_json(max)))
+                Some(
+                    Violation::new("validation_max_number_constraint", message).with("max", number_json(max)),
+                )
             }
             _ => None,
         }

@@ -4,9 +4,9 @@ use base::Value;
 use query::ColumnType;
 use serde_json::{Map, Value as Json};
 
+use super::check::{between, put};
 use super::read::Reader;
 use super::{Field, FieldType, Malformed, OptionsContext, Pattern, ValidateContext, cast};
-use super::check::{between, put};
 use crate::violation::{Violation, Violations};
 
 use base::limits::PASSWORD_BYTES_MAX;

@@ -4,9 +4,9 @@ use base::Value;
 use query::ColumnType;
 use serde_json::{Map, Value as Json};
 
+use super::check::{between, put};
 use super::read::Reader;
 use super::{Field, FieldType, Malformed, Modifier, OptionsContext, ValidateContext, cast};
-use super::check::{between, put};
 use crate::violation::{Violation, Violations, sentence};
 
 #[derive(Clone, Debug, Default, PartialEq)]

@@ -4,9 +4,9 @@ use base::Value;
 use query::ColumnType;
 use serde_json::{Map, Value as Json};
 
+use super::check::{INTEGER_MAX, between, put};
 use super::read::Reader;
 use super::{Field, FieldType, Malformed, OptionsContext, Pattern, ValidateContext, cast};
-use super::check::{INTEGER_MAX, between, put};
 use super::{FieldKind, Generator, Modifier};
 use crate::violation::{Violation, Violations, sentence};
 
@@ -165,10 +165,10 @@ impl TextField {
             Ok(generator) => generator,
             Err(violation) => return Some(violation),
         };
-        let bad = (0..GENERATOR_TRIALS).map(|_| generator.generate()).find(|text| self.judge(text).is_some())?;
-        let message = format!(
-            "The provided autogenerate pattern could produce invalid field values, ex.: \"{bad}\""
-        );
+        let bad =
+            (0..GENERATOR_TRIALS).map(|_| generator.generate()).find(|text| self.judge(text).is_some())?;
+        let message =
+            format!("The provided autogenerate pattern could produce invalid field values, ex.: \"{bad}\"");
         Some(Violation::new("validation_invalid_autogenerate_pattern_value", sentence(&message)))
     }
 }

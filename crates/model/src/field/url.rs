@@ -4,9 +4,9 @@ use base::Value;
 use query::ColumnType;
 use serde_json::{Map, Value as Json};
 
+use super::address;
 use super::read::Reader;
 use super::{Field, FieldType, Malformed, OptionsContext, ValidateContext, cast};
-use super::address;
 use crate::violation::{Violation, Violations};
 
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -54,9 +54,8 @@ impl FieldType for UrlField {
             return Some(Violation::new("validation_invalid_url", "Must be a valid url."));
         }
         let domain = address::host(text);
-        (!address::is_allowed(domain, &self.only_domains, &self.except_domains)).then(|| {
-            Violation::new("validation_url_domain_not_allowed", "Url domain is not allowed.")
-        })
+        (!address::is_allowed(domain, &self.only_domains, &self.except_domains))
+            .then(|| Violation::new("validation_url_domain_not_allowed", "Url domain is not allowed."))
     }
 
     fn check(&self, _cx: &OptionsContext<'_>) -> Violations {

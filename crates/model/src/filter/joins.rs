@@ -120,7 +120,7 @@ fn rename(expr: &mut Expr, renamed: &[(Alias, Alias)]) {
         Expr::And(parts) | Expr::Or(parts) => parts.iter_mut().for_each(|part| rename(part, renamed)),
         Expr::Not(inner) => rename(inner, renamed),
         Expr::Missing(operand) => rename_operand(operand, renamed),
-        Expr::Compare { left, right, .. } => {
+        Expr::Same(left, right) | Expr::Compare { left, right, .. } => {
             rename_operand(left, renamed);
             rename_operand(right, renamed);
         }
@@ -156,7 +156,7 @@ fn rename_operand(operand: &mut Operand, renamed: &[(Alias, Alias)]) {
 pub(super) fn aliases(expr: &Expr, see: &mut impl FnMut(Alias)) {
     expr.visit(&mut |part| match part {
         Expr::Missing(operand) | Expr::In { left: operand, .. } => operand_aliases(operand, see),
-        Expr::Compare { left, right, .. } => {
+        Expr::Same(left, right) | Expr::Compare { left, right, .. } => {
             operand_aliases(left, see);
             operand_aliases(right, see);
         }

@@ -197,7 +197,7 @@ impl<'a> Resolver<'a> {
             (alias, value)
         };
         let joined = self.join(Some(from), Step::Relation(field.name.clone()), false, |joined| {
-            (Source::Table(target.name.clone()), Expr::eq(id_of(joined), id))
+            (Source::Table(target.name.clone()), Expr::same(id_of(joined), id))
         })?;
         self.guard(joined, target)?;
         Ok((joined, target))
@@ -253,13 +253,13 @@ impl<'a> Resolver<'a> {
                     on: Expr::Const(true),
                     many: true,
                 };
-                let test = Box::new(Expr::eq(Operand::Element(element), own_id));
+                let test = Box::new(Expr::same(Operand::Element(element), own_id));
                 (Source::Table(source.name.clone()), Expr::Exists { joins: vec![list], test })
             })?
         } else {
             let many = !is_unique(source, back);
             self.join(from, step, many, |joined| {
-                (Source::Table(source.name.clone()), Expr::eq(Operand::column(joined, column), own_id))
+                (Source::Table(source.name.clone()), Expr::same(Operand::column(joined, column), own_id))
             })?
         };
         self.guard(joined, source)?;

@@ -104,7 +104,7 @@ impl<'a> Resolver<'a> {
         let many = is_many(field);
         let alias = self.join(None, step, many, |alias| {
             let on = match ids {
-                [id] => Expr::eq(id_of(alias), id.as_str()),
+                [id] => Expr::same(id_of(alias), id.as_str()),
                 ids => Expr::In {
                     left: id_of(alias),
                     values: ids.iter().map(|id| Value::from(id.as_str())).collect(),
@@ -187,7 +187,9 @@ impl<'a> Resolver<'a> {
                 if list == Modifier::Length {
                     return Ok(Side::integer(items.len() as i64));
                 }
-                self.each_of(Step::BodyEach(field.name.clone()), Value::list(&items), is_many(field))
+                let step = Step::BodyEach(field.name.clone());
+                let side = self.each_of(step, Value::list(&items), is_many(field))?;
+                Ok(Side { strict: true, ..side })
             }
         }
     }
@@ -206,7 +208,7 @@ impl<'a> Resolver<'a> {
 /// What a path of the caller or the body does not find is missing, not wrong.
 fn lenient(side: Result<Side, Cause>) -> Result<Side, Cause> {
     match side {
-        Err(cause @ (Cause::Joins | Cause::Depth)) => Err(cause),
+        Err(cause @ (Cause::Joins | Cause::Depth | Cause::Modifier(_))) => Err(cause),
         Err(_) => Ok(Side::null()),
         found => found,
     }

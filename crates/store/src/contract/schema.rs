@@ -54,7 +54,7 @@ pub async fn check(store: &Store) {
             Ddl::CreateView {
                 name: "seen".into(),
                 query: "SELECT things.`id`, things.one AS name, size, count(posts.id) AS total \
-                        FROM `things` LEFT JOIN posts ON posts.title = things.one GROUP BY things.id, things.one, size;"
+                        FROM `things` LEFT JOIN posts ON posts.title = things.id GROUP BY things.id, things.one, size;"
                     .into(),
             },
             // With an index and a view over it.

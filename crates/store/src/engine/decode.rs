@@ -4,6 +4,35 @@
 use base::{Timestamp, Value, json};
 use query::ColumnType;
 
+/// A text as a column of the type holds it.
+pub fn text_value(text: &str, ty: ColumnType) -> Value {
+    match ty {
+        ColumnType::Id | ColumnType::Text => Value::text(text),
+        ColumnType::Date => date_text(text),
+        ColumnType::Json => json_text(text),
+        ColumnType::List => list_text(text),
+        ColumnType::Point => point_text(text),
+        ColumnType::Dynamic => dynamic_text(text),
+        ColumnType::Number => Value::Number(text.trim().parse().unwrap_or(0.0)),
+        ColumnType::Bool => {
+            Value::Bool(matches!(text.to_ascii_lowercase().as_str(), "1" | "t" | "true" | "yes" | "on"))
+        }
+    }
+}
+
+/// A number where a column of the type is expected.
+pub fn number_value(number: f64, ty: ColumnType) -> Value {
+    match ty {
+        ColumnType::Number | ColumnType::Dynamic => Value::Number(number),
+        ColumnType::Bool => Value::Bool(number != 0.0),
+        ColumnType::Id | ColumnType::Text => Value::text(json::number_text(number)),
+        ColumnType::Json => Value::Json(json::number_text(number).into()),
+        ColumnType::Date => date_text(&json::number_text(number)),
+        ColumnType::List => Value::list(&[json::number_text(number)]),
+        ColumnType::Point => ty.zero(),
+    }
+}
+
 /// A JSON column's text. Text that is no JSON becomes a JSON string.
 pub fn json_text(text: &str) -> Value {
     if text.is_empty() || text == "null" {

@@ -1,6 +1,7 @@
 //! The seam between the façade and the engines. Each engine, and later each wrapper, passes `contract`.
 
 pub mod decode;
+pub mod postgres;
 pub mod sqlite;
 
 use async_trait::async_trait;

@@ -54,7 +54,7 @@ impl Aliases {
             Expr::Const(_) => {}
             Expr::And(parts) | Expr::Or(parts) => parts.iter().for_each(|part| self.add_expr(part)),
             Expr::Not(inner) => self.add_expr(inner),
-            Expr::Compare { left, right, .. } => {
+            Expr::Compare { left, right, .. } | Expr::Same(left, right) => {
                 self.add_operand(left);
                 self.add_operand(right);
             }

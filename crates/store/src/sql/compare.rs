@@ -34,6 +34,11 @@ impl Renderer<'_> {
                 self.expr(inner);
                 self.sql.push_str(") IS NOT TRUE)");
             }
+            Expr::Same(left, right) => {
+                self.text(left);
+                self.sql.push('=');
+                self.text(right);
+            }
             Expr::Missing(operand) => {
                 self.text(operand);
                 self.sql.push_str(" IS NULL");

@@ -43,6 +43,7 @@ pub fn statements(dialect: Dialect, ddl: &Ddl) -> Result<Vec<String>> {
             if dialect == Dialect::Postgres { out.push(" AS q") } else { &mut out }
         }
         Ddl::DropView(name) => out.push("DROP VIEW IF EXISTS ").name(name),
+        Ddl::Announce => return Ok(Vec::new()),
     };
     Ok(vec![out.text])
 }

@@ -10,7 +10,7 @@ pub mod operand;
 pub mod outline;
 pub mod pattern;
 pub mod render;
-mod translate;
+pub mod translate;
 pub mod write;
 
 use base::{Name, Value};

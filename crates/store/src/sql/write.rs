@@ -26,7 +26,7 @@ pub fn guard(dialect: Dialect, views: &Views, guard: &Guard, index: usize) -> St
     }
     out.exists(select, present);
     if dialect == Dialect::Postgres {
-        out.sql.push_str(",");
+        out.sql.push(',');
         out.param(Value::Number(index as f64));
         out.sql.push_str("::float8)");
     }

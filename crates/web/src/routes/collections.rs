@@ -7,7 +7,7 @@ use axum::extract::{Path, Request, State as FromState};
 use axum::http::Response;
 use model::json_text;
 use model::{Collection, Violation};
-use serde_json::{Map, Value as Json};
+use serde_json::Value as Json;
 
 use super::records::list_query;
 use super::{answer, with_fields};
@@ -16,7 +16,7 @@ use crate::state::State;
 use crate::wire;
 
 fn encode(collection: &Collection) -> String {
-    json_text::ordered(&collection.to_json(false))
+    json_text::stored(&collection.to_json(false))
 }
 
 /// The request of a superuser, without a body.
@@ -126,11 +126,7 @@ pub async fn import(FromState(state): FromState<State>, request: Request) -> Res
 pub async fn scaffolds(FromState(state): FromState<State>, request: Request) -> Response<Body> {
     answer(async {
         let asked = superuser(&state, request).await?;
-        let mut out = Map::new();
-        for scaffold in model::collection::scaffolds() {
-            out.insert(scaffold.kind.name().into(), scaffold.to_json(false));
-        }
-        with_fields(&asked, json_text::ordered(&Json::Object(out)), false)
+        with_fields(&asked, json_text::stored(&model::collection::system::scaffolds()), false)
     })
     .await
 }

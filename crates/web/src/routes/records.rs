@@ -16,7 +16,16 @@ use crate::state::State;
 use crate::wire;
 
 fn find(schema: &Schema, name: &str) -> Result<Arc<Collection>> {
-    schema.find(name).cloned().ok_or_else(|| Error::new(Kind::NotFound, "Missing collection context."))
+    missing(schema, name, "Missing collection context.")
+}
+
+/// The reference words it differently for writes.
+fn find_to_write(schema: &Schema, name: &str) -> Result<Arc<Collection>> {
+    missing(schema, name, "Missing or invalid collection context.")
+}
+
+fn missing(schema: &Schema, name: &str, message: &str) -> Result<Arc<Collection>> {
+    schema.find(name).cloned().ok_or_else(|| Error::new(Kind::NotFound, message))
 }
 
 fn expand(query: &Query) -> Vec<String> {
@@ -130,7 +139,7 @@ pub async fn create(
     answer(async {
         let asked = with_body(&state, request).await?;
         let cx = asked.context(&state);
-        let collection = find(&cx.schema, &name)?;
+        let collection = find_to_write(&cx.schema, &name)?;
         let shown = records::create::create(&cx, &collection, &expand(&asked.query)).await?;
         with_fields(&asked, wire::record::one(&shown), false)
     })
@@ -145,7 +154,7 @@ pub async fn update(
     answer(async {
         let asked = with_body(&state, request).await?;
         let cx = asked.context(&state);
-        let collection = find(&cx.schema, &name)?;
+        let collection = find_to_write(&cx.schema, &name)?;
         let shown = records::update::update(&cx, &collection, &id, &expand(&asked.query)).await?;
         with_fields(&asked, wire::record::one(&shown), false)
     })
@@ -161,7 +170,7 @@ pub async fn remove(
         let (head, _) = request.into_parts();
         let asked = Asked::of(&state, &head).await?;
         let cx = asked.context(&state);
-        let collection = find(&cx.schema, &name)?;
+        let collection = find_to_write(&cx.schema, &name)?;
         records::delete::delete(&cx, &collection, &id).await?;
         Ok(wire::answer::no_content())
     })

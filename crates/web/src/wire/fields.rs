@@ -28,7 +28,7 @@ pub fn pick(answer: &str, fields: &str, in_items: bool) -> Option<String> {
         }
         _ => apply(&mut json, &pick),
     }
-    Some(model::json_text::ordered(&json))
+    Some(model::json_text::stored(&json))
 }
 
 fn parse(fields: &str) -> Option<Pick> {

@@ -34,7 +34,7 @@ use crate::error::{Error, Result};
 use crate::sql::{Dialect, Renderer, Statement, Views, write};
 
 /// What the writer, the checkpoint thread and the callers share.
-pub(self) struct Shared {
+struct Shared {
     views: RwLock<Arc<Views>>,
     /// Counts commits of other processes, as far as they are told apart.
     external: AtomicU64,

@@ -1,7 +1,7 @@
 //! Rows out of SQLite, by the type of each column. Other programs may have stored values of another class
 //! there: nothing is an error.
 
-use base::{Value, json};
+use base::Value;
 use query::{Column, ColumnType, Row};
 use rusqlite::Connection;
 use rusqlite::types::ValueRef;
@@ -29,57 +29,29 @@ pub fn select(
 }
 
 fn value(raw: ValueRef<'_>, ty: ColumnType) -> Value {
-    let raw = match raw {
+    match raw {
         ValueRef::Text(bytes) | ValueRef::Blob(bytes) => match std::str::from_utf8(bytes) {
-            Ok(text) => return text_value(text, ty),
-            Err(_) => return text_value(&String::from_utf8_lossy(bytes), ty),
+            Ok(text) => decode::text_value(text, ty),
+            Err(_) => decode::text_value(&String::from_utf8_lossy(bytes), ty),
         },
-        raw => raw,
-    };
-    match (ty, raw) {
         // The rules of `_collections` and columns of views may be null; table columns of these types are not.
-        (ColumnType::Id | ColumnType::Text, ValueRef::Null) => Value::Null,
-        (_, ValueRef::Null) => ty.zero(),
-        (ColumnType::Number, raw) => Value::Number(number(raw)),
-        (ColumnType::Bool, raw) => Value::Bool(number(raw) != 0.0),
-        (ColumnType::Id | ColumnType::Text, raw) => Value::text(number_text(raw)),
-        (ColumnType::Json, raw) => Value::Json(number_text(raw).into()),
-        (ColumnType::Dynamic, ValueRef::Integer(number)) if number.unsigned_abs() > 1 << 53 => {
-            Value::Json(number.to_string().into())
-        }
-        (ColumnType::Dynamic, raw) => Value::Number(number(raw)),
-        (ColumnType::Date, raw) => decode::date_text(&number_text(raw)),
-        (ColumnType::List, raw) => Value::list(&[number_text(raw)]),
-        (ColumnType::Point, _) => ty.zero(),
+        ValueRef::Null if matches!(ty, ColumnType::Id | ColumnType::Text) => Value::Null,
+        ValueRef::Null => ty.zero(),
+        ValueRef::Real(number) => decode::number_value(number, ty),
+        ValueRef::Integer(number) => match ty {
+            ColumnType::Number => Value::Number(number as f64),
+            ColumnType::Bool => Value::Bool(number != 0),
+            // Doubles cannot hold it.
+            ty if number.unsigned_abs() > 1 << 53 => integer(number, ty),
+            ty => decode::number_value(number as f64, ty),
+        },
     }
 }
 
-fn text_value(text: &str, ty: ColumnType) -> Value {
+fn integer(number: i64, ty: ColumnType) -> Value {
     match ty {
-        ColumnType::Id | ColumnType::Text => Value::text(text),
-        ColumnType::Date => decode::date_text(text),
-        ColumnType::Json => decode::json_text(text),
-        ColumnType::List => decode::list_text(text),
-        ColumnType::Point => decode::point_text(text),
-        ColumnType::Dynamic => decode::dynamic_text(text),
-        ColumnType::Number => Value::Number(text.trim().parse().unwrap_or(0.0)),
-        ColumnType::Bool => {
-            Value::Bool(matches!(text.to_ascii_lowercase().as_str(), "1" | "t" | "true" | "yes" | "on"))
-        }
-    }
-}
-
-fn number(raw: ValueRef<'_>) -> f64 {
-    match raw {
-        ValueRef::Integer(number) => number as f64,
-        ValueRef::Real(number) => number,
-        _ => 0.0,
-    }
-}
-
-fn number_text(raw: ValueRef<'_>) -> String {
-    match raw {
-        ValueRef::Integer(number) => number.to_string(),
-        raw => json::number_text(number(raw)),
+        ColumnType::Json | ColumnType::Dynamic => Value::Json(number.to_string().into()),
+        ColumnType::Point => ty.zero(),
+        ty => decode::text_value(&number.to_string(), ty),
     }
 }
