@@ -214,7 +214,7 @@ fn complete_indexes(collection: &mut Collection) {
         }
     }
     if collection.is_auth() {
-        let suffix = collection.default_id();
+        let suffix = if collection.id.is_empty() { collection.default_id() } else { collection.id.to_string() };
         let system = super::system::id_of(&collection.name);
         add_auth_indexes(collection, system.unwrap_or(&suffix));
     }
