@@ -291,9 +291,14 @@ fn one(left: &Side, op: Operator, right: &Side) -> Expr {
     // Nor is the nothing of an empty list in the body, which its operand does not tell.
     for (side, other) in [(left, right), (right, left)] {
         let empty = other.literal().is_some_and(|value| *value == Value::Null || value.as_str() == Some(""));
-        if empty && op == Operator::Eq && matches!(side.operand, Operand::Element(_)) && side.strict {
-            let equal = Expr::Compare { left: side.operand.clone(), op, right: "".into() };
-            return Expr::and([equal, negate(Expr::Missing(side.operand.clone()))]);
+        if empty && side.strict && matches!(side.operand, Operand::Element(_)) {
+            let equal = Expr::eq(side.operand.clone(), "");
+            let equal = Expr::and([equal, negate(Expr::Missing(side.operand.clone()))]);
+            match op {
+                Operator::Eq => return equal,
+                Operator::Ne => return negate(equal),
+                _ => {}
+            }
         }
     }
     let ordered = !matches!(op, Operator::Eq | Operator::Ne);

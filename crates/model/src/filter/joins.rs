@@ -110,7 +110,9 @@ impl Resolver<'_> {
         }
         let mut operand = side.operand.clone();
         rename_operand(&mut operand, &renamed);
-        Ok(Some(Side { operand, ..side.clone() }))
+        // Among all values, nothing is the empty text even in a list of the body.
+        let strict = query::eval::strict(&operand);
+        Ok(Some(Side { operand, strict, ..side.clone() }))
     }
 }
 

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use base::limits::PATH_DEPTH_MAX;
 use base::{Name, Value};
+use query::eval::Pull;
 use query::{Alias, Expr, Join, Operand, Source};
 
 use super::compare::Side;
@@ -161,6 +162,9 @@ impl<'a> Resolver<'a> {
             }
             _ => Side::new(column),
         };
+        if self.creating && alias == Alias::BASE {
+            side.pull = Pull::None;
+        }
         if self.trust == Trust::Client && name == "email" && collection.is_auth() {
             side.email = Some(alias);
         }
@@ -235,6 +239,9 @@ impl<'a> Resolver<'a> {
             _ => return Err(no_field()),
         }
         self.visible(field)?;
+        if self.creating && known.is_none() && alias == Alias::BASE {
+            return Err(Cause::NewRecord(back.to_owned()));
+        }
         let own_id = match known {
             Some(id) => Operand::Literal(Value::from(id)),
             None => id_of(alias),

@@ -155,10 +155,7 @@ impl<'a> Resolver<'a> {
             (None, _) => Side::null(),
             // The reference keeps JSON fields as their text.
             (Some(value), Some((field, _))) if matches!(field.kind, FieldKind::Json(_)) => {
-                match value {
-                    Json::Null | Json::String(_) => text(&value.to_string()),
-                    other => json_side(other),
-                }
+                text(&sorted(value).to_string())
             }
             (Some(value), _) => json_side(value),
         };

@@ -34,6 +34,8 @@ pub struct Resolver<'a> {
     pub(super) request: &'a Request,
     pub(super) now: Timestamp,
     pub(super) trust: Trust,
+    /// Whether the base is a record that is not stored yet.
+    pub(super) creating: bool,
     pub(super) joins: Vec<Join>,
     /// One for each of `joins`.
     pub(super) links: Vec<Link>,
@@ -76,6 +78,7 @@ impl<'a> Resolver<'a> {
             request,
             now,
             trust,
+            creating: false,
             joins: Vec::new(),
             links: Vec::new(),
             last_alias: 0,
@@ -84,6 +87,13 @@ impl<'a> Resolver<'a> {
             scope: 0,
             guards: Vec::new(),
         }
+    }
+
+    /// For create rules: the base is a record that is not stored yet. Nothing can refer back to it, which the
+    /// reference treats as an error, and its values are compared as they are.
+    pub fn creating(mut self) -> Self {
+        self.creating = true;
+        self
     }
 
     /// For what is resolved from here on.

@@ -9,7 +9,7 @@ use query::eval::{Rows, eval_over};
 use query::{Column, ColumnType};
 use serde_json::{Value as Json, json};
 
-use super::{Resolver, Trust, parse, superusers_only};
+use super::{Cause, ResolveError, Resolver, Trust, parse, superusers_only};
 use crate::collection::Collection;
 use crate::record::Record;
 use crate::request::Request;
@@ -172,4 +172,57 @@ fn facts() {
         }
     }
     assert!(wrong.is_empty(), "{} of {count} differ:\n{}", wrong.len(), wrong.join("\n"));
+}
+
+/// Create and update rules with the body that they judged. Updates are of post A.
+#[test]
+fn bodies() {
+    let world = World::load();
+    let posts = world.collection("posts");
+    let mut wrong = Vec::new();
+    for line in include_str!("tests/bodies.tsv").lines() {
+        let [kind, expected, rule, body] = line.split('\t').collect::<Vec<_>>()[..] else { panic!("{line}") };
+        let Json::Object(body) = serde_json::from_str(body).unwrap() else { panic!("{line}") };
+        let row: Vec<(Column, Value)> = match kind {
+            "update" => world.rows("posts")[0].clone(),
+            _ => {
+                let columns = posts.table.columns.iter();
+                columns
+                    .map(|column| {
+                        let given = match &*column.name {
+                            "id" => Some(json!("new")),
+                            name => body.get(name).cloned(),
+                        };
+                        (column.clone(), given.map_or(column.ty.zero(), |json| value(&json, column.ty)))
+                    })
+                    .collect()
+            }
+        };
+        let request = Request { body, ..Request::default() };
+        let mut resolver = Resolver::new(&world.schema, posts, &request, world.now, Trust::Full);
+        if kind == "create" {
+            resolver = resolver.creating();
+        }
+        let found = parse(rule)
+            .map_err(Into::into)
+            .and_then(|rule| resolver.condition(&rule))
+            .and_then(|condition| resolver.finish(condition, Vec::new()))
+            .map(|resolved| {
+                let lookup = |column: &Column| &row.iter().find(|(known, _)| known.name == column.name).unwrap().1;
+                let tables = |name: &str| -> Option<&Rows> { Some(world.rows(name)) };
+                eval_over(&resolved.filter, &resolved.joins, lookup, &tables)
+            });
+        let found = match &found {
+            Ok(Ok(true)) => "yes",
+            Ok(Ok(false)) => "no",
+            Ok(Err(_)) => "unknown",
+            // The rule could be saved, and refuses everyone.
+            Err(ResolveError::Left(_, Cause::NewRecord(_))) => "no",
+            Err(_) => "!",
+        };
+        if found != expected {
+            wrong.push(format!("{kind} {rule} {} expected {expected}, found {found}", json!(request.body)));
+        }
+    }
+    assert!(wrong.is_empty(), "{} differ:\n{}", wrong.len(), wrong.join("\n"));
 }
