@@ -214,10 +214,7 @@ impl Resolver<'_> {
             (Expr::Const(false), Expr::Const(false)) => Expr::Const(false),
             (Expr::Const(true), Expr::Const(false)) => condition,
             (Expr::Const(false), Expr::Const(true)) => negate(condition),
-            (on, off) => Expr::or([
-                Expr::and([condition.clone(), on]),
-                Expr::and([negate(condition), off]),
-            ]),
+            (on, off) => Expr::or([Expr::and([condition.clone(), on]), Expr::and([negate(condition), off])]),
         })
     }
 
@@ -266,7 +263,11 @@ fn unknown(left: &Side, op: Operator, right: &Side) -> Vec<Expr> {
                 _ => return Vec::new(),
             };
             let empty = *literal == Value::Null || literal.as_str() == Some("");
-            if empty || left.strict || right.strict { Vec::new() } else { missing(other).into_iter().collect() }
+            if empty || left.strict || right.strict {
+                Vec::new()
+            } else {
+                missing(other).into_iter().collect()
+            }
         }
         _ => missing(left).into_iter().chain(missing(right)).collect(),
     }

@@ -100,8 +100,7 @@ impl World {
         if trust == Trust::Client && superusers_only(filter).is_some() {
             return "!403".into();
         }
-        let mut resolver =
-            Resolver::new(&self.schema, self.collection(name), &request, self.now, trust);
+        let mut resolver = Resolver::new(&self.schema, self.collection(name), &request, self.now, trust);
         let resolved = if mode == "sort" {
             resolver.sort(filter).and_then(|sort| resolver.finish(query::Expr::Const(true), sort))
         } else {
@@ -112,7 +111,8 @@ impl World {
         let tables = |name: &str| -> Option<&Rows> { Some(self.rows(name)) };
         let mut found: Vec<String> = Vec::new();
         for row in self.rows(name) {
-            let lookup = |column: &Column| &row.iter().find(|(known, _)| known.name == column.name).unwrap().1;
+            let lookup =
+                |column: &Column| &row.iter().find(|(known, _)| known.name == column.name).unwrap().1;
             match eval_over(&resolved.filter, &resolved.joins, lookup, &tables) {
                 Ok(true) => found.push(label(name, row)),
                 Ok(false) => {}
@@ -166,9 +166,15 @@ fn facts() {
         }
         count += 1;
         let found = world.ask(mode, who, collection, filter);
-        let same = if mode == "sort" { found.starts_with('!') == expected.starts_with('!') } else { found == expected };
+        let same = if mode == "sort" {
+            found.starts_with('!') == expected.starts_with('!')
+        } else {
+            found == expected
+        };
         if !same {
-            wrong.push(json!([mode, who, collection, filter, "expected", expected, "found", found]).to_string());
+            wrong.push(
+                json!([mode, who, collection, filter, "expected", expected, "found", found]).to_string(),
+            );
         }
     }
     assert!(wrong.is_empty(), "{} of {count} differ:\n{}", wrong.len(), wrong.join("\n"));
@@ -208,7 +214,8 @@ fn bodies() {
             .and_then(|rule| resolver.condition(&rule))
             .and_then(|condition| resolver.finish(condition, Vec::new()))
             .map(|resolved| {
-                let lookup = |column: &Column| &row.iter().find(|(known, _)| known.name == column.name).unwrap().1;
+                let lookup =
+                    |column: &Column| &row.iter().find(|(known, _)| known.name == column.name).unwrap().1;
                 let tables = |name: &str| -> Option<&Rows> { Some(world.rows(name)) };
                 eval_over(&resolved.filter, &resolved.joins, lookup, &tables)
             });
