@@ -1,1 +1,52 @@
-fn main() {}
+//! The project's chores, one command each. Never part of what ships.
+
+mod licences;
+mod needs;
+mod test;
+
+use std::process::ExitCode;
+
+use anyhow::{Result, bail};
+
+const HELP: &str = "\
+cargo xtask COMMAND
+
+  test       check the tools, then format, lint, tidy, licences and every test
+  tidy       layering, purity, file length and forbidden words
+  licences   every dependency's licence against deny.toml
+";
+
+fn main() -> ExitCode {
+    let args: Vec<String> = std::env::args().skip(1).collect();
+    match run(&args) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(e) => {
+            eprintln!("error: {e:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(args: &[String]) -> Result<()> {
+    match args.first().map(String::as_str) {
+        Some("test") => test::run(&args[1..]),
+        Some("tidy") => tidy(),
+        Some("licences") => licences::run(),
+        Some("help" | "--help" | "-h") | None => {
+            print!("{HELP}");
+            Ok(())
+        }
+        Some(other) => bail!("no command `{other}`\n\n{HELP}"),
+    }
+}
+
+fn tidy() -> Result<()> {
+    let found = testkit::tidy::check(&testkit::tools::workspace());
+    if found.is_empty() {
+        return Ok(());
+    }
+    for breach in &found {
+        println!("{breach}");
+    }
+    bail!("{} breaches of the house rules", found.len())
+}

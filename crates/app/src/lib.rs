@@ -1,1 +1,15 @@
-//! placeholder
+//! The use cases: what the product does, told in terms of collections and records. Never knows HTTP, JSON shapes of
+//! answers, SQL or an engine.
+
+pub mod parts;
+pub mod error;
+pub mod catalog;
+pub mod rules;
+pub mod records;
+pub mod auth;
+pub mod collections;
+pub mod settings;
+pub mod setup;
+
+pub use error::{Error, Result};
+pub use parts::Parts;

@@ -64,3 +64,16 @@ pub const PASSWORD_QUEUE_MAX: usize = 256;
 pub const PASSWORD_BYTES_MAX: usize = 71;
 /// Verified tokens kept to spare the signature check.
 pub const TOKEN_CACHE_MAX: usize = 10_000;
+
+/// Connections that one process serves at a time; more wait in the kernel's queue.
+pub const CONNECTIONS_MAX: usize = 32_768;
+/// How long a client may take to send a request's head.
+pub const HEADER_READ_MS: u64 = 30_000;
+/// How long open requests may finish after the stop signal.
+pub const DRAIN_MS: u64 = 10_000;
+/// How often another process's changes to the same database are looked for.
+pub const FOREIGN_CHANGES_MS: u64 = 500;
+/// How long request log entries wait to be written together.
+pub const LOG_FLUSH_MS: u64 = 1_000;
+/// Request log entries in one batch.
+pub const LOG_BATCH_MAX: usize = 2_000;

@@ -10,11 +10,24 @@ pub fn compact(json: &Json) -> String {
     out
 }
 
-/// Compact, with keys in the order that they are held in.
-pub fn ordered(json: &Json) -> String {
+/// The form of stored columns: compact, with keys in the order that they are held in. Line separators are not
+/// escaped.
+pub fn stored(json: &Json) -> String {
     let mut out = String::new();
     write(&mut out, json, false);
     out
+}
+
+fn write_stored_string(out: &mut String, text: &str) {
+    out.push('"');
+    for part in text.split_inclusive(['\u{2028}', '\u{2029}']) {
+        let plain = part.trim_end_matches(['\u{2028}', '\u{2029}']);
+        let mut quoted = String::with_capacity(plain.len() + 2);
+        write_string(&mut quoted, plain);
+        out.push_str(&quoted[1..quoted.len() - 1]);
+        out.push_str(&part[plain.len()..]);
+    }
+    out.push('"');
 }
 
 fn write(out: &mut String, json: &Json, sorted: bool) {
@@ -22,7 +35,8 @@ fn write(out: &mut String, json: &Json, sorted: bool) {
         Json::Null => out.push_str("null"),
         Json::Bool(value) => out.push_str(if *value { "true" } else { "false" }),
         Json::Number(number) => write_number(out, number.as_f64().unwrap_or_default()),
-        Json::String(text) => write_string(out, text),
+        Json::String(text) if sorted => write_string(out, text),
+        Json::String(text) => write_stored_string(out, text),
         Json::Array(items) => {
             out.push('[');
             for (index, item) in items.iter().enumerate() {

@@ -11,7 +11,7 @@ use crate::collection::Collection;
 pub struct Record {
     pub collection: Arc<Collection>,
     /// Values in the order of the collection's fields.
-    pub row: Row,
+    pub row: Arc<Row>,
 }
 
 static NULL: Value = Value::Null;
@@ -20,7 +20,7 @@ impl Record {
     /// A record with every field unset.
     pub fn blank(collection: Arc<Collection>) -> Self {
         let values: Vec<Value> = collection.fields.iter().map(|field| field.column_type().zero()).collect();
-        Record { collection, row: values.into() }
+        Record { collection, row: Arc::new(values.into()) }
     }
 
     /// `Null` for a field that does not exist.
@@ -36,10 +36,14 @@ impl Record {
         self.text("id")
     }
 
+    pub fn set_at(&mut self, position: usize, value: Value) {
+        Arc::make_mut(&mut self.row).0[position] = value;
+    }
+
     /// Does nothing for a field that does not exist.
     pub fn set(&mut self, name: &str, value: Value) {
         if let Some(index) = self.collection.position(name) {
-            self.row.0[index] = value;
+            self.set_at(index, value);
         }
     }
 }

@@ -14,7 +14,7 @@ pub struct Request {
     pub query: FxHashMap<String, String>,
     /// Names lower-cased, `-` as `_`.
     pub headers: FxHashMap<String, String>,
-    pub auth: Option<Record>,
+    pub auth: Option<std::sync::Arc<Record>>,
     /// The body as sent, modifiers' keys included; empty for requests without one.
     pub body: serde_json::Map<String, serde_json::Value>,
 }

@@ -16,6 +16,10 @@ pub struct Schema {
     by_key: FxHashMap<Name, usize>,
     /// Grows with every schema change of any process on the same database.
     pub version: u64,
+    /// Whether any rule asks for a request header.
+    pub reads_headers: bool,
+    /// Whether any rule's verdict can change without a write: by time, or by what else a request carries.
+    pub is_volatile: bool,
 }
 
 impl Schema {
@@ -29,7 +33,10 @@ impl Schema {
             by_key.insert(collection.name.clone(), index);
             by_key.entry(collection.name.to_lowercase().into()).or_insert(index);
         }
-        Schema { collections, by_key, version }
+        let mentions = |test: &dyn Fn(&str) -> bool| collections.iter().any(|known| known.rules().any(test));
+        let reads_headers = mentions(&|rule| rule.contains("headers"));
+        let is_volatile = mentions(&crate::filter::is_volatile);
+        Schema { collections, by_key, version, reads_headers, is_volatile }
     }
 
     /// By name (in any case) or id.

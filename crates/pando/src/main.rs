@@ -1,1 +1,43 @@
-fn main() {}
+//! The binary: reads the command line and the configuration, puts the parts together and runs one role.
+
+mod cli;
+mod config;
+mod assemble;
+mod roles;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+fn main() -> ExitCode {
+    let cli = cli::Cli::parse();
+    let config = match config::Config::load(&cli) {
+        Ok(config) => config,
+        Err(error) => return fail(&error),
+    };
+    observe::messages::init(&config.log.messages);
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return fail(&error.into()),
+    };
+    let done = runtime.block_on(async {
+        match cli.command {
+            cli::Command::Serve(_) => roles::serve::run(config).await,
+            cli::Command::Superuser(command) => roles::superuser::run(config, command).await,
+        }
+    });
+    // Blocking work that nobody waits for any more must not hold up the end.
+    runtime.shutdown_timeout(std::time::Duration::from_secs(1));
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => fail(&error),
+    }
+}
+
+fn fail(error: &anyhow::Error) -> ExitCode {
+    eprintln!("pando: {error:#}");
+    ExitCode::FAILURE
+}

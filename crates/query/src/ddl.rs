@@ -43,6 +43,8 @@ pub enum Ddl {
         query: Box<str>,
     },
     DropView(Name),
+    /// No table changes, but what other processes know of them does: the schema version grows.
+    Announce,
 }
 
 /// An index in its parsed form, the way the collection's `indexes` declare it.

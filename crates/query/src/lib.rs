@@ -12,11 +12,11 @@ pub mod route;
 pub mod row;
 pub mod select;
 
-pub use batch::{Batch, Committed, Guard, Job, Op};
+pub use batch::{Assign, Batch, Committed, Guard, Job, Op};
 pub use change::{Change, ChangeItem, ChangeKind};
 pub use column::{Column, ColumnType, Table};
 pub use ddl::Ddl;
 pub use expr::{Alias, Expr, Join, Operand, Operator, Source, ValueType};
 pub use route::Route;
 pub use row::Row;
-pub use select::{Select, Sort};
+pub use select::{Select, Sort, SortKey};

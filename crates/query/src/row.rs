@@ -2,7 +2,8 @@
 
 use base::Value;
 
-/// Values in the order of the query's columns.
+/// Values in the order of the query's columns, each in the form of its `ColumnType`. `Value::Null` stands for a
+/// JSON null, and in `Text` columns for a null that only views and the rules of `_collections` can hold.
 #[derive(Clone, Debug, PartialEq, Default)]
 pub struct Row(pub Box<[Value]>);
 

@@ -2,7 +2,7 @@
 
 use base::{Kind, Name};
 
-pub type Result<T> = std::result::Result<T, Error>;
+pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -30,6 +30,21 @@ pub enum Error {
 }
 
 impl Error {
+    /// The same error for another caller of the same commit.
+    pub(crate) fn again(&self) -> Error {
+        match self {
+            Error::Taken { table, columns } => {
+                Error::Taken { table: table.clone(), columns: columns.clone() }
+            }
+            Error::Guard(index) => Error::Guard(*index),
+            Error::Refused(text) => Error::Refused(text.clone()),
+            Error::Unavailable(text) => Error::Unavailable(text.clone()),
+            Error::Locked(text) => Error::Locked(text.clone()),
+            Error::Full(text) => Error::Full(text.clone()),
+            Error::Internal(text) => Error::Internal(text.clone()),
+        }
+    }
+
     pub fn kind(&self) -> Kind {
         match self {
             Error::Taken { .. } | Error::Guard(_) => Kind::Conflict,

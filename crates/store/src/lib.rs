@@ -1,8 +1,11 @@
 //! The data tier: one façade over one small trait, with the engines beneath it. Renders the query language to
 //! SQL and runs it. Never knows a collection, a rule or HTTP.
 
+#[cfg(any(test, feature = "testing"))]
+pub mod contract;
 pub mod engine;
 pub mod error;
+pub mod sql;
 pub mod store;
 
 pub use engine::{Engine, ViewColumn};

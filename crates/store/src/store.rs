@@ -8,6 +8,8 @@ use base::topology::Node;
 use base::{Clock, Name};
 use query::{Batch, Change, ChangeItem, ChangeKind, Committed, Op, Row, Select};
 
+use crate::engine::postgres::Postgres;
+use crate::engine::sqlite::Sqlite;
 use crate::engine::{Engine, ViewColumn};
 use crate::error::{Error, Result};
 
@@ -21,6 +23,9 @@ pub struct Options {
     pub node: Node,
     pub clock: Arc<dyn Clock>,
     pub listener: Listener,
+    /// Keeps every other server out of a SQLite directory. A server sets it for one file of the directory, a
+    /// command that only writes a record beside a running server does not.
+    pub exclusive: bool,
 }
 
 #[derive(Clone, Debug)]
@@ -38,8 +43,13 @@ pub enum Target {
 /// Opens the engine that the target names. The only place that matches on engine kinds.
 pub async fn open(options: Options) -> Result<Store> {
     let engine: Arc<dyn Engine> = match &options.target {
-        Target::Sqlite { .. } => return Err(Error::Internal("not built yet".into())),
-        Target::Postgres { .. } => return Err(Error::Internal("not built yet".into())),
+        Target::Sqlite { dir, file } => {
+            let (dir, file, now) = (dir.clone(), *file, options.clock.now());
+            let opened =
+                tokio::task::spawn_blocking(move || Sqlite::open(&dir, file, options.exclusive, now));
+            Arc::new(opened.await.map_err(|error| Error::Internal(error.to_string()))??)
+        }
+        Target::Postgres { url } => Arc::new(Postgres::open(url).await?),
     };
     Ok(Store::new(engine, options.node, options.clock, options.listener))
 }
@@ -100,6 +110,11 @@ impl Store {
 
     pub async fn schema_version(&self) -> Result<u64> {
         self.0.engine.schema_version().await
+    }
+
+    /// See [`Engine::external_version`].
+    pub fn external_version(&self) -> u64 {
+        self.0.engine.external_version()
     }
 
     pub async fn describe_view(&self, query: &str) -> Result<Vec<ViewColumn>> {

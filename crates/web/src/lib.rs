@@ -1,1 +1,15 @@
-//! placeholder
+//! HTTP: who asks for what, and how the answer looks on the wire. Decides nothing that a use case decides, and is
+//! the only crate that knows axum, JSON shapes and status codes.
+
+pub mod server;
+pub mod state;
+
+mod extract;
+mod body;
+mod requestlog;
+mod routes;
+mod wire;
+
+pub use body::fuzz as fuzz_body;
+pub use routes::router;
+pub use state::State;

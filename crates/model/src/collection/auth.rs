@@ -3,6 +3,7 @@
 use serde_json::{Map, Value as Json, json};
 
 use super::mail;
+use super::oauth2::OAuth2Options;
 use crate::field::Malformed;
 use crate::field::read::Reader;
 
@@ -56,16 +57,6 @@ pub struct OtpOptions {
 }
 
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct OAuth2Options {
-    pub enabled: bool,
-    pub providers: Vec<OAuth2Provider>,
-    pub mapped_id: String,
-    pub mapped_name: String,
-    pub mapped_username: String,
-    pub mapped_avatar: String,
-}
-
-#[derive(Clone, Debug, Default, PartialEq)]
 pub struct AuthAlert {
     pub enabled: bool,
     pub email_template: MailTemplate,
@@ -75,22 +66,6 @@ pub struct AuthAlert {
 pub struct MailTemplate {
     pub subject: String,
     pub body: String,
-}
-
-/// One OAuth2 provider. Empty addresses mean the provider's own.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct OAuth2Provider {
-    /// Unset lets the provider decide.
-    pub pkce: Option<bool>,
-    pub name: String,
-    pub client_id: String,
-    /// Never part of an answer.
-    pub client_secret: String,
-    pub auth_url: String,
-    pub token_url: String,
-    pub user_info_url: String,
-    pub display_name: String,
-    pub extra: Option<Map<String, Json>>,
 }
 
 /// Characters of a generated token secret.
@@ -130,34 +105,71 @@ impl AuthOptions {
     pub(super) fn patch(&mut self, reader: Reader<'_>) -> Outcome {
         reader.optional_text("authRule", &mut self.auth_rule)?;
         reader.optional_text("manageRule", &mut self.manage_rule)?;
-        reader.object("authAlert", |inner| {
-            inner.bool("enabled", &mut self.auth_alert.enabled)?;
-            self.auth_alert.email_template.patch(inner, "emailTemplate")
+        reader.object("authAlert", &mut self.auth_alert, |inner, alert| {
+            inner.bool("enabled", &mut alert.enabled)?;
+            inner.object("emailTemplate", &mut alert.email_template, MailTemplate::patch)
         })?;
-        reader.object("oauth2", |inner| self.oauth2.patch(inner))?;
-        reader.object("passwordAuth", |inner| {
-            inner.bool("enabled", &mut self.password_auth.enabled)?;
-            inner.texts("identityFields", &mut self.password_auth.identity_fields)
+        reader.object("oauth2", &mut self.oauth2, OAuth2Options::patch)?;
+        reader.object("passwordAuth", &mut self.password_auth, |inner, password| {
+            inner.bool("enabled", &mut password.enabled)?;
+            inner.texts("identityFields", &mut password.identity_fields)
         })?;
-        reader.object("mfa", |inner| {
-            inner.bool("enabled", &mut self.mfa.enabled)?;
-            inner.int("duration", &mut self.mfa.duration)?;
-            inner.text("rule", &mut self.mfa.rule)
+        reader.object("mfa", &mut self.mfa, |inner, mfa| {
+            inner.bool("enabled", &mut mfa.enabled)?;
+            inner.int("duration", &mut mfa.duration)?;
+            inner.text("rule", &mut mfa.rule)
         })?;
-        reader.object("otp", |inner| {
-            inner.bool("enabled", &mut self.otp.enabled)?;
-            inner.int("duration", &mut self.otp.duration)?;
-            inner.int("length", &mut self.otp.length)?;
-            self.otp.email_template.patch(inner, "emailTemplate")
+        reader.object("otp", &mut self.otp, |inner, otp| {
+            inner.bool("enabled", &mut otp.enabled)?;
+            inner.int("duration", &mut otp.duration)?;
+            inner.int("length", &mut otp.length)?;
+            inner.object("emailTemplate", &mut otp.email_template, MailTemplate::patch)
         })?;
-        self.auth_token.patch(reader, "authToken")?;
-        self.password_reset_token.patch(reader, "passwordResetToken")?;
-        self.email_change_token.patch(reader, "emailChangeToken")?;
-        self.verification_token.patch(reader, "verificationToken")?;
-        self.file_token.patch(reader, "fileToken")?;
-        self.verification_template.patch(reader, "verificationTemplate")?;
-        self.reset_password_template.patch(reader, "resetPasswordTemplate")?;
-        self.confirm_email_change_template.patch(reader, "confirmEmailChangeTemplate")
+        for (key, token) in self.tokens_mut() {
+            reader.object(key, token, TokenOptions::patch)?;
+        }
+        for (key, template) in self.templates_mut() {
+            reader.object(key, template, MailTemplate::patch)?;
+        }
+        Ok(())
+    }
+
+    fn tokens_mut(&mut self) -> [(&'static str, &mut TokenOptions); 5] {
+        [
+            ("authToken", &mut self.auth_token),
+            ("passwordResetToken", &mut self.password_reset_token),
+            ("emailChangeToken", &mut self.email_change_token),
+            ("verificationToken", &mut self.verification_token),
+            ("fileToken", &mut self.file_token),
+        ]
+    }
+
+    fn templates_mut(&mut self) -> [(&'static str, &mut MailTemplate); 3] {
+        [
+            ("verificationTemplate", &mut self.verification_template),
+            ("resetPasswordTemplate", &mut self.reset_password_template),
+            ("confirmEmailChangeTemplate", &mut self.confirm_email_change_template),
+        ]
+    }
+
+    /// The token options by their keys, in the order of answers.
+    pub fn tokens(&self) -> [(&'static str, &TokenOptions); 5] {
+        [
+            ("authToken", &self.auth_token),
+            ("passwordResetToken", &self.password_reset_token),
+            ("emailChangeToken", &self.email_change_token),
+            ("verificationToken", &self.verification_token),
+            ("fileToken", &self.file_token),
+        ]
+    }
+
+    /// The mail templates that stand on their own, by their keys, in the order of answers.
+    pub fn templates(&self) -> [(&'static str, &MailTemplate); 3] {
+        [
+            ("verificationTemplate", &self.verification_template),
+            ("resetPasswordTemplate", &self.reset_password_template),
+            ("confirmEmailChangeTemplate", &self.confirm_email_change_template),
+        ]
     }
 
     /// Appends the options in the reference's order. `secrets` only for the stored form.
@@ -182,23 +194,19 @@ impl AuthOptions {
                 "emailTemplate": otp.email_template.to_json(),
             }),
         );
-        put("authToken", self.auth_token.to_json(secrets));
-        put("passwordResetToken", self.password_reset_token.to_json(secrets));
-        put("emailChangeToken", self.email_change_token.to_json(secrets));
-        put("verificationToken", self.verification_token.to_json(secrets));
-        put("fileToken", self.file_token.to_json(secrets));
-        put("verificationTemplate", self.verification_template.to_json());
-        put("resetPasswordTemplate", self.reset_password_template.to_json());
-        put("confirmEmailChangeTemplate", self.confirm_email_change_template.to_json());
+        for (key, token) in self.tokens() {
+            put(key, token.to_json(secrets));
+        }
+        for (key, template) in self.templates() {
+            put(key, template.to_json());
+        }
     }
 }
 
 impl TokenOptions {
-    fn patch(&mut self, reader: Reader<'_>, key: &str) -> Outcome {
-        reader.object(key, |inner| {
-            inner.text("secret", &mut self.secret)?;
-            inner.int("duration", &mut self.duration)
-        })
+    fn patch(reader: Reader<'_>, token: &mut TokenOptions) -> Outcome {
+        reader.text("secret", &mut token.secret)?;
+        reader.int("duration", &mut token.duration)
     }
 
     fn to_json(&self, secrets: bool) -> Json {
@@ -211,98 +219,12 @@ impl TokenOptions {
 }
 
 impl MailTemplate {
-    fn patch(&mut self, reader: Reader<'_>, key: &str) -> Outcome {
-        reader.object(key, |inner| {
-            inner.text("subject", &mut self.subject)?;
-            inner.text("body", &mut self.body)
-        })
+    fn patch(reader: Reader<'_>, template: &mut MailTemplate) -> Outcome {
+        reader.text("subject", &mut template.subject)?;
+        reader.text("body", &mut template.body)
     }
 
     fn to_json(&self) -> Json {
         json!({"subject": self.subject, "body": self.body})
-    }
-}
-
-impl OAuth2Options {
-    fn patch(&mut self, reader: Reader<'_>) -> Outcome {
-        reader.bool("enabled", &mut self.enabled)?;
-        reader.object("mappedFields", |inner| {
-            inner.text("id", &mut self.mapped_id)?;
-            inner.text("name", &mut self.mapped_name)?;
-            inner.text("username", &mut self.mapped_username)?;
-            inner.text("avatarURL", &mut self.mapped_avatar)
-        })?;
-        match reader.0.get("providers") {
-            None => {}
-            Some(Json::Null) => self.providers.clear(),
-            Some(Json::Array(items)) => {
-                let old = std::mem::take(&mut self.providers);
-                for item in items {
-                    let given = Reader::of(item)?;
-                    let mut name = String::new();
-                    given.text("name", &mut name)?;
-                    // A secret that is left out stays what it was.
-                    let secret = old.iter().find(|provider| provider.name == name);
-                    let mut provider = OAuth2Provider {
-                        client_secret: secret.map(|old| old.client_secret.clone()).unwrap_or_default(),
-                        ..OAuth2Provider::default()
-                    };
-                    provider.patch(given)?;
-                    self.providers.push(provider);
-                }
-            }
-            Some(_) => return Err(Malformed),
-        }
-        Ok(())
-    }
-
-    fn to_json(&self, secrets: bool) -> Json {
-        json!({
-            "providers": self.providers.iter().map(|provider| provider.to_json(secrets)).collect::<Vec<_>>(),
-            "mappedFields": {
-                "id": self.mapped_id,
-                "name": self.mapped_name,
-                "username": self.mapped_username,
-                "avatarURL": self.mapped_avatar,
-            },
-            "enabled": self.enabled,
-        })
-    }
-}
-
-impl OAuth2Provider {
-    fn patch(&mut self, reader: Reader<'_>) -> Outcome {
-        match reader.get("pkce") {
-            None => {}
-            Some(value) => self.pkce = Some(value.as_bool().ok_or(Malformed)?),
-        }
-        reader.text("name", &mut self.name)?;
-        reader.text("clientId", &mut self.client_id)?;
-        reader.text("clientSecret", &mut self.client_secret)?;
-        reader.text("authURL", &mut self.auth_url)?;
-        reader.text("tokenURL", &mut self.token_url)?;
-        reader.text("userInfoURL", &mut self.user_info_url)?;
-        reader.text("displayName", &mut self.display_name)?;
-        reader.object("extra", |inner| {
-            self.extra = Some(inner.0.clone());
-            Ok(())
-        })
-    }
-
-    fn to_json(&self, secrets: bool) -> Json {
-        let mut out = Map::new();
-        let mut put = |key: &str, value: Json| out.insert(key.into(), value);
-        put("pkce", json!(self.pkce));
-        put("name", json!(self.name));
-        put("clientId", json!(self.client_id));
-        if secrets {
-            put("clientSecret", json!(self.client_secret));
-        }
-        put("authURL", json!(self.auth_url));
-        put("tokenURL", json!(self.token_url));
-        put("userInfoURL", json!(self.user_info_url));
-        put("displayName", json!(self.display_name));
-        put("extra", json!(self.extra));
-        Json::Object(out)
     }
 }

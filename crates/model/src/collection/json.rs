@@ -71,7 +71,7 @@ impl Collection {
         reader.text("created", &mut self.created)?;
         reader.text("updated", &mut self.updated)?;
         reader.texts("indexes", &mut self.indexes)?;
-        match reader.0.get("fields") {
+        match reader.get("fields") {
             None => {}
             Some(Json::Null) => self.fields.clear(),
             Some(Json::Array(items)) => {

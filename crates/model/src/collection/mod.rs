@@ -6,12 +6,25 @@ use query::{Column, ColumnType, Table};
 use crate::field::{Field, Modifier};
 
 mod auth;
+pub mod draft;
+pub mod index;
 mod json;
 mod mail;
+mod oauth2;
+mod plan;
 mod row;
+pub mod system;
+mod validate;
+mod validate_auth;
+mod view;
 
 pub use auth::*;
+pub use draft::{BodyError, Draft};
+pub use oauth2::{OAuth2Options, OAuth2Provider};
+pub use plan::{plan, plan_drop};
 pub use row::CollectionRow;
+pub use validate::{CheckRule, invalid_query, validate};
+pub use view::view_fields;
 
 #[derive(Clone, Debug, PartialEq)]
 pub struct Collection {
@@ -66,12 +79,20 @@ impl Collection {
         let mut keys =
             vec![("collectionId", JsonKey::CollectionId), ("collectionName", JsonKey::CollectionName)];
         for (position, field) in self.fields.iter().enumerate() {
-            if !field.is_secret() {
+            // The token key signs the record's tokens and is nobody's to read.
+            if !field.is_secret() && !(self.is_auth() && &*field.name == "tokenKey") {
                 keys.push((&*field.name, JsonKey::Field(position)));
             }
         }
         keys.sort_by_key(|(name, _)| *name);
         self.json_order = keys.into_iter().map(|(_, key)| key).collect();
+    }
+
+    /// Every rule's text.
+    pub fn rules(&self) -> impl Iterator<Item = &str> {
+        let own = [&self.list_rule, &self.view_rule, &self.create_rule, &self.update_rule, &self.delete_rule];
+        let auth = self.auth().map(|options| [&options.auth_rule, &options.manage_rule]);
+        own.into_iter().chain(auth.into_iter().flatten()).filter_map(|rule| rule.as_deref())
     }
 
     pub fn is_auth(&self) -> bool {

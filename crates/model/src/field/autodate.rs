@@ -5,8 +5,8 @@ use query::ColumnType;
 use serde_json::{Map, Value as Json};
 
 use super::read::Reader;
-use super::{Field, FieldType, Malformed, ValidateContext, cast};
-use crate::violation::Violation;
+use super::{Field, FieldType, Malformed, OptionsContext, ValidateContext, cast};
+use crate::violation::{Violation, Violations};
 
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct AutodateField {
@@ -41,8 +41,18 @@ impl FieldType for AutodateField {
         cast::date(input)
     }
 
-    fn validate(&self, _field: &Field, value: &Value, _cx: &ValidateContext<'_>) -> Option<Violation> {
-        let _ = value;
+    fn validate(&self, _field: &Field, _value: &Value, _cx: &ValidateContext<'_>) -> Option<Violation> {
         None
+    }
+
+    fn check(&self, _cx: &OptionsContext<'_>) -> Violations {
+        let mut found = Violations::default();
+        if !self.on_create && !self.on_update {
+            for key in ["onCreate", "onUpdate"] {
+                let message = "Either onCreate or onUpdate must be enabled.";
+                found.add(key, Violation::new("validation_required", message));
+            }
+        }
+        found
     }
 }

@@ -39,6 +39,6 @@ impl FieldType for BoolField {
     }
 
     fn validate(&self, _field: &Field, value: &Value, _cx: &ValidateContext<'_>) -> Option<Violation> {
-        (self.required && *value == self.column_type().zero()).then(Violation::required)
+        (self.required && !value.as_bool()).then(Violation::required)
     }
 }

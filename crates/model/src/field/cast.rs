@@ -35,10 +35,18 @@ pub fn number(input: &Json) -> f64 {
 }
 
 fn parse_number(text: &str) -> Option<f64> {
-    if text.contains('_') {
-        return text.replace('_', "").parse().ok();
-    }
-    text.parse().ok()
+    let joined;
+    let plain = if text.contains('_') {
+        // Underscores may only stand between digits.
+        let separated = text.split('_').all(|part| !part.is_empty());
+        joined = text.replace('_', "");
+        if separated { joined.as_str() } else { return None }
+    } else {
+        text
+    };
+    let number: f64 = plain.parse().ok()?;
+    // Digits that overflow are no number; the word for infinity is one, to be refused later.
+    (number.is_finite() || !plain.bytes().any(|byte| byte.is_ascii_digit())).then_some(number)
 }
 
 pub fn bool(input: &Json) -> bool {
@@ -50,17 +58,40 @@ pub fn bool(input: &Json) -> bool {
     }
 }
 
-/// Texts without repetitions and empty ones. A text that is a JSON array counts as that array; any other scalar
-/// is a list of one. A list with an element that has no text is refused whole, as an empty one.
+/// Texts without repetitions and empty ones. A text that is a JSON array of texts counts as that array; any other
+/// scalar is a list of one. A list with an element that has no text is refused whole, as an empty one.
 pub fn list(input: &Json) -> Vec<String> {
     let items = match input {
         Json::Array(items) => items.iter().map(scalar).collect::<Option<Vec<_>>>().unwrap_or_default(),
-        Json::String(text) if text.starts_with('[') => match serde_json::from_str::<Vec<Json>>(text) {
-            Ok(items) => items.iter().map(scalar).collect::<Option<Vec<_>>>().unwrap_or_default(),
-            Err(_) => vec![text.clone()],
-        },
+        Json::String(text) if text.starts_with('[') => {
+            match serde_json::from_str::<Vec<Option<String>>>(text) {
+                Ok(items) => items.into_iter().flatten().collect(),
+                Err(_) => vec![text.clone()],
+            }
+        }
         other => scalar(other).into_iter().collect(),
     };
+    unique(items)
+}
+
+/// Like [`list`], but takes inner lists apart and leaves out only the elements that have no text.
+pub fn file_names(input: &Json) -> Vec<String> {
+    fn flatten(input: &Json, out: &mut Vec<String>) {
+        match input {
+            Json::Array(items) => items.iter().for_each(|item| flatten(item, out)),
+            other => out.extend(scalar(other)),
+        }
+    }
+    let mut items = Vec::new();
+    if let Json::String(text) = input
+        && text.starts_with('[')
+        && let Ok(parsed) = serde_json::from_str::<Vec<Json>>(text)
+    {
+        items.extend(parsed.iter().filter_map(Json::as_str).map(str::to_owned));
+    }
+    if items.is_empty() {
+        flatten(input, &mut items);
+    }
     unique(items)
 }
 
@@ -125,13 +156,23 @@ pub fn point(input: &Json) -> Value {
     Value::Json(out.into())
 }
 
-/// Compact JSON text. A text that is itself a JSON value other than a bare word stands for that value.
+/// Compact JSON text. A text that is itself JSON stands for that value; numbers out of range stay text, to be
+/// refused later.
 pub fn json(input: &Json) -> Value {
     if let Json::String(text) = input
         && looks_like_json(text)
         && let Ok(raw) = serde_json::from_str::<Box<serde_json::value::RawValue>>(text)
     {
-        return if raw.get() == "null" { Value::Null } else { Value::Json(raw.get().into()) };
+        return match serde_json::from_str::<Json>(raw.get()) {
+            Err(_) => Value::text(text.as_str()),
+            Ok(Json::Null) => Value::Null,
+            // A column of the reference keeps the number and not its spelling.
+            Ok(Json::Number(number)) => {
+                let number = number.as_f64().unwrap_or_default() + 0.0;
+                Value::Json(base::json::number_text(number).into())
+            }
+            Ok(_) => Value::Json(squeeze(raw.get()).into()),
+        };
     }
     match input {
         Json::Null => Value::Null,
@@ -139,7 +180,27 @@ pub fn json(input: &Json) -> Value {
     }
 }
 
+/// JSON without the white space between its tokens, otherwise untouched.
+fn squeeze(json: &str) -> String {
+    let mut out = String::with_capacity(json.len());
+    let (mut inside, mut escaped) = (false, false);
+    for letter in json.chars() {
+        if inside || !letter.is_ascii_whitespace() {
+            out.push(letter);
+        }
+        if escaped {
+            escaped = false;
+        } else if inside && letter == '\\' {
+            escaped = true;
+        } else if letter == '"' {
+            inside = !inside;
+        }
+    }
+    out
+}
+
 fn looks_like_json(text: &str) -> bool {
     matches!(text, "true" | "false" | "null")
-        || text.starts_with(['{', '[', '"', '-']) | text.starts_with(|first: char| first.is_ascii_digit())
+        || text.starts_with(['{', '[', '"', '-'])
+        || text.starts_with(|first: char| first.is_ascii_digit())
 }

@@ -1,6 +1,6 @@
 //! A point in time.
 
-use base::Value;
+use base::{Timestamp, Value};
 use query::ColumnType;
 use serde_json::{Map, Value as Json};
 
@@ -23,6 +23,10 @@ impl DateField {
         reader.bool("required", &mut field.required)?;
         reader.text("min", &mut field.min)?;
         reader.text("max", &mut field.max)?;
+        // What is no date counts as unset.
+        for bound in [&mut field.min, &mut field.max] {
+            *bound = Timestamp::parse(bound).map(|stamp| stamp.to_string()).unwrap_or_default();
+        }
         Ok(field)
     }
 }
@@ -47,6 +51,44 @@ impl FieldType for DateField {
     }
 
     fn validate(&self, _field: &Field, value: &Value, _cx: &ValidateContext<'_>) -> Option<Violation> {
-        (self.required && *value == self.column_type().zero()).then(Violation::required)
+        let Some(stamp) = Timestamp::parse(value.text_or_empty()) else {
+            return self.required.then(Violation::required);
+        };
+        if let Some(min) = Timestamp::parse(&self.min)
+            && stamp < min
+        {
+            let message = format!("Must be no less than {}.", spoken(min));
+            let code = "validation_min_greater_equal_than_required";
+            return Some(Violation::new(code, message).with("threshold", rfc3339(min)));
+        }
+        if let Some(max) = Timestamp::parse(&self.max)
+            && stamp > max
+        {
+            let message = format!("Must be no greater than {}.", spoken(max));
+            let code = "validation_max_less_equal_than_required";
+            return Some(Violation::new(code, message).with("threshold", rfc3339(max)));
+        }
+        None
+    }
+}
+
+/// `2022-01-01 00:00:00.5 +0000 UTC`
+fn spoken(stamp: Timestamp) -> String {
+    format!("{} +0000 UTC", short(stamp))
+}
+
+/// `2022-01-01T00:00:00.5Z`
+fn rfc3339(stamp: Timestamp) -> String {
+    format!("{}Z", short(stamp).replacen(' ', "T", 1))
+}
+
+/// Without a zone, and without zeros at the end of the fraction.
+fn short(stamp: Timestamp) -> String {
+    let text = stamp.to_string();
+    let text = text.trim_end_matches('Z');
+    match text.split_once('.') {
+        Some((whole, "000")) => whole.to_owned(),
+        Some((whole, fraction)) => format!("{whole}.{}", fraction.trim_end_matches('0')),
+        None => text.to_owned(),
     }
 }

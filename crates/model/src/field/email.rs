@@ -4,9 +4,10 @@ use base::Value;
 use query::ColumnType;
 use serde_json::{Map, Value as Json};
 
+use super::address;
 use super::read::Reader;
-use super::{Field, FieldType, Malformed, ValidateContext, cast};
-use crate::violation::Violation;
+use super::{Field, FieldType, Malformed, OptionsContext, ValidateContext, cast};
+use crate::violation::{Violation, Violations};
 
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct EmailField {
@@ -45,6 +46,19 @@ impl FieldType for EmailField {
     }
 
     fn validate(&self, _field: &Field, value: &Value, _cx: &ValidateContext<'_>) -> Option<Violation> {
-        (self.required && *value == self.column_type().zero()).then(Violation::required)
+        let text = value.text_or_empty();
+        if text.is_empty() {
+            return self.required.then(Violation::required);
+        }
+        if !address::is_email(text) {
+            return Some(Violation::new("validation_is_email", "Must be a valid email address."));
+        }
+        let domain = text.rsplit_once('@').map_or("", |(_, domain)| domain);
+        (!address::is_allowed(domain, &self.only_domains, &self.except_domains))
+            .then(|| Violation::new("validation_email_domain_not_allowed", "Email domain is not allowed."))
+    }
+
+    fn check(&self, _cx: &OptionsContext<'_>) -> Violations {
+        address::check_lists(&self.only_domains, &self.except_domains)
     }
 }

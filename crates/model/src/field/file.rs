@@ -4,9 +4,10 @@ use base::Value;
 use query::ColumnType;
 use serde_json::{Map, Value as Json};
 
+use super::check::{INTEGER_MAX, between, put};
 use super::read::Reader;
-use super::{Field, FieldType, Malformed, Modifier, ValidateContext, cast};
-use crate::violation::Violation;
+use super::{Field, FieldType, Malformed, Modifier, OptionsContext, ValidateContext, cast};
+use crate::violation::{Violation, Violations};
 
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct FileField {
@@ -59,16 +60,118 @@ impl FieldType for FileField {
     }
 
     fn prepare(&self, input: &Json) -> Value {
-        cast::listed(cast::list(input), self.is_multiple())
+        cast::listed(cast::file_names(input), self.is_multiple())
     }
 
     fn modify(&self, modifier: Modifier, current: &Value, input: &Json) -> Option<Value> {
         cast::modify_list(modifier, current, input, self.is_multiple())
     }
 
-    fn validate(&self, _field: &Field, value: &Value, _cx: &ValidateContext<'_>) -> Option<Violation> {
-        (self.required && *value == self.column_type().zero()).then(Violation::required)
+    fn validate(&self, _field: &Field, value: &Value, cx: &ValidateContext<'_>) -> Option<Violation> {
+        let names = value.to_list();
+        if names.is_empty() {
+            return self.required.then(Violation::required);
+        }
+        let max = self.max_select.max(1);
+        if names.len() as i64 > max {
+            let message = format!("The maximum allowed files is {max}.");
+            return Some(Violation::new("validation_too_many_files", message).with("maxSelect", max));
+        }
+        let kept = cx.old.map(Value::to_list).unwrap_or_default();
+        let upload = |name: &String| cx.uploads.iter().find(|upload| upload.name == *name);
+        let unknown: Vec<&str> = names
+            .iter()
+            .filter(|name| !kept.contains(name) && upload(name).is_none())
+            .map(String::as_str)
+            .collect();
+        if !unknown.is_empty() {
+            let message = format!("Invalid new files: [{}].", unknown.join(" "));
+            return Some(Violation::new("validation_invalid_file", message).with("invalidFiles", unknown));
+        }
+        names.iter().filter_map(upload).find_map(|upload| self.check_upload(upload))
     }
+
+    fn check(&self, _cx: &OptionsContext<'_>) -> Violations {
+        let mut found = Violations::default();
+        put(&mut found, "maxSelect", between(self.max_select, 0, INTEGER_MAX));
+        put(&mut found, "maxSize", between(self.max_size, 0, INTEGER_MAX));
+        let mut thumbs = Violations::default();
+        for (index, thumb) in self.thumbs.iter().enumerate() {
+            if matches!(thumb.as_str(), "0x0" | "0x0t" | "0x0b" | "0x0f") {
+                thumbs.add(index.to_string(), Violation::reserved());
+            } else if !thumb.is_empty() && !is_thumb(thumb) {
+                thumbs.add(index.to_string(), Violation::format());
+            }
+        }
+        found.nest("thumbs", thumbs);
+        found
+    }
+}
+
+impl FileField {
+    fn check_upload(&self, upload: &Upload) -> Option<Violation> {
+        let max = if self.max_size > 0 { self.max_size } else { FILE_BYTES_MAX };
+        if upload.size_bytes > max as u64 {
+            let message = format!(
+                "Failed to upload {} - the maximum allowed file size is {max} bytes.",
+                upload.original
+            );
+            let violation = Violation::new("validation_file_size_limit", message);
+            return Some(violation.with("file", upload.original.as_str()).with("maxSize", max));
+        }
+        if !self.mime_types.is_empty() && !self.mime_types.contains(&upload.mime) {
+            let allowed = self.mime_types.join(", ");
+            let message = format!("\"{}\" mime type must be one of: {allowed}.", upload.name);
+            return Some(Violation::new("validation_invalid_mime_type", message));
+        }
+        None
+    }
+
+    /// The name that a file is stored under: what is left of its own name, ten random characters, and its
+    /// extension (`found` with its dot when it has none).
+    pub fn stored_name(original: &str, found: &str) -> String {
+        let random = || base::id::random(10, base::id::RECORD_ALPHABET);
+        let base = original.rsplit(['/', '\\']).next().unwrap_or_default();
+        let extension = extension(base).unwrap_or(found);
+        let stem = base.strip_suffix(extension).unwrap_or(base);
+        let mut name = String::new();
+        for letter in stem.chars() {
+            if letter.is_ascii_alphanumeric() {
+                name.push(letter);
+            } else if !name.ends_with('_') {
+                name.push('_');
+            }
+        }
+        name.truncate(STEM_CHARS_MAX);
+        if name.len() < STEM_CHARS_MIN {
+            name.push_str(&random());
+        }
+        let joint = if name.ends_with('_') { "" } else { "_" };
+        format!("{name}{joint}{}{extension}", random())
+    }
+}
+
+/// Bytes of one file, unless the field says otherwise.
+const FILE_BYTES_MAX: i64 = 5 << 20;
+/// What is kept of a file's own name.
+const STEM_CHARS_MAX: usize = 100;
+/// Names shorter than this are filled up.
+const STEM_CHARS_MIN: usize = 3;
+
+/// The last extension with its dot, or `.tar` and what follows.
+fn extension(name: &str) -> Option<&str> {
+    let at = name.rfind('.')?;
+    let start = if name[..at].ends_with(".tar") { at - 4 } else { at };
+    let extension = &name[start..];
+    (extension.len() > 1 && extension.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'.'))
+        .then_some(extension)
+}
+
+/// `WxH` with an optional `t`, `b` or `f`.
+fn is_thumb(text: &str) -> bool {
+    let text = text.strip_suffix(['t', 'b', 'f']).unwrap_or(text);
+    let digits = |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
+    text.split_once('x').is_some_and(|(width, height)| digits(width) && digits(height))
 }
 
 /// A file that came with a request, as far as validation needs it.
@@ -76,6 +179,8 @@ impl FieldType for FileField {
 pub struct Upload {
     /// The name that it will be stored under.
     pub name: String,
+    /// The name that the client gave.
+    pub original: String,
     pub size_bytes: u64,
     /// Found from the content.
     pub mime: String,

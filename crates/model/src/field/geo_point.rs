@@ -39,6 +39,19 @@ impl FieldType for GeoPointField {
     }
 
     fn validate(&self, _field: &Field, value: &Value, _cx: &ValidateContext<'_>) -> Option<Violation> {
-        (self.required && *value == self.column_type().zero()).then(Violation::required)
+        if self.required && *value == ColumnType::Point.zero() {
+            return Some(Violation::required());
+        }
+        let point: Json = serde_json::from_str(value.as_str().unwrap_or_default()).unwrap_or_default();
+        let part = |key: &str| point.get(key).and_then(Json::as_f64).unwrap_or_default();
+        if part("lat").abs() > 90.0 {
+            let message = "Latitude must be between -90 and 90 degrees.";
+            return Some(Violation::new("validation_invalid_latitude", message));
+        }
+        if part("lon").abs() > 180.0 {
+            let message = "Longitude must be between -180 and 180 degrees.";
+            return Some(Violation::new("validation_invalid_longitude", message));
+        }
+        None
     }
 }

@@ -4,9 +4,13 @@ use base::Value;
 use query::ColumnType;
 use serde_json::{Map, Value as Json};
 
+use super::check::{INTEGER_MAX, between, put};
 use super::read::Reader;
-use super::{Field, FieldType, Malformed, ValidateContext, cast};
-use crate::violation::Violation;
+use super::{Field, FieldType, Malformed, OptionsContext, ValidateContext, cast};
+use crate::violation::{Violation, Violations};
+
+/// Bytes, unless the field says otherwise.
+const JSON_BYTES_MAX: i64 = 1 << 20;
 
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct JsonField {
@@ -43,6 +47,26 @@ impl FieldType for JsonField {
     }
 
     fn validate(&self, _field: &Field, value: &Value, _cx: &ValidateContext<'_>) -> Option<Violation> {
-        (self.required && *value == self.column_type().zero()).then(Violation::required)
+        let text = match value {
+            Value::Json(text) => &**text,
+            Value::Text(_) => {
+                return Some(Violation::new("validation_invalid_json", "Must be a valid json value."));
+            }
+            _ => "null",
+        };
+        if self.required && matches!(text, "null" | "\"\"" | "[]" | "{}") {
+            return Some(Violation::required());
+        }
+        let max = if self.max_size > 0 { self.max_size } else { JSON_BYTES_MAX };
+        (text.len() as i64 > max).then(|| {
+            let message = format!("The maximum allowed JSON size is {max} bytes.");
+            Violation::new("validation_json_size_limit", message).with("maxSize", max)
+        })
+    }
+
+    fn check(&self, _cx: &OptionsContext<'_>) -> Violations {
+        let mut found = Violations::default();
+        put(&mut found, "maxSize", between(self.max_size, 0, INTEGER_MAX));
+        found
     }
 }

@@ -21,8 +21,12 @@ mod select;
 mod text;
 mod url;
 
+pub(crate) mod address;
 pub(crate) mod cast;
+pub(crate) mod check;
+mod generate;
 mod pattern;
+mod re2;
 pub mod read;
 
 pub use autodate::AutodateField;
@@ -31,6 +35,7 @@ pub use date::DateField;
 pub use editor::EditorField;
 pub use email::EmailField;
 pub use file::{FileField, Upload};
+pub(crate) use generate::Generator;
 pub use geo_point::GeoPointField;
 pub use json::JsonField;
 pub use number::NumberField;
@@ -185,7 +190,10 @@ impl Field {
     pub fn from_json(json: &Json) -> Result<Self, Malformed> {
         let reader = Reader::of(json)?;
         let (mut id, mut name, mut type_name) = (String::new(), String::new(), String::new());
-        reader.text("type", &mut type_name)?;
+        // The type is asked for by its exact key.
+        if let Some(Json::String(given)) = reader.0.get("type") {
+            type_name.clone_from(given);
+        }
         reader.text("id", &mut id)?;
         reader.text("name", &mut name)?;
         let mut field = Field {
@@ -276,6 +284,11 @@ impl Field {
             }
             _ => None,
         }
+    }
+
+    /// What is wrong with the field's options.
+    pub(crate) fn check(cx: &OptionsContext<'_>) -> Violations {
+        check::check(cx)
     }
 
     /// Whether a value holds several items.

@@ -4,9 +4,16 @@ use base::Value;
 use query::ColumnType;
 use serde_json::{Map, Value as Json};
 
+use super::check::{between, put};
 use super::read::Reader;
-use super::{Field, FieldType, Malformed, Pattern, ValidateContext, cast};
-use crate::violation::Violation;
+use super::{Field, FieldType, Malformed, OptionsContext, Pattern, ValidateContext, cast};
+use crate::violation::{Violation, Violations};
+
+use base::limits::PASSWORD_BYTES_MAX;
+
+/// What bcrypt can be told.
+const COST_MIN: i64 = 4;
+const COST_MAX: i64 = 31;
 
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct PasswordField {
@@ -55,7 +62,36 @@ impl FieldType for PasswordField {
         Value::text(cast::text(input))
     }
 
-    fn validate(&self, _field: &Field, value: &Value, _cx: &ValidateContext<'_>) -> Option<Violation> {
-        (self.required && *value == self.column_type().zero()).then(Violation::required)
+    fn validate(&self, _field: &Field, value: &Value, cx: &ValidateContext<'_>) -> Option<Violation> {
+        let plain = value.text_or_empty();
+        // What did not change is a hash, which the options say nothing about.
+        if cx.old.is_some_and(|old| old == value) {
+            return (self.required && plain.is_empty()).then(Violation::required);
+        }
+        if plain.is_empty() {
+            return self.required.then(Violation::required);
+        }
+        let chars = plain.chars().count() as i64;
+        if chars < self.min {
+            let message = format!("Must be at least {} character(s).", self.min);
+            return Some(Violation::new("validation_min_text_constraint", message));
+        }
+        let max = if self.max > 0 { self.max } else { PASSWORD_BYTES_MAX as i64 };
+        if chars > max {
+            let message = format!("Must be less than {max} character(s).");
+            return Some(Violation::new("validation_max_text_constraint", message));
+        }
+        (!self.pattern.is_empty() && !self.pattern.matches(plain))
+            .then(|| Violation::new("validation_invalid_format", "Invalid value format."))
+    }
+
+    fn check(&self, _cx: &OptionsContext<'_>) -> Violations {
+        let mut found = Violations::default();
+        let max = PASSWORD_BYTES_MAX as i64;
+        put(&mut found, "min", between(self.min, 1, max));
+        put(&mut found, "max", between(self.max, self.min.max(0), max));
+        put(&mut found, "cost", between(self.cost, COST_MIN, COST_MAX));
+        put(&mut found, "pattern", self.pattern.check());
+        found
     }
 }

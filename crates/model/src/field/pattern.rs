@@ -1,11 +1,14 @@
-//! A regular expression that is compiled at most once.
+//! A regular expression in the reference's syntax, compiled at most once.
 
 use std::sync::OnceLock;
 
 use regex::{Regex, RegexBuilder};
 
+use super::re2;
+use crate::violation::{Violation, sentence};
+
 /// Compiled size of one pattern at most, so that a schema cannot exhaust memory.
-const PATTERN_BYTES_MAX: usize = 1 << 20;
+const PATTERN_BYTES_MAX: usize = 4 << 20;
 
 /// The text of a pattern, and its compiled form on first use. Equal when the texts are.
 #[derive(Clone, Debug, Default)]
@@ -27,17 +30,27 @@ impl Pattern {
         self.source.is_empty()
     }
 
-    /// `None` when the pattern is not a valid one.
-    pub fn regex(&self) -> Option<&Regex> {
-        self.compiled
-            .get_or_init(|| RegexBuilder::new(&self.source).size_limit(PATTERN_BYTES_MAX).build().ok())
-            .as_ref()
-    }
-
     /// An invalid pattern matches nothing.
     pub fn matches(&self, text: &str) -> bool {
-        self.regex().is_some_and(|regex| regex.is_match(text))
+        let compiled = self.compiled.get_or_init(|| compile(&re2::translate(&self.source).ok()?));
+        compiled.as_ref().is_some_and(|regex| regex.is_match(text))
     }
+
+    /// What is wrong with the text of the pattern.
+    pub(crate) fn check(&self) -> Option<Violation> {
+        match re2::translate(&self.source) {
+            Err(error) => Some(invalid(&error)),
+            Ok(translated) => compile(&translated).is_none().then(|| invalid("expression too large")),
+        }
+    }
+}
+
+pub(super) fn invalid(error: &str) -> Violation {
+    Violation::new("validation_invalid_regex", sentence(&format!("error parsing regexp: {error}")))
+}
+
+fn compile(translated: &str) -> Option<Regex> {
+    RegexBuilder::new(translated).size_limit(PATTERN_BYTES_MAX).build().ok()
 }
 
 impl PartialEq for Pattern {

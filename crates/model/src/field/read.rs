@@ -7,8 +7,8 @@ use serde_json::{Map, Value as Json};
 #[error("the data is not formatted as expected")]
 pub struct Malformed;
 
-/// Typed access to the keys of an object. An absent key and `null` leave the target as it is; keys that nobody
-/// asks for are ignored.
+/// Typed access to the keys of an object, in any letter case. An absent key leaves the target as it is, `null`
+/// unsets it, and keys that nobody asks for are ignored.
 #[derive(Clone, Copy)]
 pub struct Reader<'a>(pub &'a Map<String, Json>);
 
@@ -19,77 +19,76 @@ impl<'a> Reader<'a> {
         json.as_object().map(Reader).ok_or(Malformed)
     }
 
-    /// `None` when the key is absent or `null`.
+    /// The exact key comes first.
     pub fn get(&self, key: &str) -> Option<&'a Json> {
-        self.0.get(key).filter(|value| !value.is_null())
+        self.0.get(key).or_else(|| {
+            self.0.iter().find(|(other, _)| other.eq_ignore_ascii_case(key)).map(|(_, value)| value)
+        })
+    }
+
+    fn read<T>(&self, key: &str, target: &mut T, parse: impl FnOnce(&'a Json) -> Option<T>) -> Outcome
+    where
+        T: Default,
+    {
+        match self.get(key) {
+            None => {}
+            Some(Json::Null) => *target = T::default(),
+            Some(value) => *target = parse(value).ok_or(Malformed)?,
+        }
+        Ok(())
     }
 
     pub fn text(&self, key: &str, target: &mut String) -> Outcome {
-        if let Some(value) = self.get(key) {
-            *target = value.as_str().ok_or(Malformed)?.to_owned();
-        }
-        Ok(())
+        self.read(key, target, |value| value.as_str().map(str::to_owned))
     }
 
     pub fn bool(&self, key: &str, target: &mut bool) -> Outcome {
-        if let Some(value) = self.get(key) {
-            *target = value.as_bool().ok_or(Malformed)?;
-        }
-        Ok(())
+        self.read(key, target, Json::as_bool)
+    }
+
+    pub fn optional_bool(&self, key: &str, target: &mut Option<bool>) -> Outcome {
+        self.read(key, target, |value| value.as_bool().map(Some))
     }
 
     pub fn int(&self, key: &str, target: &mut i64) -> Outcome {
-        if let Some(value) = self.get(key) {
-            *target = value.as_i64().ok_or(Malformed)?;
-        }
-        Ok(())
+        self.read(key, target, Json::as_i64)
     }
 
-    /// `null` unsets.
     pub fn number(&self, key: &str, target: &mut Option<f64>) -> Outcome {
-        match self.0.get(key) {
-            None => {}
-            Some(Json::Null) => *target = None,
-            Some(value) => *target = Some(value.as_f64().ok_or(Malformed)?),
-        }
-        Ok(())
+        self.read(key, target, |value| value.as_f64().map(Some))
     }
 
-    /// `null` unsets.
     pub fn optional_text(&self, key: &str, target: &mut Option<String>) -> Outcome {
-        match self.0.get(key) {
-            None => {}
-            Some(Json::Null) => *target = None,
-            Some(value) => *target = Some(value.as_str().ok_or(Malformed)?.to_owned()),
-        }
-        Ok(())
+        self.read(key, target, |value| value.as_str().map(|text| Some(text.to_owned())))
     }
 
-    /// `null` empties.
     pub fn texts(&self, key: &str, target: &mut Vec<String>) -> Outcome {
-        match self.0.get(key) {
-            None => {}
-            Some(Json::Null) => target.clear(),
-            Some(Json::Array(items)) => {
-                *target = items
-                    .iter()
-                    .map(|item| match item {
-                        Json::String(text) => Ok(text.clone()),
-                        Json::Null => Ok(String::new()),
-                        _ => Err(Malformed),
-                    })
-                    .collect::<Result<_, _>>()?;
-            }
-            Some(_) => return Err(Malformed),
-        }
-        Ok(())
+        self.read(key, target, |value| {
+            let items = value.as_array()?.iter();
+            items
+                .map(
+                    |item| {
+                        if item.is_null() { Some(String::new()) } else { item.as_str().map(str::to_owned) }
+                    },
+                )
+                .collect()
+        })
     }
 
-    /// The object under a key, when there is one.
-    pub fn object(&self, key: &str, read: impl FnOnce(Reader<'a>) -> Outcome) -> Outcome {
+    /// Hands the object under a key, when there is one, to its own reader.
+    pub fn object<T: Default>(
+        &self,
+        key: &str,
+        target: &mut T,
+        read: impl FnOnce(Reader<'a>, &mut T) -> Outcome,
+    ) -> Outcome {
         match self.get(key) {
             None => Ok(()),
-            Some(value) => read(Reader::of(value)?),
+            Some(Json::Null) => {
+                *target = T::default();
+                Ok(())
+            }
+            Some(value) => read(Reader::of(value)?, target),
         }
     }
 }

@@ -4,9 +4,10 @@ use base::Value;
 use query::ColumnType;
 use serde_json::{Map, Value as Json};
 
+use super::check::{between, put};
 use super::read::Reader;
-use super::{Field, FieldType, Malformed, Modifier, ValidateContext, cast};
-use crate::violation::Violation;
+use super::{Field, FieldType, Malformed, Modifier, OptionsContext, ValidateContext, cast};
+use crate::violation::{Violation, Violations, sentence};
 
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct SelectField {
@@ -54,6 +55,35 @@ impl FieldType for SelectField {
     }
 
     fn validate(&self, _field: &Field, value: &Value, _cx: &ValidateContext<'_>) -> Option<Violation> {
-        (self.required && *value == self.column_type().zero()).then(Violation::required)
+        let items = value.to_list();
+        if items.is_empty() {
+            return self.required.then(Violation::required);
+        }
+        if let Some(violation) = too_many(items.len(), self.max_select) {
+            return Some(violation);
+        }
+        let unknown = items.into_iter().find(|item| !self.values.contains(item))?;
+        let message = sentence(&format!("Invalid value {unknown}"));
+        Some(Violation::new("validation_invalid_value", message).with("value", unknown))
     }
+
+    fn check(&self, _cx: &OptionsContext<'_>) -> Violations {
+        let mut found = Violations::default();
+        if self.values.is_empty() {
+            found.add("values", Violation::required());
+            return found;
+        }
+        let max = self.values.len() as i64;
+        put(&mut found, "maxSelect", between(self.max_select, 0, max));
+        found
+    }
+}
+
+/// What a value with more items than allowed violates.
+pub(super) fn too_many(count: usize, max_select: i64) -> Option<Violation> {
+    let max = max_select.max(1);
+    (count as i64 > max).then(|| {
+        let message = format!("Select no more than {max}.");
+        Violation::new("validation_too_many_values", message).with("maxSelect", max)
+    })
 }

@@ -25,5 +25,12 @@ pub fn superusers_only(text: &str) -> Option<&'static str> {
     ["@request.", "@collection."].into_iter().find(|prefix| text.contains(prefix))
 }
 
+/// Can the filter's verdict over the same data change, by the time or by what else a request carries? Everything
+/// after an `@` does, but for what names collections and the caller.
+pub fn is_volatile(text: &str) -> bool {
+    const STEADY: [&str; 3] = ["request.auth", "request.method", "collection."];
+    text.match_indices('@').any(|(at, _)| !STEADY.iter().any(|word| text[at + 1..].starts_with(word)))
+}
+
 #[cfg(test)]
 mod tests;

@@ -1,5 +1,9 @@
 //! The seam between the façade and the engines. Each engine, and later each wrapper, passes `contract`.
 
+pub mod decode;
+pub mod postgres;
+pub mod sqlite;
+
 use async_trait::async_trait;
 use query::{Batch, ColumnType, Row, Select};
 
@@ -24,6 +28,13 @@ pub trait Engine: Send + Sync {
 
     /// A number that grows with every schema change that any process commits. Cheap enough to ask for often.
     async fn schema_version(&self) -> Result<u64>;
+
+    /// A number that grows when another process is seen to have written to a database that is otherwise this
+    /// process's alone, so that what is cached of it can be dropped. Costs nothing to ask for. Engines whose
+    /// other writers announce their changes themselves stay at 0.
+    fn external_version(&self) -> u64 {
+        0
+    }
 
     /// Names the result columns of a view's query without keeping the view. For a column that is a plain
     /// reference to a table's column, `origin` says which.

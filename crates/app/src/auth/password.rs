@@ -1,0 +1,81 @@
+//! Password hashing on a bounded pool, so that logins cannot take the processor from everyone else.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use base::Kind;
+use base::limits::{PASSWORD_BYTES_MAX, PASSWORD_QUEUE_MAX};
+use tokio::sync::Semaphore;
+
+use crate::error::{Error, Result};
+
+/// The cost that the reference uses unless a field says otherwise.
+pub const COST_DEFAULT: u32 = 10;
+
+#[derive(Clone)]
+pub struct Hasher {
+    running: Arc<Semaphore>,
+    queued: Arc<AtomicUsize>,
+}
+
+impl Hasher {
+    /// At most `parallel` hashes at a time.
+    pub fn new(parallel: usize) -> Self {
+        Hasher { running: Arc::new(Semaphore::new(parallel.max(1))), queued: Arc::default() }
+    }
+
+    /// `cost` of 0 means the default.
+    pub async fn hash(&self, password: &str, cost: i64) -> Result<String> {
+        let password = password.to_string();
+        let cost = match u32::try_from(cost) {
+            Ok(cost @ 4..=31) => cost,
+            _ => COST_DEFAULT,
+        };
+        self.run(move || {
+            bcrypt::hash_with_result(password, cost)
+                .map(|parts| parts.format_for_version(bcrypt::Version::TwoA))
+                .map_err(|error| Error::bad_request().details(error))
+        })
+        .await?
+    }
+
+    /// Whether the password is the hash's. A hash that is none is nobody's.
+    pub async fn verify(&self, password: &str, hash: &str) -> Result<bool> {
+        if password.len() > PASSWORD_BYTES_MAX {
+            return Ok(false);
+        }
+        let (password, hash) = (password.to_string(), hash.to_string());
+        self.run(move || bcrypt::verify(password, &hash).unwrap_or(false)).await
+    }
+
+    /// Takes as long as a real check does, for when there is nothing to check against.
+    pub async fn waste(&self, password: &str) -> Result<()> {
+        // A hash of a random password at the default cost.
+        const NOBODY: &str = "$2a$10$N9qo8uLOickgx2ZMRZoMyeIjZAgcfl7p92ldGxad68LJZdL17lhWy";
+        self.verify(password, NOBODY).await.map(drop)
+    }
+
+    async fn run<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Result<T> {
+        let busy = || Error::new(Kind::Unavailable, "Too many logins at the moment. Try again later.");
+        if self.queued.fetch_add(1, Ordering::AcqRel) >= PASSWORD_QUEUE_MAX {
+            self.queued.fetch_sub(1, Ordering::AcqRel);
+            return Err(busy());
+        }
+        let queued = Leave(self.queued.clone());
+        let permit = self.running.clone().acquire_owned().await.map_err(|_| busy())?;
+        tokio::task::spawn_blocking(move || {
+            let _held = (permit, queued);
+            work()
+        })
+        .await
+        .map_err(|error| Error::new(Kind::Internal, "Password check failed.").details(error))
+    }
+}
+
+struct Leave(Arc<AtomicUsize>);
+
+impl Drop for Leave {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::AcqRel);
+    }
+}

@@ -1,0 +1,74 @@
+//! Superusers made from the command line, beside or without a running server.
+
+use std::sync::Arc;
+
+use base::Value;
+use model::collection::SUPERUSERS;
+use model::{Collection, Record};
+use query::{ColumnType, Expr, Operand, Select};
+
+use crate::error::{Error, Result};
+use crate::parts::Parts;
+use crate::records;
+use crate::rules::Context;
+
+fn collection(parts: &Parts) -> Result<Arc<Collection>> {
+    parts.catalog.schema().find(SUPERUSERS).cloned().ok_or_else(Error::not_found)
+}
+
+async fn find(parts: &Parts, email: &str) -> Result<Option<Record>> {
+    let collection = collection(parts)?;
+    let by_email = Expr::eq(Operand::base("email", ColumnType::Text), Value::from(email));
+    let select =
+        Select::table(collection.name.clone(), collection.table.columns.clone()).filter(by_email).limit(1);
+    Ok(parts.select(&collection, &select).await?.into_iter().next())
+}
+
+/// Whether there is any.
+pub async fn any(parts: &Parts) -> Result<bool> {
+    let collection = collection(parts)?;
+    let select = Select::table(collection.name.clone(), vec![Collection::id_column()]).limit(1);
+    Ok(parts.store.first(&select).await?.is_some())
+}
+
+pub async fn create(parts: &Parts, email: &str, password: &str) -> Result<()> {
+    let collection = collection(parts)?;
+    let request = form(parts, email, password)?;
+    records::create::create(&Context::new(parts, &request), &collection, &[]).await.map(drop)
+}
+
+/// Sets a new password.
+pub async fn update(parts: &Parts, email: &str, password: &str) -> Result<()> {
+    let record = find(parts, email).await?.ok_or_else(Error::not_found)?;
+    let request = form(parts, email, password)?;
+    let cx = Context::new(parts, &request);
+    records::update::update(&cx, &record.collection, record.id(), &[]).await.map(drop)
+}
+
+pub async fn upsert(parts: &Parts, email: &str, password: &str) -> Result<()> {
+    match find(parts, email).await? {
+        Some(_) => update(parts, email, password).await,
+        None => create(parts, email, password).await,
+    }
+}
+
+pub async fn delete(parts: &Parts, email: &str) -> Result<()> {
+    let record = find(parts, email).await?.ok_or_else(Error::not_found)?;
+    let request = system(parts)?;
+    let cx = Context::new(parts, &request);
+    records::delete::delete(&cx, &record.collection, record.id()).await
+}
+
+/// A request with the rights of a superuser, made by nobody over HTTP.
+pub fn system(parts: &Parts) -> Result<model::Request> {
+    let record = Record::blank(collection(parts)?);
+    Ok(model::Request { auth: Some(Arc::new(record)), ..model::Request::default() })
+}
+
+fn form(parts: &Parts, email: &str, password: &str) -> Result<model::Request> {
+    let mut request = system(parts)?;
+    for (key, text) in [("email", email), ("password", password), ("passwordConfirm", password)] {
+        request.body.insert(key.into(), text.into());
+    }
+    Ok(request)
+}

@@ -1,0 +1,169 @@
+//! Creating, updating and deleting a collection: the table, its indexes and its definition in one commit.
+
+use std::sync::Arc;
+
+use base::Kind;
+use model::collection::{BodyError, draft};
+use model::filter::{Resolver, Trust};
+use model::{Collection, Schema, Violation, Violations};
+use query::{Batch, Ddl};
+use serde_json::Value as Json;
+
+use super::views;
+use crate::catalog;
+use crate::error::{Error, Result};
+use crate::rules::Context;
+
+const CREATE_FAILED: &str = "Failed to create collection.";
+const UPDATE_FAILED: &str = "Failed to update collection.";
+const DELETE_FAILED: &str = "Failed to delete collection.";
+
+pub async fn create(cx: &Context<'_>, body: &Json) -> Result<Arc<Collection>> {
+    let _changing = cx.parts.catalog.changing.lock().await;
+    let schema = cx.parts.catalog.schema();
+    let draft = draft::create(body)?;
+    let now = cx.parts.clock.now().to_string();
+    let mut collection = draft.collection;
+    collection.created = now.clone();
+    collection.updated = now;
+    let violations = judged(cx, &mut collection, None, &schema, draft.violations).await?;
+    if !violations.is_empty() {
+        return Err(Error::invalid(CREATE_FAILED, violations));
+    }
+    let batch = Batch {
+        ddl: model::collection::plan(None, &collection),
+        ops: vec![catalog::insert(&collection)],
+        ..Batch::default()
+    };
+    commit(cx, batch).await.map_err(|error| refused(error, CREATE_FAILED, &collection))?;
+    current(cx, &collection.id)
+}
+
+pub async fn update(cx: &Context<'_>, name_or_id: &str, body: &Json) -> Result<Arc<Collection>> {
+    let _changing = cx.parts.catalog.changing.lock().await;
+    let schema = cx.parts.catalog.schema();
+    let old = schema.find(name_or_id).cloned().ok_or_else(Error::not_found)?;
+    let draft = draft::patch(&old, body)?;
+    let mut collection = draft.collection;
+    collection.updated = cx.parts.clock.now().to_string();
+    let violations = judged(cx, &mut collection, Some(&old), &schema, draft.violations).await?;
+    if !violations.is_empty() {
+        return Err(Error::invalid(UPDATE_FAILED, violations));
+    }
+    let batch = Batch {
+        ddl: views::around(&schema, model::collection::plan(Some(&old), &collection), &[&old.name]),
+        ops: vec![catalog::update(&collection)],
+        ..Batch::default()
+    };
+    commit(cx, batch).await.map_err(|error| refused(error, UPDATE_FAILED, &collection))?;
+    views::refresh(cx, &collection.id).await?;
+    current(cx, &collection.id)
+}
+
+/// A view's fields are told, and then everything is judged.
+async fn judged(
+    cx: &Context<'_>,
+    collection: &mut Collection,
+    old: Option<&Collection>,
+    schema: &Schema,
+    mut violations: Violations,
+) -> Result<Violations> {
+    if let Some(violation) = views::derive_fields(cx, collection, schema).await? {
+        violations.add("viewQuery", violation);
+    }
+    collection.seal();
+    violations.merge(judge(cx, collection, old, schema));
+    Ok(violations)
+}
+
+pub async fn delete(cx: &Context<'_>, name_or_id: &str) -> Result<()> {
+    let _changing = cx.parts.catalog.changing.lock().await;
+    let schema = cx.parts.catalog.schema();
+    let collection = schema.find(name_or_id).cloned().ok_or_else(Error::not_found)?;
+    if collection.system {
+        return Err(Error::new(Kind::Invalid, DELETE_FAILED).details("a system collection cannot be deleted"));
+    }
+    let referring: Vec<String> = schema
+        .references(&collection)
+        .into_iter()
+        .filter(|(other, _)| other.id != collection.id)
+        .map(|(other, _)| other.name.to_string())
+        .collect();
+    if let Some(first) = referring.first() {
+        return Err(Error::new(
+            Kind::Invalid,
+            format!("Failed to delete collection probably due to existing reference in {first}."),
+        ));
+    }
+    let batch = Batch {
+        ddl: model::collection::plan_drop(&collection),
+        ops: vec![catalog::delete(&collection)],
+        ..Batch::default()
+    };
+    commit(cx, batch).await.map_err(|error| refused(error, DELETE_FAILED, &collection))
+}
+
+fn current(cx: &Context<'_>, id: &str) -> Result<Arc<Collection>> {
+    cx.parts.catalog.schema().find(id).cloned().ok_or_else(Error::not_found)
+}
+
+/// Everything wrong with a definition, its rules included.
+pub(super) fn judge(
+    cx: &Context<'_>,
+    collection: &Collection,
+    old: Option<&Collection>,
+    schema: &Schema,
+) -> Violations {
+    let check_rule = |collection: &Collection, rule: &str| -> std::result::Result<(), String> {
+        let filter = model::filter::parse(rule).map_err(|error| error.to_string())?;
+        let request = model::Request::default();
+        let shared = Arc::new(collection.clone());
+        // The collection itself may be new or renamed, and rules may refer to it.
+        let schema = with(schema, &shared);
+        let now = cx.parts.clock.now();
+        let mut resolver = Resolver::new(&schema, &shared, &request, now, Trust::Full);
+        resolver.condition(&filter).map(drop).map_err(|error| error.to_string())
+    };
+    model::collection::validate(collection, old, schema, &check_rule)
+}
+
+/// The schema with one collection added or replaced.
+pub(super) fn with(schema: &Schema, collection: &Arc<Collection>) -> Schema {
+    let mut collections: Vec<_> =
+        schema.collections.iter().filter(|known| known.id != collection.id).cloned().collect();
+    collections.push(collection.clone());
+    Schema::new(collections, schema.version)
+}
+
+/// Commits a change of definitions and makes it this process's current schema. Other processes see it too, even
+/// when no table changed.
+pub(super) async fn commit(cx: &Context<'_>, mut batch: Batch) -> Result<()> {
+    batch.ddl.push(Ddl::Announce);
+    cx.parts.store.commit(batch).await?;
+    cx.parts.catalog.reload(&cx.parts.store).await?;
+    // What was cached under the old definitions is gone only now that the new ones are in force.
+    cx.parts.stamps.expire_all();
+    Ok(())
+}
+
+/// What the database says against a definition, at the part of it that is at fault.
+pub(super) fn refused(error: Error, failed: &str, collection: &Collection) -> Error {
+    let why = error.details.clone().unwrap_or_default();
+    match error.kind {
+        Kind::Invalid if collection.is_view() => {
+            Error::invalid(failed, Violations::one("viewQuery", model::collection::invalid_query(&why)))
+        }
+        Kind::Invalid => Error::invalid(failed, Violations::default()).details(why),
+        Kind::Conflict => Error::invalid(
+            failed,
+            Violations::one("indexes", Violation::new("validation_invalid_index_expression", why)),
+        ),
+        _ => error,
+    }
+}
+
+impl From<BodyError> for Error {
+    fn from(error: BodyError) -> Self {
+        Error::new(Kind::Invalid, error.to_string())
+    }
+}

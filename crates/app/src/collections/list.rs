@@ -1,0 +1,97 @@
+//! Listing collections. They are few and in memory, so the filter language is evaluated over their rows here.
+
+use std::sync::Arc;
+
+use base::Value;
+use base::limits::{PAGE_ROWS_DEFAULT, PAGE_ROWS_MAX};
+use model::field::{BoolField, TextField};
+use model::{Collection, Field, FieldKind, Record};
+use model::filter::Resolved;
+use query::select::SortKey;
+
+use crate::error::{Error, Result};
+use crate::records::ListQuery;
+use crate::rules::Context;
+
+pub struct CollectionPage {
+    pub items: Vec<Arc<Collection>>,
+    pub page: u64,
+    pub per_page: u64,
+    pub total: Option<u64>,
+}
+
+pub fn list(cx: &Context<'_>, query: &ListQuery) -> Result<CollectionPage> {
+    let shape = Arc::new(shape());
+    let mut resolver = cx.resolver(&shape, cx.trust());
+    let filter = match query.filter.is_empty() {
+        true => query::Expr::Const(true),
+        false => resolver.condition(&*cx.parts.filters.parse(&query.filter)?)?,
+    };
+    let sort = resolver.sort(&query.sort)?;
+    let Resolved { filter, sort, joins } = resolver.finish(filter, sort)?;
+
+    let mut rows: Vec<(Record, Arc<Collection>)> = Vec::new();
+    for collection in &cx.schema.collections {
+        let record = row(&shape, collection);
+        let holds = query::eval::eval(&filter, &joins, |column| record.get(&column.name))
+            .map_err(|error| Error::bad_request().details(error))?;
+        if holds {
+            rows.push((record, collection.clone()));
+        }
+    }
+    for key in sort.iter().rev() {
+        match &key.by {
+            SortKey::Operand(query::Operand::Column { column, .. }) => {
+                rows.sort_by(|(left, _), (right, _)| {
+                    let order = order(left.get(&column.name), right.get(&column.name));
+                    if key.descending { order.reverse() } else { order }
+                });
+            }
+            SortKey::Insertion if key.descending => rows.reverse(),
+            SortKey::Insertion => {}
+            _ => rows.sort_by_key(|_| base::id::record()),
+        }
+    }
+    let per_page = match query.per_page {
+        0 => PAGE_ROWS_DEFAULT as u64,
+        rows => rows.min(PAGE_ROWS_MAX as u64),
+    };
+    let page = query.page.max(1);
+    let total = rows.len() as u64;
+    let skip = usize::try_from((page - 1).saturating_mul(per_page)).unwrap_or(usize::MAX);
+    let items = rows.into_iter().skip(skip).take(per_page as usize).map(|(_, collection)| collection).collect();
+    Ok(CollectionPage { items, page, per_page, total: (!query.skip_total).then_some(total) })
+}
+
+/// The fields of a collection that may be filtered and sorted by.
+fn shape() -> Collection {
+    let mut shape = Collection::blank(model::CollectionKind::Base);
+    shape.name = crate::catalog::TABLE.into();
+    shape.fields = ["id", "name", "type", "created", "updated"]
+        .into_iter()
+        .map(|name| Field::new(name, FieldKind::Text(TextField::default())))
+        .collect();
+    shape.fields.push(Field::new("system", FieldKind::Bool(BoolField::default())));
+    shape.seal();
+    shape
+}
+
+fn row(shape: &Arc<Collection>, collection: &Collection) -> Record {
+    let mut record = Record::blank(shape.clone());
+    for (name, value) in [
+        ("id", Value::from(&*collection.id)),
+        ("name", Value::from(&*collection.name)),
+        ("type", Value::from(collection.kind.name())),
+        ("created", Value::from(collection.created.as_str())),
+        ("updated", Value::from(collection.updated.as_str())),
+        ("system", Value::Bool(collection.system)),
+    ] {
+        record.set(name, value);
+    }
+    record
+}
+
+/// Texts by their bytes; the only other type among the columns is a boolean.
+fn order(left: &Value, right: &Value) -> std::cmp::Ordering {
+    left.as_bool().cmp(&right.as_bool()).then_with(|| left.text_or_empty().cmp(right.text_or_empty()))
+}

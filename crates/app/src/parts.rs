@@ -1,0 +1,93 @@
+//! What the use cases work with, put together once by the binary.
+
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use backing::{Bus, QueryCache, RecordCache, Stamps};
+use base::Clock;
+use model::{Collection, Record};
+use query::{Row, Select};
+use store::Store;
+
+use crate::auth::password::Hasher;
+use crate::auth::token::TokenCache;
+use crate::catalog::Catalog;
+use crate::error::Result;
+use crate::rules::FilterCache;
+use crate::settings::Settings;
+
+pub struct Parts {
+    pub store: Store,
+    pub catalog: Catalog,
+    pub stamps: Arc<Stamps>,
+    pub records: RecordCache,
+    pub answers: QueryCache,
+    pub filters: FilterCache,
+    pub tokens: TokenCache,
+    pub hasher: Hasher,
+    pub bus: Bus,
+    pub clock: Arc<dyn Clock>,
+    pub settings: ArcSwap<Settings>,
+    /// Off when other processes write to the same database and nothing tells us of it.
+    pub caching: bool,
+}
+
+impl Parts {
+    /// One record by id, from the cache when it is current.
+    pub async fn fetch(&self, collection: &Arc<Collection>, id: &str) -> Result<Option<Record>> {
+        let table = &collection.table;
+        let cached = self.caching && !collection.is_view();
+        let since = self.stamps.now();
+        if cached && let Some(row) = self.records.get(&table.name, id) {
+            return Ok(Some(Record { collection: collection.clone(), row }));
+        }
+        let select = Select::by_ids(table.name.clone(), table.columns.clone(), vec![id.into()]);
+        let Some(row) = self.store.first(&select).await? else {
+            return Ok(None);
+        };
+        let row = Arc::new(row);
+        // A row whose schema is already another's must not be kept: only if the catalog still holds the
+        // same collection was the schema current when the row was read.
+        if cached && self.catalog.holds(collection) {
+            self.records.put(&table.name, id, since, row.clone());
+        }
+        Ok(Some(Record { collection: collection.clone(), row }))
+    }
+
+    /// Several records by id, those that exist, in no particular order.
+    pub async fn fetch_many(&self, collection: &Arc<Collection>, ids: Vec<String>) -> Result<Vec<Record>> {
+        let table = &collection.table;
+        let cached = self.caching && !collection.is_view();
+        let mut found = Vec::with_capacity(ids.len());
+        let mut missing: Vec<base::Name> = Vec::new();
+        let since = self.stamps.now();
+        for id in ids {
+            match if cached { self.records.get(&table.name, &id) } else { None } {
+                Some(row) => found.push(Record { collection: collection.clone(), row }),
+                None => missing.push(id.into()),
+            }
+        }
+        if missing.is_empty() {
+            return Ok(found);
+        }
+        let rows = self.store.select(&Select::by_ids(table.name.clone(), table.columns.clone(), missing)).await?;
+        let keep = cached && self.catalog.holds(collection);
+        for row in rows {
+            let record = Record { collection: collection.clone(), row: Arc::new(row) };
+            if keep {
+                self.records.put(&table.name, record.id(), since, record.row.clone());
+            }
+            found.push(record);
+        }
+        Ok(found)
+    }
+
+    /// Records of a select whose columns are the collection's.
+    pub async fn select(&self, collection: &Arc<Collection>, select: &Select) -> Result<Vec<Record>> {
+        let rows = self.store.select(select).await?;
+        Ok(rows
+            .into_iter()
+            .map(|row: Row| Record { collection: collection.clone(), row: Arc::new(row) })
+            .collect())
+    }
+}

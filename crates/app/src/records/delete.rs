@@ -1,0 +1,190 @@
+//! Deleting a record, and what refers to it.
+
+use std::sync::Arc;
+
+use base::limits::{CASCADE_DEPTH_MAX, CASCADE_ROWS_MAX};
+use base::{Kind, Name, Value};
+use model::{Collection, FieldKind, Record};
+use query::{Alias, Assign, Batch, ColumnType, Expr, Guard, Join, Op, Operand, Select, Source};
+use rustc_hash::{FxHashMap, FxHashSet};
+
+use crate::error::{Error, Result};
+use crate::rules::Context;
+
+/// How often a delete starts over because others added references meanwhile.
+const TRIES_MAX: usize = 5;
+
+pub async fn delete(cx: &Context<'_>, collection: &Arc<Collection>, id: &str) -> Result<()> {
+    if collection.is_view() {
+        return Err(Error::new(Kind::Invalid, "Unsupported collection type."));
+    }
+    let rule = cx.required_rule(collection, &collection.delete_rule)?;
+    let record = cx.parts.fetch(collection, id).await?.ok_or_else(Error::not_found)?;
+    if !cx.passes(&record, &rule).await? {
+        return Err(Error::not_found());
+    }
+    if collection.is_superusers() {
+        let all = Select::table(collection.name.clone(), vec![Collection::id_column()]).limit(2);
+        if cx.parts.store.select(&all).await?.len() < 2 {
+            return Err(Error::new(Kind::Invalid, "Failed to delete record. Make sure that the record is not part of a required relation reference.")
+                .details("the last superuser cannot be deleted"));
+        }
+    }
+    for _ in 0..TRIES_MAX {
+        let mut plan = Plan::default();
+        plan.add(cx, record.clone(), 0).await?;
+        match cx.parts.store.commit(plan.into_batch()).await {
+            // Somebody referred to one of the records after it was looked at.
+            Err(store::Error::Guard(_)) => continue,
+            Err(error) => return Err(error.into()),
+            Ok(_) => return Ok(()),
+        }
+    }
+    Err(Error::new(Kind::Conflict, "The record keeps being referred to. Try again.").details("delete guards failed"))
+}
+
+/// Everything that goes or changes with a record.
+#[derive(Default)]
+struct Plan {
+    deletes: Vec<Record>,
+    doomed: FxHashSet<(Name, String)>,
+    /// References to take out, by the record that holds them and the field.
+    changed: FxHashMap<(Name, String), (Record, Vec<usize>)>,
+    guards: Vec<Guard>,
+    system: Vec<Op>,
+}
+
+impl Plan {
+    async fn add(&mut self, cx: &Context<'_>, record: Record, depth: usize) -> Result<()> {
+        let key = (record.collection.name.clone(), record.id().to_string());
+        if !self.doomed.insert(key) {
+            return Ok(());
+        }
+        if depth > CASCADE_DEPTH_MAX || self.doomed.len() > CASCADE_ROWS_MAX {
+            return Err(Error::new(Kind::TooLarge, "Failed to delete record: too many records depend on it."));
+        }
+        if record.collection.is_auth() {
+            self.system.extend(auth_leftovers(cx, &record));
+        }
+        let target = record.collection.clone();
+        let id = record.id().to_string();
+        self.deletes.push(record);
+        let schema = cx.schema.clone();
+        for (source, position) in schema.references(&target) {
+            let referring = self.referring(cx, source, position, &id).await?;
+            for other in referring {
+                self.release(cx, other, position, &id, depth).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The records whose field holds the id, guarded against more of them until the commit.
+    async fn referring(
+        &mut self,
+        cx: &Context<'_>,
+        source: &Arc<Collection>,
+        position: usize,
+        id: &str,
+    ) -> Result<Vec<Record>> {
+        let column = &source.table.columns[position];
+        let own = Operand::column(Alias::BASE, column);
+        let holds = if column.ty == ColumnType::List {
+            let alias = Alias(1);
+            Expr::Exists {
+                joins: vec![Join { alias, source: Source::Each(own), on: Expr::Const(true), many: true }],
+                test: Box::new(Expr::eq(Operand::Element(alias), Value::from(id))),
+            }
+        } else {
+            Expr::eq(own, Value::from(id))
+        };
+        let select = Select::table(source.name.clone(), source.table.columns.clone())
+            .filter(holds.clone())
+            .limit(CASCADE_ROWS_MAX as u64 + 1);
+        let found = cx.parts.select(source, &select).await?;
+        if found.len() > CASCADE_ROWS_MAX {
+            return Err(Error::new(Kind::TooLarge, "Failed to delete record: too many records depend on it."));
+        }
+        let known = found.iter().map(|record| Value::from(record.id())).collect();
+        let unknown = Expr::Not(Box::new(Expr::In { left: Operand::base("id", ColumnType::Id), values: known }));
+        self.guards.push(Guard::Absent(
+            Select::table(source.name.clone(), vec![Collection::id_column()]).filter(holds).filter(unknown).limit(1),
+        ));
+        Ok(found)
+    }
+
+    async fn release(
+        &mut self,
+        cx: &Context<'_>,
+        other: Record,
+        position: usize,
+        id: &str,
+        depth: usize,
+    ) -> Result<()> {
+        let key = (other.collection.name.clone(), other.id().to_string());
+        if self.doomed.contains(&key) {
+            return Ok(());
+        }
+        let FieldKind::Relation(relation) = &other.collection.fields[position].kind else { return Ok(()) };
+        let (cascade, required) = (relation.cascade_delete, relation.required);
+        let current = match self.changed.get(&key) {
+            Some((record, _)) => record.row.get(position).to_list(),
+            None => other.row.get(position).to_list(),
+        };
+        let rest: Vec<String> = current.into_iter().filter(|item| item != id).collect();
+        if rest.is_empty() && cascade {
+            self.changed.remove(&key);
+            return Box::pin(self.add(cx, other, depth + 1)).await;
+        }
+        if rest.is_empty() && required {
+            return Err(Error::new(
+                Kind::Invalid,
+                "Failed to delete record. Make sure that the record is not part of a required relation reference.",
+            ));
+        }
+        let many = other.collection.fields[position].is_multiple();
+        let value = if many { Value::list(&rest) } else { Value::text("") };
+        let entry = self.changed.entry(key).or_insert_with(|| (other, Vec::new()));
+        entry.0.set_at(position, value);
+        if !entry.1.contains(&position) {
+            entry.1.push(position);
+        }
+        Ok(())
+    }
+
+    fn into_batch(self) -> Batch {
+        let doomed = self.doomed;
+        let mut ops = self.system;
+        for (key, (record, positions)) in self.changed {
+            if doomed.contains(&key) {
+                continue;
+            }
+            let columns = &record.collection.table.columns;
+            let set = positions
+                .iter()
+                .map(|position| (columns[*position].name.clone(), Assign::Set(record.row.get(*position).clone())))
+                .collect();
+            ops.push(Op::Update { table: record.collection.name.clone(), id: record.id().into(), set });
+        }
+        // Those that refer go before what they refer to.
+        for record in self.deletes.iter().rev() {
+            ops.push(Op::Delete { table: record.collection.name.clone(), id: record.id().into() });
+        }
+        Batch { guards: self.guards, ops, ..Batch::default() }
+    }
+}
+
+/// What the system keeps about an auth record and nobody needs after it.
+fn auth_leftovers(cx: &Context<'_>, record: &Record) -> Vec<Op> {
+    ["_mfas", "_otps", "_externalAuths", "_authOrigins"]
+        .into_iter()
+        .filter(|name| cx.schema.find(name).is_some())
+        .map(|name| Op::DeleteWhere {
+            table: name.into(),
+            filter: Expr::and([
+                Expr::eq(Operand::base("recordRef", ColumnType::Text), Value::from(record.id())),
+                Expr::eq(Operand::base("collectionRef", ColumnType::Text), Value::from(&*record.collection.id)),
+            ]),
+        })
+        .collect()
+}

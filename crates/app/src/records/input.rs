@@ -1,0 +1,74 @@
+//! Taking a body into a record.
+
+use model::field::Modifier;
+use model::{Record, Violation, Violations};
+use serde_json::{Map, Value as Json};
+
+use crate::rules::Context;
+
+/// Body keys that only auth collections know and that are not fields.
+pub const PASSWORD_CONFIRM: &str = "passwordConfirm";
+pub const OLD_PASSWORD: &str = "oldPassword";
+
+impl Context<'_> {
+    /// Applies the body to the record, modifiers included. Keys that mean no field, and hidden fields for callers
+    /// that may not see them, are passed over.
+    pub fn apply(&self, record: &mut Record, body: &Map<String, Json>) {
+        let collection = record.collection.clone();
+        // Plain values first, so that a modifier in the same body works on the new value.
+        for plain in [true, false] {
+            for (key, input) in body {
+                let Some((position, modifier)) = collection.setter(key) else { continue };
+                if modifier.is_none() != plain {
+                    continue;
+                }
+                let field = &collection.fields[position];
+                // The password is hidden, and yet its owner sets it.
+                if field.hidden && !self.is_superuser() && !field.is_secret() {
+                    continue;
+                }
+                let value = match modifier {
+                    None => field.prepare(input),
+                    Some(Modifier::Autogenerate) => match field.autogenerate() {
+                        Some(value) => {
+                            let prefix = field.prepare(input);
+                            base::Value::from(format!("{}{}", prefix.text_or_empty(), value.text_or_empty()))
+                        }
+                        None => continue,
+                    },
+                    Some(modifier) => match field.modify(modifier, record.row.get(position), input) {
+                        Some(value) => value,
+                        None => continue,
+                    },
+                };
+                record.set_at(position, value);
+            }
+        }
+    }
+}
+
+/// What an auth record's body must satisfy besides its fields. `old` is `None` for a new record.
+pub fn check_password_form(body: &Map<String, Json>, needs_old: bool, is_new: bool) -> Violations {
+    let text = |key: &str| match body.get(key) {
+        Some(Json::String(text)) => text.clone(),
+        None | Some(Json::Null) => String::new(),
+        Some(other) => other.to_string(),
+    };
+    let mut violations = Violations::default();
+    let (password, confirm) = (text("password"), text(PASSWORD_CONFIRM));
+    if is_new && password.is_empty() {
+        violations.add("password", Violation::required());
+    }
+    if !password.is_empty() || !confirm.is_empty() || is_new {
+        if confirm.is_empty() {
+            violations.add(PASSWORD_CONFIRM, Violation::required());
+        } else if confirm != password {
+            violations
+                .add(PASSWORD_CONFIRM, Violation::new("validation_values_mismatch", "Values don't match."));
+        }
+        if needs_old && text(OLD_PASSWORD).is_empty() {
+            violations.add(OLD_PASSWORD, Violation::required());
+        }
+    }
+    violations
+}

@@ -1,0 +1,114 @@
+//! Listing and searching.
+
+use std::sync::Arc;
+
+use base::limits::{PAGE_ROWS_DEFAULT, PAGE_ROWS_MAX};
+use model::Collection;
+use model::filter::{Resolved, Trust, superusers_only};
+use query::select::SortKey;
+use query::{ColumnType, Select, Sort};
+
+use super::shown::Shown;
+use crate::error::{Error, Result};
+use crate::rules::Context;
+
+#[derive(Clone, Debug)]
+pub struct ListQuery {
+    pub page: u64,
+    pub per_page: u64,
+    pub sort: String,
+    pub filter: String,
+    pub skip_total: bool,
+    pub expand: Vec<String>,
+}
+
+impl Default for ListQuery {
+    fn default() -> Self {
+        ListQuery {
+            page: 1,
+            per_page: PAGE_ROWS_DEFAULT as u64,
+            sort: String::new(),
+            filter: String::new(),
+            skip_total: false,
+            expand: Vec::new(),
+        }
+    }
+}
+
+#[derive(Debug)]
+pub struct Page {
+    pub items: Vec<Shown>,
+    pub page: u64,
+    pub per_page: u64,
+    /// `None` when the caller did not want it counted.
+    pub total: Option<u64>,
+}
+
+/// The records that the caller may list, of one page.
+pub async fn list(cx: &Context<'_>, collection: &Arc<Collection>, query: &ListQuery) -> Result<Page> {
+    if collection.list_rule.is_none() && !cx.is_superuser() {
+        return Err(Error::superusers_only());
+    }
+    let per_page = match query.per_page {
+        0 => PAGE_ROWS_DEFAULT as u64,
+        rows => rows.min(PAGE_ROWS_MAX as u64),
+    };
+    let page = query.page.max(1);
+
+    // One resolver, so that rule and filter are about the same related records.
+    let mut resolver = cx.resolver(collection, Trust::Full);
+    let mut filters = Vec::new();
+    let rule = collection.list_rule.as_deref().filter(|rule| !rule.is_empty() && !cx.is_superuser());
+    if let Some(rule) = rule {
+        filters.push(resolver.condition(&*cx.parts.filters.parse(rule)?)?);
+    }
+    resolver.trust(cx.trust());
+    if !cx.is_superuser()
+        && let Some(prefix) = superusers_only(&query.filter).or_else(|| superusers_only(&query.sort))
+    {
+        return Err(Error::superusers_only().details(format!("only superusers may filter by {prefix}*")));
+    }
+    if !query.filter.is_empty() {
+        filters.push(resolver.condition(&*cx.parts.filters.parse(&query.filter)?)?);
+    }
+    let sort = resolver.sort(&query.sort)?;
+    let Resolved { filter, sort, joins } = resolver.finish(query::Expr::and(filters), sort)?;
+
+    let table = &collection.table;
+    let mut select = Select::table(table.name.clone(), table.columns.clone());
+    select.joins = joins;
+    select.filter = filter;
+    select.sort = sort;
+    select.limit = Some(per_page);
+    select.offset = (page - 1).saturating_mul(per_page);
+
+    let (records, total) = if query.skip_total {
+        (cx.parts.select(collection, &select).await?, None)
+    } else {
+        let records = cx.parts.select(collection, &select).await?;
+        let first_page_is_all = page == 1 && (records.len() as u64) < per_page;
+        let total = if first_page_is_all {
+            records.len() as u64
+        } else {
+            cx.parts.store.count(&select).await?
+        };
+        (records, Some(total))
+    };
+    cx.depends_on(&table.name);
+    cx.depends_on_joins(&select.joins);
+    let mut items = cx.show_all(records).await?;
+    if !query.expand.is_empty() {
+        cx.expand(&mut items, &query.expand).await?;
+    }
+    Ok(Page { items, page, per_page, total })
+}
+
+/// The order that pages rely on when the caller names none.
+pub fn insertion_order() -> Vec<Sort> {
+    vec![Sort { by: SortKey::Insertion, descending: false }]
+}
+
+/// The order by id, for stable walks over a whole collection.
+pub fn id_order() -> Vec<Sort> {
+    vec![Sort { by: SortKey::Operand(query::Operand::base("id", ColumnType::Id)), descending: false }]
+}

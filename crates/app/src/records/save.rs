@@ -1,0 +1,135 @@
+//! What creating and updating share: generated values, validation and the commit.
+
+use base::{Name, Value};
+use model::field::ValidateContext;
+use model::{FieldKind, Record, Violation, Violations};
+use query::{Assign, Batch, Op};
+
+use crate::error::{Error, Result};
+use crate::rules::Context;
+
+impl Context<'_> {
+    /// Fills in what a new or changed record gets by itself.
+    pub(super) fn generate(&self, record: &mut Record, is_new: bool) {
+        let collection = record.collection.clone();
+        let now = self.parts.clock.now();
+        for (position, field) in collection.fields.iter().enumerate() {
+            if let Some(value) = field.autodate(is_new, now) {
+                record.set_at(position, value);
+            } else if is_new
+                && record.row.get(position).text_or_empty().is_empty()
+                && let Some(value) = field.autogenerate()
+            {
+                record.set_at(position, value);
+            }
+        }
+    }
+
+    /// Everything that is wrong with the record's values.
+    pub(super) async fn violations(&self, record: &Record, old: Option<&Record>) -> Result<Violations> {
+        let collection = &record.collection;
+        let mut violations = Violations::default();
+        for (position, field) in collection.fields.iter().enumerate() {
+            let value = record.row.get(position);
+            let before = old.map(|old| old.row.get(position));
+            // What was stored before and is not touched stays as it is.
+            if before == Some(value) && matches!(field.kind, FieldKind::Autodate(_)) {
+                continue;
+            }
+            let cx = ValidateContext { old: before, ..ValidateContext::default() };
+            if let Some(violation) = field.validate(value, &cx) {
+                violations.add(&*field.name, violation);
+                continue;
+            }
+            if before == Some(value) {
+                continue;
+            }
+            if let Some((target, ids)) = field.relation_checks(value) {
+                let known: Vec<String> = before.map(Value::to_list).unwrap_or_default();
+                let new: Vec<String> = ids.into_iter().filter(|id| !known.contains(id)).collect();
+                let found = match self.schema.find(target) {
+                    Some(target) => self.parts.fetch_many(target, new.clone()).await?.len(),
+                    None => 0,
+                };
+                if found < new.len() {
+                    violations.add(
+                        &*field.name,
+                        Violation::new(
+                            "validation_missing_rel_records",
+                            "Failed to find all relation records with the provided ids.",
+                        ),
+                    );
+                }
+            }
+        }
+        Ok(violations)
+    }
+
+    /// Replaces a plain password by its hash, and renews the token key so that older tokens end.
+    pub(super) async fn seal_password(&self, record: &mut Record, old: Option<&Record>) -> Result<()> {
+        let collection = record.collection.clone();
+        for (position, field) in collection.fields.iter().enumerate() {
+            let FieldKind::Password(password) = &field.kind else { continue };
+            let value = record.row.get(position);
+            if old.is_some_and(|old| old.row.get(position) == value) || value.text_or_empty().is_empty() {
+                continue;
+            }
+            let hash = self.parts.hasher.hash(value.text_or_empty(), password.cost).await?;
+            record.set_at(position, Value::from(hash));
+            if old.is_some()
+                && &*field.name == "password"
+                && let Some(key) = collection.field("tokenKey").and_then(|field| field.autogenerate())
+            {
+                record.set("tokenKey", key);
+            }
+        }
+        // A changed email ends older tokens as well.
+        if let Some(old) = old
+            && collection.is_auth()
+            && old.text("email") != record.text("email")
+            && old.text("tokenKey") == record.text("tokenKey")
+            && let Some(key) = collection.field("tokenKey").and_then(|field| field.autogenerate())
+        {
+            record.set("tokenKey", key);
+        }
+        Ok(())
+    }
+
+    pub(super) async fn insert(&self, record: &Record, failed: &str) -> Result<()> {
+        let table = &record.collection.table;
+        let names = table.columns.iter().map(|column| column.name.clone());
+        let values: Vec<(Name, Value)> = names.zip(record.row.0.iter().cloned()).collect();
+        let op = Op::Insert { table: table.name.clone(), values };
+        self.commit_record(Batch::op(op), failed).await.map(drop)
+    }
+
+    /// Writes the columns that changed. `false` when the record is gone.
+    pub(super) async fn write_changes(&self, record: &Record, old: &Record, failed: &str) -> Result<bool> {
+        let table = &record.collection.table;
+        let changed = table.columns.iter().zip(record.row.0.iter().zip(old.row.0.iter()));
+        let set: Vec<(Name, Assign)> = changed
+            .filter(|(_, (new, old))| new != old)
+            .map(|(column, (new, _))| (column.name.clone(), Assign::Set(new.clone())))
+            .collect();
+        if set.is_empty() {
+            return Ok(true);
+        }
+        let op = Op::Update { table: table.name.clone(), id: record.id().into(), set };
+        let committed = self.commit_record(Batch::op(op), failed).await?;
+        Ok(committed.missing.is_empty())
+    }
+
+    async fn commit_record(&self, batch: Batch, failed: &str) -> Result<query::Committed> {
+        self.parts.store.commit(batch).await.map_err(|error| match error {
+            store::Error::Taken { columns, .. } => {
+                let mut violations = Violations::default();
+                for column in columns {
+                    violations.add(column, Violation::new("validation_not_unique", "Value must be unique."));
+                }
+                Error::invalid(failed, violations)
+            }
+            store::Error::Refused(why) => Error::invalid(failed, Violations::default()).details(why),
+            other => other.into(),
+        })
+    }
+}

@@ -1,0 +1,196 @@
+//! Judging records by rules: in memory where that is enough, in the database where a rule joins.
+
+use std::sync::Arc;
+
+use base::{Kind, Name};
+use model::filter::{Filter, ResolveError, Resolved, Resolver, Trust};
+use model::{Collection, Record, Request, Schema};
+use parking_lot::Mutex;
+use query::{Expr, Join, Operand, Route, Select, Source};
+use quick_cache::sync::Cache;
+
+use crate::error::{Error, Result};
+use crate::parts::Parts;
+
+/// Parsed filters and rules, by their text.
+pub struct FilterCache(Cache<String, Arc<Filter>>);
+
+const FILTERS_MAX: usize = 2048;
+
+impl Default for FilterCache {
+    fn default() -> Self {
+        FilterCache(Cache::new(FILTERS_MAX))
+    }
+}
+
+impl FilterCache {
+    pub fn parse(&self, text: &str) -> Result<Arc<Filter>> {
+        if let Some(filter) = self.0.get(text) {
+            return Ok(filter);
+        }
+        let filter =
+            Arc::new(model::filter::parse(text).map_err(|error| Error::bad_request().details(error))?);
+        self.0.insert(text.to_string(), filter.clone());
+        Ok(filter)
+    }
+}
+
+/// Everything one request is judged with.
+pub struct Context<'a> {
+    pub parts: &'a Parts,
+    pub schema: Arc<Schema>,
+    pub request: &'a Request,
+    /// The tables that the answer was made from, for those who keep it.
+    tables: Mutex<Vec<Name>>,
+}
+
+/// A condition ready to be run or evaluated.
+#[derive(Clone, Debug)]
+pub struct Condition {
+    pub expr: Expr,
+    pub joins: Vec<Join>,
+}
+
+impl Condition {
+    pub fn always() -> Self {
+        Condition { expr: Expr::Const(true), joins: Vec::new() }
+    }
+}
+
+impl<'a> Context<'a> {
+    pub fn new(parts: &'a Parts, request: &'a Request) -> Self {
+        Context { parts, schema: parts.catalog.schema(), request, tables: Mutex::default() }
+    }
+
+    /// Notes a table that the answer depends on.
+    pub fn depends_on(&self, table: &Name) {
+        let mut tables = self.tables.lock();
+        if !tables.contains(table) {
+            tables.push(table.clone());
+        }
+    }
+
+    pub fn depends_on_joins(&self, joins: &[Join]) {
+        for join in joins {
+            if let Source::Table(name) = &join.source {
+                self.depends_on(name);
+            }
+        }
+    }
+
+    /// Every table noted, the caller's own collection included.
+    pub fn take_tables(&self) -> Vec<Name> {
+        if let Some(auth) = &self.request.auth {
+            self.depends_on(&auth.collection.name);
+        }
+        std::mem::take(&mut self.tables.lock())
+    }
+
+    pub fn is_superuser(&self) -> bool {
+        self.request.is_superuser()
+    }
+
+    pub fn collection(&self, name_or_id: &str) -> Option<Arc<Collection>> {
+        self.schema.find(name_or_id).cloned()
+    }
+
+    pub fn resolver<'b>(&'b self, collection: &'b Arc<Collection>, trust: Trust) -> Resolver<'b> {
+        Resolver::new(&self.schema, collection, self.request, self.parts.clock.now(), trust)
+    }
+
+    /// How far the caller's own filters and sorts are trusted.
+    pub fn trust(&self) -> Trust {
+        if self.is_superuser() { Trust::Full } else { Trust::Client }
+    }
+
+    /// A collection's own rule, which may look at hidden fields.
+    pub fn rule(&self, collection: &Arc<Collection>, rule: &str) -> Result<Condition> {
+        if rule.is_empty() {
+            return Ok(Condition::always());
+        }
+        let filter = self.parts.filters.parse(rule)?;
+        let mut resolver = self.resolver(collection, Trust::Full);
+        let expr = resolver.condition(&filter)?;
+        let Resolved { filter, joins, .. } = resolver.finish(expr, Vec::new())?;
+        self.depends_on_joins(&joins);
+        Ok(Condition { expr: filter, joins })
+    }
+
+    /// The rule that the caller has to pass: nothing for superusers, an error when only they may.
+    pub fn required_rule(&self, collection: &Arc<Collection>, rule: &Option<String>) -> Result<Condition> {
+        if self.is_superuser() {
+            return Ok(Condition::always());
+        }
+        match rule {
+            None => Err(Error::superusers_only()),
+            Some(rule) => self.rule(collection, rule),
+        }
+    }
+
+    /// Whether a stored record passes.
+    pub async fn passes(&self, record: &Record, condition: &Condition) -> Result<bool> {
+        if let Some(verdict) = evaluate(record, condition) {
+            return Ok(verdict);
+        }
+        let mut select = Select::by_ids(record.collection.name.clone(), Vec::new(), vec![record.id().into()]);
+        select.joins = condition.joins.clone();
+        select = select.filter(condition.expr.clone()).limit(1);
+        Ok(self.parts.store.first(&select).await?.is_some())
+    }
+
+    /// Whether a record that is not stored yet passes.
+    pub async fn would_pass(&self, record: &Record, condition: &Condition) -> Result<bool> {
+        if let Some(verdict) = evaluate(record, condition) {
+            return Ok(verdict);
+        }
+        let columns = record.collection.table.columns.iter().cloned();
+        let select = Select {
+            from: Source::Literal(columns.zip(record.row.0.iter().cloned()).collect()),
+            columns: Vec::new(),
+            joins: condition.joins.clone(),
+            filter: condition.expr.clone(),
+            sort: Vec::new(),
+            limit: Some(1),
+            offset: 0,
+            route: Route::All,
+        };
+        Ok(self.parts.store.first(&select).await?.is_some())
+    }
+
+    /// Those of the ids that pass, asked of the database in one query.
+    pub async fn select_passing(
+        &self,
+        collection: &Arc<Collection>,
+        ids: &Operand,
+        values: Vec<String>,
+        condition: &Condition,
+    ) -> Result<Vec<Record>> {
+        let table = &collection.table;
+        let values = values.into_iter().map(base::Value::from).collect();
+        let mut select = Select::table(table.name.clone(), table.columns.clone());
+        select.joins = condition.joins.clone();
+        select = select.filter(Expr::In { left: ids.clone(), values }).filter(condition.expr.clone());
+        self.parts.select(collection, &select).await
+    }
+}
+
+/// The verdict in memory, or `None` when the condition needs the database.
+pub fn evaluate(record: &Record, condition: &Condition) -> Option<bool> {
+    match &condition.expr {
+        Expr::Const(verdict) => Some(*verdict),
+        expr => {
+            let lookup = |column: &query::Column| record.get(&column.name);
+            query::eval::eval(expr, &condition.joins, lookup).ok()
+        }
+    }
+}
+
+impl From<ResolveError> for Error {
+    fn from(error: ResolveError) -> Self {
+        match error.kind() {
+            Kind::Forbidden => Error::superusers_only(),
+            _ => Error::bad_request(),
+        }
+        .details(error)
+    }
+}

@@ -1,0 +1,45 @@
+//! Bringing a database into the state that the use cases expect, and following other processes' changes to it.
+
+use std::sync::Arc;
+
+use query::Batch;
+
+use crate::catalog;
+use crate::error::{Error, Result};
+use crate::parts::Parts;
+use crate::settings;
+
+/// Reads what is there; makes the system's collections and settings in an empty database.
+pub async fn prepare(parts: &Parts) -> Result<()> {
+    parts.catalog.reload(&parts.store).await?;
+    if parts.catalog.schema().collections.is_empty() {
+        match install(parts).await {
+            // Another process was faster.
+            Err(error) if error.kind == base::Kind::Conflict => {}
+            other => other?,
+        }
+    }
+    refresh(parts).await
+}
+
+/// Reads collections and settings anew.
+pub async fn refresh(parts: &Parts) -> Result<()> {
+    parts.catalog.reload(&parts.store).await?;
+    if let Some(settings) = settings::load(&parts.store).await? {
+        parts.settings.store(Arc::new(settings));
+    }
+    Ok(())
+}
+
+async fn install(parts: &Parts) -> Result<()> {
+    let now = parts.clock.now();
+    let mut batch = Batch::default();
+    for collection in model::collection::system::all(&now.to_string()) {
+        batch.ddl.extend(model::collection::plan(None, &collection));
+        batch.ops.push(catalog::insert(&collection));
+    }
+    if settings::load(&parts.store).await?.is_none() {
+        batch.ops.push(settings::insert_initial(now));
+    }
+    parts.store.commit(batch).await.map(drop).map_err(Error::from)
+}

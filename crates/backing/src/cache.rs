@@ -1,0 +1,99 @@
+//! In-process caches of records and of whole answers. An entry carries the number at which it was read (see
+//! [`crate::Stamps`]) and is used only while what it depends on has not changed since.
+
+use std::hash::Hash;
+use std::sync::Arc;
+
+use base::Name;
+use quick_cache::sync::Cache;
+use quick_cache::{Equivalent, Weighter};
+use query::Row;
+
+use crate::stamps::Stamps;
+
+/// Records by table and id.
+pub struct RecordCache {
+    stamps: Arc<Stamps>,
+    entries: Cache<RecordKey, (u64, Arc<Row>), Weigh>,
+}
+
+/// Encoded answers by a key that names everything they depend on, besides the tables.
+pub struct QueryCache {
+    stamps: Arc<Stamps>,
+    entries: Cache<Box<[u8]>, Arc<Answer>, Weigh>,
+}
+
+struct Answer {
+    since: u64,
+    tables: Box<[Name]>,
+    bytes: bytes::Bytes,
+}
+
+#[derive(Clone, PartialEq, Eq, Hash)]
+struct RecordKey {
+    table: Name,
+    id: Name,
+}
+
+#[derive(Hash)]
+struct RecordKeyRef<'a> {
+    table: &'a str,
+    id: &'a str,
+}
+
+impl Equivalent<RecordKey> for RecordKeyRef<'_> {
+    fn equivalent(&self, key: &RecordKey) -> bool {
+        *self.id == *key.id && *self.table == *key.table
+    }
+}
+
+#[derive(Clone)]
+struct Weigh;
+
+/// What an entry costs besides its contents.
+const ENTRY_BYTES: u64 = 96;
+
+impl Weighter<RecordKey, (u64, Arc<Row>)> for Weigh {
+    fn weight(&self, key: &RecordKey, (_, row): &(u64, Arc<Row>)) -> u64 {
+        ENTRY_BYTES + (key.id.len() + row.size_bytes()) as u64
+    }
+}
+
+impl Weighter<Box<[u8]>, Arc<Answer>> for Weigh {
+    fn weight(&self, key: &Box<[u8]>, answer: &Arc<Answer>) -> u64 {
+        ENTRY_BYTES + (key.len() + answer.bytes.len() + 16 * answer.tables.len()) as u64
+    }
+}
+
+impl RecordCache {
+    pub fn new(stamps: Arc<Stamps>, bytes_max: u64) -> Self {
+        RecordCache { stamps, entries: Cache::with_weighter((bytes_max / 512) as usize, bytes_max, Weigh) }
+    }
+
+    pub fn get(&self, table: &str, id: &str) -> Option<Arc<Row>> {
+        let (since, row) = self.entries.get(&RecordKeyRef { table, id })?;
+        self.stamps.record_holds(table, id, since).then_some(row)
+    }
+
+    /// `since` was noted before the row was read.
+    pub fn put(&self, table: &Name, id: &str, since: u64, row: Arc<Row>) {
+        self.entries.insert(RecordKey { table: table.clone(), id: id.into() }, (since, row));
+    }
+}
+
+impl QueryCache {
+    pub fn new(stamps: Arc<Stamps>, bytes_max: u64) -> Self {
+        QueryCache { stamps, entries: Cache::with_weighter((bytes_max / 4096) as usize, bytes_max, Weigh) }
+    }
+
+    pub fn get(&self, key: &[u8]) -> Option<bytes::Bytes> {
+        let answer = self.entries.get(key)?;
+        let tables = answer.tables.iter().map(|table| &**table);
+        self.stamps.tables_hold(tables, answer.since).then(|| answer.bytes.clone())
+    }
+
+    /// `since` was noted before the first row was read; `tables` are all that the answer was made from.
+    pub fn put(&self, key: &[u8], since: u64, tables: Vec<Name>, bytes: bytes::Bytes) {
+        self.entries.insert(key.into(), Arc::new(Answer { since, tables: tables.into(), bytes }));
+    }
+}

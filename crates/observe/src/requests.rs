@@ -1,0 +1,82 @@
+//! The request log: entries are queued without waiting and written together by a task of its own. Under a load that
+//! the disk cannot follow, entries are dropped and counted rather than requests slowed.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
+
+use base::Timestamp;
+use base::limits::{LOG_BATCH_MAX, LOG_FLUSH_MS, LOG_QUEUE_MAX};
+use parking_lot::Mutex;
+use tokio::sync::Notify;
+
+#[derive(Clone, Debug)]
+pub struct LogEntry {
+    pub at: Timestamp,
+    /// -4 debug, 0 info, 4 warning, 8 error.
+    pub level: i64,
+    pub message: String,
+    /// A JSON object.
+    pub data: String,
+}
+
+/// Writes a batch somewhere; what it cannot write is lost, which it reports itself.
+pub type Sink = Box<dyn Fn(Vec<LogEntry>) -> Pin<Box<dyn Future<Output = ()> + Send>> + Send + Sync>;
+
+#[derive(Clone, Default)]
+pub struct RequestLog(Arc<Inner>);
+
+#[derive(Default)]
+struct Inner {
+    enabled: AtomicBool,
+    dropped: AtomicU64,
+    queue: Mutex<Vec<LogEntry>>,
+    full: Notify,
+}
+
+impl RequestLog {
+    pub fn set_enabled(&self, enabled: bool) {
+        self.0.enabled.store(enabled, Ordering::Relaxed);
+    }
+
+    pub fn enabled(&self) -> bool {
+        self.0.enabled.load(Ordering::Relaxed)
+    }
+
+    pub fn add(&self, entry: LogEntry) {
+        let mut queue = self.0.queue.lock();
+        if queue.len() >= LOG_QUEUE_MAX {
+            self.0.dropped.fetch_add(1, Ordering::Relaxed);
+            return;
+        }
+        queue.push(entry);
+        if queue.len() == LOG_BATCH_MAX {
+            self.0.full.notify_one();
+        }
+    }
+
+    /// Writes what is queued, at the latest after [`LOG_FLUSH_MS`], until `stop` completes; then the rest.
+    pub async fn run(self, sink: Sink, stop: impl Future<Output = ()>) {
+        tokio::pin!(stop);
+        loop {
+            let stopping = tokio::select! {
+                () = &mut stop => true,
+                () = self.0.full.notified() => false,
+                () = tokio::time::sleep(Duration::from_millis(LOG_FLUSH_MS)) => false,
+            };
+            let entries = std::mem::take(&mut *self.0.queue.lock());
+            if !entries.is_empty() {
+                sink(entries).await;
+            }
+            let dropped = self.0.dropped.swap(0, Ordering::Relaxed);
+            if dropped > 0 {
+                tracing::warn!(dropped, "request log entries were dropped");
+            }
+            if stopping {
+                return;
+            }
+        }
+    }
+}

@@ -1,0 +1,131 @@
+//! The one place where parts are made and put together.
+
+use std::sync::Arc;
+
+use anyhow::{Context, Result};
+use app::Parts;
+use app::auth::password::Hasher;
+use app::catalog::Catalog;
+use arc_swap::ArcSwap;
+use backing::{Bus, QueryCache, RecordCache, Stamps};
+use base::topology::Node;
+use base::{Clock, SystemClock, Value, limits};
+use observe::{LogEntry, Sink};
+use query::{Batch, Change, Op};
+use store::{Options, Store, Target};
+
+use crate::config::Config;
+
+/// Why the data is opened.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Purpose {
+    /// Serving: the only such process on a data directory.
+    Serve,
+    /// A short command, which may run beside a server.
+    Command,
+}
+
+pub struct Assembled {
+    pub parts: Arc<Parts>,
+    /// Where the data is, for people.
+    pub place: String,
+    logs: Store,
+}
+
+pub async fn open(config: &Config, purpose: Purpose) -> Result<Assembled> {
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let node = Node::local();
+    let stamps = Arc::new(Stamps::default());
+    let bus = Bus::default();
+    let exclusive = purpose == Purpose::Serve;
+
+    let on_postgres = !config.data.url.is_empty();
+    let target = |file| match on_postgres {
+        true => Target::Postgres { url: config.data.url.clone() },
+        false => Target::Sqlite { dir: config.dir.clone(), file },
+    };
+    let place = match on_postgres {
+        true => "PostgreSQL".to_string(),
+        false => format!("SQLite in {}", config.dir.display()),
+    };
+    let listener: store::Listener = {
+        let (stamps, bus) = (stamps.clone(), bus.clone());
+        Arc::new(move |change: &Arc<Change>| {
+            stamps.apply(change);
+            bus.publish(change);
+        })
+    };
+    let store = store::open(Options {
+        target: target("data.db"),
+        node: node.clone(),
+        clock: clock.clone(),
+        listener,
+        exclusive,
+    })
+    .await
+    .with_context(|| format!("cannot open {place}"))?;
+    let logs = match on_postgres {
+        true => store.clone(),
+        false => store::open(Options {
+            target: target("auxiliary.db"),
+            node,
+            clock: clock.clone(),
+            listener: Arc::new(|_| {}),
+            exclusive: false,
+        })
+        .await
+        .with_context(|| format!("cannot open the logs of {place}"))?,
+    };
+
+    let parts = Arc::new(Parts {
+        catalog: Catalog::empty(),
+        records: RecordCache::new(stamps.clone(), config.cache.record_bytes),
+        answers: QueryCache::new(stamps.clone(), config.cache.query_bytes),
+        filters: Default::default(),
+        tokens: Default::default(),
+        hasher: Hasher::new(limits::PASSWORD_HASHES_MAX),
+        settings: ArcSwap::from_pointee(app::settings::Settings::default()),
+        // Nothing tells this process yet of what others write to the same server.
+        caching: !on_postgres && purpose == Purpose::Serve,
+        store,
+        stamps,
+        bus,
+        clock,
+    });
+    app::setup::prepare(&parts).await.with_context(|| format!("cannot prepare {place}"))?;
+    Ok(Assembled { parts, place, logs })
+}
+
+impl Assembled {
+    /// Where request log entries go.
+    pub fn log_sink(&self) -> Sink {
+        let logs = self.logs.clone();
+        Box::new(move |entries| {
+            let logs = logs.clone();
+            Box::pin(async move {
+                let batch = Batch { ops: entries.into_iter().map(log_row).collect(), ..Batch::default() };
+                if let Err(error) = logs.commit(batch).await {
+                    tracing::warn!(%error, "request log entries were lost");
+                }
+            })
+        })
+    }
+
+    pub async fn close(&self) {
+        self.parts.store.close().await;
+        self.logs.close().await;
+    }
+}
+
+fn log_row(entry: LogEntry) -> Op {
+    Op::Insert {
+        table: "_logs".into(),
+        values: vec![
+            ("id".into(), Value::from(base::id::record())),
+            ("level".into(), Value::Number(entry.level as f64)),
+            ("message".into(), Value::from(entry.message)),
+            ("data".into(), Value::Json(entry.data.into())),
+            ("created".into(), Value::from(entry.at.to_string())),
+        ],
+    }
+}

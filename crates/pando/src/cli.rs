@@ -1,0 +1,68 @@
+//! The command line.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+/// A backend in one file: collections, records, auth and rules over HTTP, with PocketBase's API.
+///
+/// Start with `pando serve`. Everything is kept in one directory until you say otherwise; each tier can then
+/// move to an engine of its own by configuration, and the application stays as it is.
+#[derive(Parser)]
+#[command(name = "pando", version, after_help = EXAMPLES)]
+pub struct Cli {
+    #[command(flatten)]
+    pub common: Common,
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  pando serve                                      serve ./pb_data at http://127.0.0.1:8090
+  pando serve --dir /srv/pb_data --http :80        an existing PocketBase directory, on every address
+  pando serve --data postgres://app@db/app         the same API on PostgreSQL
+  pando superuser upsert me@example.com secret123  make or change a superuser, also beside a running server
+
+Every option can stand in pando.toml or in the environment (PANDO_DIR, PANDO_HTTP, PANDO_DATA, …).";
+
+#[derive(Args, Clone, Debug, Default)]
+pub struct Common {
+    /// The data directory: a new one, Pando's or PocketBase's [default: pb_data]
+    #[arg(long, global = true, value_name = "DIR")]
+    pub dir: Option<PathBuf>,
+    /// Where the records live: postgres://USER:PASSWORD@HOST/DATABASE [default: SQLite in the data directory]
+    #[arg(long, global = true, value_name = "URL")]
+    pub data: Option<String>,
+    /// The configuration file [default: pando.toml in the working directory, if there is one]
+    #[arg(long, global = true, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+}
+
+#[derive(Subcommand)]
+pub enum Command {
+    /// Serve the API: every role in one process
+    Serve(Serve),
+    /// Manage the superusers, who may do everything
+    #[command(subcommand)]
+    Superuser(Superuser),
+}
+
+#[derive(Args)]
+pub struct Serve {
+    /// The address to listen on; `:PORT` is every address [default: 127.0.0.1:8090]
+    #[arg(long, value_name = "ADDRESS")]
+    pub http: Option<String>,
+}
+
+#[derive(Subcommand)]
+pub enum Superuser {
+    /// Make a new superuser
+    Create { email: String, password: String },
+    /// Change a superuser's password
+    Update { email: String, password: String },
+    /// Make a superuser, or change the password of the one there is
+    Upsert { email: String, password: String },
+    /// Delete a superuser
+    Delete { email: String },
+}

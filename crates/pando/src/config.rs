@@ -1,0 +1,227 @@
+//! The configuration: command line over environment over `pando.toml` over defaults.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, bail};
+use serde::{Deserialize, Serialize};
+
+use crate::cli::{Cli, Command};
+
+const FILE: &str = "pando.toml";
+const ENV_PREFIX: &str = "PANDO_";
+/// How alike a wrong key must be to a right one to be named.
+const SIMILARITY_MIN: f64 = 0.6;
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Config {
+    /// The data directory.
+    pub dir: PathBuf,
+    /// The address to listen on.
+    pub http: String,
+    pub data: Data,
+    pub cache: Cache,
+    pub log: Log,
+}
+
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Data {
+    /// `postgres://…`; empty for SQLite in the data directory.
+    pub url: String,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Cache {
+    /// Bytes for records; 0 keeps none.
+    pub record_bytes: u64,
+    /// Bytes for answers to lists; 0 keeps none.
+    pub query_bytes: u64,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Log {
+    /// What the process says on standard error: `error`, `warn`, `info`, `debug`, or by part, as in `store=debug`.
+    pub messages: String,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Config {
+            dir: "pb_data".into(),
+            http: "127.0.0.1:8090".into(),
+            data: Data::default(),
+            cache: Cache::default(),
+            log: Log::default(),
+        }
+    }
+}
+
+impl Default for Cache {
+    fn default() -> Self {
+        Cache {
+            record_bytes: base::limits::RECORD_CACHE_BYTES_MAX,
+            query_bytes: base::limits::QUERY_CACHE_BYTES_MAX,
+        }
+    }
+}
+
+impl Default for Log {
+    fn default() -> Self {
+        Log { messages: "info".into() }
+    }
+}
+
+impl Config {
+    pub fn load(cli: &Cli) -> Result<Self> {
+        let mut table = match read_file(cli.common.config.as_deref())? {
+            Some((path, text)) => {
+                let table: toml::Table =
+                    toml::from_str(&text).with_context(|| format!("{} is not valid TOML", path.display()))?;
+                check_keys(&table, "").with_context(|| format!("in {}", path.display()))?;
+                table
+            }
+            None => toml::Table::new(),
+        };
+        overlay_env(&mut table, std::env::vars())?;
+        let mut config: Config = table.try_into().context("the configuration does not fit")?;
+        if let Some(dir) = &cli.common.dir {
+            config.dir = dir.clone();
+        }
+        if let Some(url) = &cli.common.data {
+            config.data.url = url.clone();
+        }
+        if let Command::Serve(serve) = &cli.command
+            && let Some(http) = &serve.http
+        {
+            config.http = http.clone();
+        }
+        if !config.data.url.is_empty()
+            && !["postgres://", "postgresql://"].iter().any(|scheme| config.data.url.starts_with(scheme))
+        {
+            bail!("data.url must begin with postgres://, or be empty for SQLite in the data directory");
+        }
+        Ok(config)
+    }
+
+    /// The address in a form that can be bound: `:80` and `0.0.0.0:80` are the same.
+    pub fn listen_address(&self) -> String {
+        match self.http.strip_prefix(':') {
+            Some(port) => format!("0.0.0.0:{port}"),
+            None if self.http.contains(':') => self.http.clone(),
+            None => format!("{}:8090", self.http),
+        }
+    }
+}
+
+fn read_file(path: Option<&Path>) -> Result<Option<(PathBuf, String)>> {
+    let given = path.is_some();
+    let path = path.unwrap_or(Path::new(FILE)).to_path_buf();
+    match std::fs::read_to_string(&path) {
+        Ok(text) => Ok(Some((path, text))),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound && !given => Ok(None),
+        Err(error) => Err(error).with_context(|| format!("cannot read {}", path.display())),
+    }
+}
+
+/// Every key there is, dotted; tables end without a value of their own.
+fn known_keys() -> Vec<String> {
+    fn walk(table: &toml::Table, prefix: &str, keys: &mut Vec<String>) {
+        for (key, value) in table {
+            let path = if prefix.is_empty() { key.clone() } else { format!("{prefix}.{key}") };
+            match value {
+                toml::Value::Table(inner) => walk(inner, &path, keys),
+                _ => keys.push(path),
+            }
+        }
+    }
+    let mut keys = Vec::new();
+    if let Ok(table) = toml::Table::try_from(Config::default()) {
+        walk(&table, "", &mut keys);
+    }
+    keys
+}
+
+fn check_keys(table: &toml::Table, prefix: &str) -> Result<()> {
+    let known = known_keys();
+    for (key, value) in table {
+        let path = if prefix.is_empty() { key.clone() } else { format!("{prefix}.{key}") };
+        let is_section = known.iter().any(|known| known.starts_with(&format!("{path}.")));
+        match value {
+            toml::Value::Table(inner) if is_section => check_keys(inner, &path)?,
+            _ if known.contains(&path) => {}
+            _ => bail!("unknown key {path:?}{}", suggestion(&path, &known)),
+        }
+    }
+    Ok(())
+}
+
+fn suggestion(path: &str, known: &[String]) -> String {
+    let nearest = known
+        .iter()
+        .map(|candidate| (strsim::jaro_winkler(path, candidate), candidate))
+        .max_by(|left, right| left.0.total_cmp(&right.0));
+    match nearest {
+        Some((similarity, name)) if similarity >= SIMILARITY_MIN => format!("; did you mean {name:?}?"),
+        _ => format!("; the keys are {}", known.join(", ")),
+    }
+}
+
+/// `PANDO_DATA_URL` is `data.url`; `PANDO_DATA` is short for it.
+fn overlay_env(table: &mut toml::Table, vars: impl Iterator<Item = (String, String)>) -> Result<()> {
+    let known = known_keys();
+    for (name, value) in vars {
+        let Some(rest) = name.strip_prefix(ENV_PREFIX) else { continue };
+        let spelled = rest.to_ascii_lowercase();
+        let spelled = if spelled == "data" { "data_url" } else { spelled.as_str() };
+        let Some(path) = known.iter().find(|path| path.replace('.', "_") == spelled) else {
+            let names: Vec<String> = known
+                .iter()
+                .map(|path| format!("{ENV_PREFIX}{}", path.replace('.', "_").to_ascii_uppercase()))
+                .collect();
+            bail!("unknown environment variable {name}{}", suggestion(&name, &names));
+        };
+        let mut at = &mut *table;
+        let mut names: Vec<&str> = path.split('.').collect();
+        let Some(last) = names.pop() else { continue };
+        for name in names {
+            let entry = at.entry(name).or_insert_with(|| toml::Value::Table(toml::Table::new()));
+            let toml::Value::Table(inner) = entry else { bail!("{name} must be a table") };
+            at = inner;
+        }
+        let value = match value.parse::<i64>() {
+            Ok(number) if last.ends_with("_bytes") => toml::Value::Integer(number),
+            _ => toml::Value::String(value),
+        };
+        at.insert(last.to_string(), value);
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_unknown_key_names_the_nearest() {
+        let table: toml::Table = toml::from_str("[data]\nurk = 'x'").unwrap();
+        let message = check_keys(&table, "").unwrap_err().to_string();
+        assert!(message.contains("data.urk") && message.contains("data.url"), "{message}");
+        check_keys(&toml::from_str("dir = 'x'\n[cache]\nrecord_bytes = 1").unwrap(), "").unwrap();
+    }
+
+    #[test]
+    fn the_environment_reaches_nested_keys() {
+        let mut table = toml::Table::new();
+        let vars = [("PANDO_DATA", "postgres://x"), ("PANDO_CACHE_QUERY_BYTES", "5"), ("OTHER", "1")];
+        overlay_env(&mut table, vars.iter().map(|(name, value)| (name.to_string(), value.to_string()))).unwrap();
+        let config: Config = table.try_into().unwrap();
+        assert_eq!(config.data.url, "postgres://x");
+        assert_eq!(config.cache.query_bytes, 5);
+        let typo = [("PANDO_DATA_ULR".to_string(), String::new())];
+        let message = overlay_env(&mut toml::Table::new(), typo.into_iter()).unwrap_err().to_string();
+        assert!(message.contains("PANDO_DATA_URL"), "{message}");
+    }
+}

@@ -1,0 +1,4 @@
+//! One file for each way the binary can be run.
+
+pub mod serve;
+pub mod superuser;

@@ -1,0 +1,111 @@
+//! `pando serve`: every role in one process.
+
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use app::{Parts, auth};
+use base::limits::FOREIGN_CHANGES_MS;
+use observe::RequestLog;
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+
+use crate::assemble::{self, Assembled, Purpose};
+use crate::config::Config;
+
+pub async fn run(config: Config) -> Result<()> {
+    let assembled = assemble::open(&config, Purpose::Serve).await?;
+    let address = config.listen_address();
+    let listener =
+        TcpListener::bind(&address).await.with_context(|| format!("cannot listen on {address}"))?;
+    let address = listener.local_addr().context("cannot tell the address")?;
+
+    let (stop, stopped) = watch::channel(false);
+    let log = RequestLog::default();
+    log.set_enabled(assembled.parts.settings.load().logs.max_days > 0);
+    let log_task = tokio::spawn(log.clone().run(assembled.log_sink(), ended(stopped.clone())));
+    let follow_task = tokio::spawn(follow(assembled.parts.clone(), log.clone(), ended(stopped.clone())));
+
+    greet(&config, &assembled, address).await?;
+    let state = web::State::new(assembled.parts.clone(), log);
+    let router = web::router(state.clone());
+    web::server::serve(listener, state, router, signal()).await?;
+
+    tracing::info!("stopping");
+    let _ = stop.send(true);
+    let _ = follow_task.await;
+    let _ = log_task.await;
+    assembled.close().await;
+    Ok(())
+}
+
+async fn greet(config: &Config, assembled: &Assembled, address: std::net::SocketAddr) -> Result<()> {
+    println!("Pando {} serves {}", env!("CARGO_PKG_VERSION"), assembled.place);
+    println!("  API: http://{address}/api/");
+    if !auth::superuser::any(&assembled.parts).await? {
+        let program = std::env::args().next().unwrap_or_else(|| "pando".into());
+        let data = match config.data.url.is_empty() {
+            true => String::new(),
+            false => " --data URL".into(),
+        };
+        println!("  There is no superuser yet. Make the first one, in another terminal, with:");
+        println!("    {program} superuser create EMAIL PASSWORD --dir {}{data}", config.dir.display());
+    }
+    Ok(())
+}
+
+/// Looks for what other processes changed in the same database.
+async fn follow(parts: Arc<Parts>, log: RequestLog, stop: impl Future<Output = ()>) {
+    tokio::pin!(stop);
+    let mut seen = foreign_version(&parts).await.unwrap_or_default();
+    loop {
+        tokio::select! {
+            () = &mut stop => return,
+            () = tokio::time::sleep(Duration::from_millis(FOREIGN_CHANGES_MS)) => {}
+        }
+        let version = match foreign_version(&parts).await {
+            Ok(version) => version,
+            Err(error) => {
+                tracing::warn!(%error, "cannot look for changes by other processes");
+                continue;
+            }
+        };
+        if version == seen {
+            continue;
+        }
+        // Caches go first: what is read from here on is the new state.
+        parts.stamps.expire_all();
+        match app::setup::refresh(&parts).await {
+            Ok(()) => seen = version,
+            Err(error) => tracing::warn!(%error, "cannot read changes by other processes"),
+        }
+        log.set_enabled(parts.settings.load().logs.max_days > 0);
+    }
+}
+
+/// Moves whenever another process changed the schema, or wrote to a database that is otherwise ours alone.
+async fn foreign_version(parts: &Parts) -> store::Result<(u64, u64)> {
+    Ok((parts.store.schema_version().await?, parts.store.external_version()))
+}
+
+async fn ended(mut stopped: watch::Receiver<bool>) {
+    // A dropped sender means the same.
+    let _ = stopped.wait_for(|stopped| *stopped).await;
+}
+
+/// Completes on Ctrl-C or SIGTERM.
+async fn signal() {
+    #[cfg(unix)]
+    {
+        use tokio::signal::unix::{SignalKind, signal};
+        if let Ok(mut terminate) = signal(SignalKind::terminate()) {
+            tokio::select! {
+                _ = terminate.recv() => {}
+                _ = tokio::signal::ctrl_c() => {}
+            }
+            return;
+        }
+    }
+    let _ = tokio::signal::ctrl_c().await;
+}

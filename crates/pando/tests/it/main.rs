@@ -1,0 +1,11 @@
+//! The one integration test binary: Pando as a process, judged from outside. Nothing here links Pando's crates.
+
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+mod badinput;
+mod candidate;
+mod compat;
+mod differential;
+mod durability;
+mod sdk;
+mod tidy;

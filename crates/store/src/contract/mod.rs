@@ -1,0 +1,24 @@
+//! What every engine and every wrapper must do, written once. An engine passes by calling [`check`] on a fresh
+//! store; the answers are the same for all of them.
+
+// A failed expectation is the point of a test.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod batches;
+mod conditions;
+mod fixture;
+mod schema;
+mod values;
+
+use crate::Store;
+
+/// Runs the whole suite. Panics with the case's name where the store differs.
+pub async fn check(store: &Store) {
+    values::check(store).await;
+    fixture::fill(store).await;
+    conditions::check(store).await;
+    conditions::sorts(store).await;
+    batches::check(store).await;
+    schema::check(store).await;
+    store.ping().await.expect("ping");
+}

@@ -1,0 +1,218 @@
+//! Batches. Everything from BEGIN to COMMIT is sent before the first answer is read, so a batch costs one round
+//! trip; what fails makes the server skip the rest, and COMMIT then rolls back.
+
+use std::future::{Future, poll_fn};
+use std::pin::Pin;
+use std::task::Poll;
+
+use deadpool_postgres::Client;
+use query::{Batch, Ddl};
+use tokio_postgres::Statement as Prepared;
+use tokio_postgres::types::ToSql;
+
+use super::codec::Param;
+use super::connect::{failure, is_stale, may_retry};
+use super::{bootstrap, schema};
+use crate::error::{Error, Result};
+use crate::sql::{Dialect, Statement, Views, write};
+
+/// How often a batch is tried when others are in its way.
+const ATTEMPTS_MAX: u32 = 5;
+
+/// A rendered batch: its statements in order.
+pub struct Rendered {
+    guards: Vec<Bound>,
+    ddl: Vec<Ddl>,
+    ops: Vec<(Bound, bool)>,
+    jobs: Vec<Bound>,
+}
+
+struct Bound {
+    sql: String,
+    params: Vec<Param>,
+}
+
+impl Bound {
+    fn new(statement: Statement) -> Self {
+        Bound { sql: statement.sql, params: statement.params.into_iter().map(Param).collect() }
+    }
+
+    fn refs(&self) -> Vec<&(dyn ToSql + Sync)> {
+        self.params.iter().map(|param| param as &(dyn ToSql + Sync)).collect()
+    }
+}
+
+/// Why an attempt ended: the driver's error may allow another one.
+enum Failed {
+    Driver(tokio_postgres::Error),
+    Final(Error),
+}
+
+impl From<tokio_postgres::Error> for Failed {
+    fn from(error: tokio_postgres::Error) -> Self {
+        Failed::Driver(error)
+    }
+}
+
+impl Rendered {
+    pub fn new(batch: Batch, views: &Views) -> Self {
+        let dialect = Dialect::Postgres;
+        let guards = batch.guards.iter().enumerate();
+        Rendered {
+            guards: guards
+                .map(|(index, guard)| Bound::new(write::guard(dialect, views, guard, index)))
+                .collect(),
+            ops: batch
+                .ops
+                .iter()
+                .map(|op| (Bound::new(write::op(dialect, views, op)), write::counts(op)))
+                .collect(),
+            jobs: batch.jobs.iter().map(|job| Bound::new(write::job(dialect, job))).collect(),
+            ddl: batch.ddl,
+        }
+    }
+
+    pub fn changes_schema(&self) -> bool {
+        !self.ddl.is_empty()
+    }
+
+    /// Commits, trying again when other transactions were in the way.
+    pub async fn commit(&self, client: &mut Client) -> Result<Vec<usize>> {
+        let mut stale = false;
+        for attempt in 1.. {
+            let result = match self.changes_schema() {
+                true => self.with_schema(client).await,
+                false => self.pipelined(client).await,
+            };
+            match result {
+                Ok(missing) => return Ok(missing),
+                Err(Failed::Final(error)) => return Err(error),
+                Err(Failed::Driver(error)) if may_retry(&error) && attempt < ATTEMPTS_MAX => {
+                    tokio::time::sleep(std::time::Duration::from_millis(u64::from(attempt * attempt) * 3))
+                        .await;
+                }
+                Err(Failed::Driver(error)) if is_stale(&error) && !stale => {
+                    stale = true;
+                    client.statement_cache.clear();
+                }
+                Err(Failed::Driver(error)) => return Err(failure(error)),
+            }
+        }
+        Err(Error::Internal("a batch ran out of attempts".into()))
+    }
+
+    async fn pipelined(&self, client: &Client) -> Result<Vec<usize>, Failed> {
+        let all: Vec<&Bound> =
+            self.guards.iter().chain(self.ops.iter().map(|(op, _)| op)).chain(&self.jobs).collect();
+        super::bound_cache(client);
+        let mut prepared: Vec<Prepared> = Vec::with_capacity(all.len());
+        for bound in &all {
+            prepared.push(client.prepare_cached(&bound.sql).await?);
+        }
+        let params: Vec<Vec<&(dyn ToSql + Sync)>> = all.iter().map(|bound| bound.refs()).collect();
+        let changed = match (&all[..], &prepared[..]) {
+            ([], _) => return Ok(Vec::new()),
+            // A statement is a transaction by itself.
+            ([_], [only]) => vec![client.execute(only, &params[0]).await?],
+            _ => self.transaction(client, &prepared, &params).await?,
+        };
+        let ops = &changed[self.guards.len()..self.guards.len() + self.ops.len()];
+        Ok(missing(self.ops.iter().zip(ops).map(|((_, counts), changed)| (*counts, *changed))))
+    }
+
+    async fn transaction(
+        &self,
+        client: &Client,
+        prepared: &[Prepared],
+        params: &[Vec<&(dyn ToSql + Sync)>],
+    ) -> Result<Vec<u64>, Failed> {
+        // Guards must hold until the commit. What they found present is locked; that what they found absent stays
+        // absent is only seen by the serializable level.
+        let begin = if self.guards.is_empty() { "BEGIN" } else { "BEGIN ISOLATION LEVEL SERIALIZABLE" };
+        let mut begin = Sent::new(client.batch_execute(begin));
+        begin.send().await;
+        let mut running = Vec::with_capacity(prepared.len());
+        for (statement, params) in prepared.iter().zip(params) {
+            let mut sent = Sent::new(client.execute(statement, params));
+            sent.send().await;
+            running.push(sent);
+        }
+        let mut commit = Sent::new(client.batch_execute("COMMIT"));
+        commit.send().await;
+        // Every answer is read, so that the connection is clean whatever happened.
+        let begun = begin.answer().await;
+        let mut changed = Vec::with_capacity(running.len());
+        let mut failed = None;
+        for sent in running {
+            match sent.answer().await {
+                Ok(count) => changed.push(count),
+                Err(error) => failed = failed.or(Some(error)),
+            }
+        }
+        let committed = commit.answer().await;
+        begun?;
+        match failed {
+            Some(error) => Err(error.into()),
+            None => {
+                committed?;
+                Ok(changed)
+            }
+        }
+    }
+
+    /// Schema changes look things up between statements, so they go step by step, one process at a time.
+    async fn with_schema(&self, client: &mut Client) -> Result<Vec<usize>, Failed> {
+        let transaction = client.transaction().await?;
+        transaction.execute("SELECT pg_advisory_xact_lock($1)", &[&bootstrap::SCHEMA_LOCK]).await?;
+        for guard in &self.guards {
+            transaction.execute(&guard.sql, &guard.refs()).await?;
+        }
+        for change in &self.ddl {
+            schema::apply(&transaction, change).await.map_err(Failed::Final)?;
+        }
+        let mut changed = Vec::with_capacity(self.ops.len());
+        for (op, counts) in &self.ops {
+            changed.push((*counts, transaction.execute(&op.sql, &op.refs()).await?));
+        }
+        for job in &self.jobs {
+            transaction.execute(&job.sql, &job.refs()).await?;
+        }
+        transaction.batch_execute(schema::BUMP_VERSION).await?;
+        transaction.commit().await?;
+        Ok(missing(changed.into_iter()))
+    }
+}
+
+fn missing(ops: impl Iterator<Item = (bool, u64)>) -> Vec<usize> {
+    ops.enumerate()
+        .filter(|(_, (counts, changed))| *counts && *changed == 0)
+        .map(|(index, _)| index)
+        .collect()
+}
+
+/// A request that goes out at its first poll, long before its answer is awaited.
+struct Sent<'f, T> {
+    future: Pin<Box<dyn Future<Output = Result<T, tokio_postgres::Error>> + Send + 'f>>,
+    early: Option<Result<T, tokio_postgres::Error>>,
+}
+
+impl<'f, T> Sent<'f, T> {
+    fn new(future: impl Future<Output = Result<T, tokio_postgres::Error>> + Send + 'f) -> Self {
+        Sent { future: Box::pin(future), early: None }
+    }
+
+    async fn send(&mut self) {
+        let future = &mut self.future;
+        let first = poll_fn(|context| Poll::Ready(future.as_mut().poll(context))).await;
+        if let Poll::Ready(result) = first {
+            self.early = Some(result);
+        }
+    }
+
+    async fn answer(self) -> Result<T, tokio_postgres::Error> {
+        match self.early {
+            Some(result) => result,
+            None => self.future.await,
+        }
+    }
+}

@@ -1,0 +1,157 @@
+//! Connections: how they are made, what is prepared for them once, and what their failures mean.
+
+use std::time::Duration;
+
+use base::{Name, limits};
+use deadpool_postgres::{Manager, ManagerConfig, Pool, PoolError, RecyclingMethod, Runtime, Timeouts};
+use tokio_postgres::config::SslMode;
+use tokio_postgres::error::SqlState;
+use tokio_postgres::{Config, NoTls};
+
+use crate::error::{Error, Result};
+
+/// How long one statement may run on the server.
+pub const STATEMENT_MS: u64 = 30_000;
+/// How long a server that accepted a statement may stay silent before the connection is given up.
+pub const SILENCE: Duration = Duration::from_millis(STATEMENT_MS + 5_000);
+
+pub fn pool(url: &str) -> Result<Pool> {
+    let mut config: Config = url
+        .parse()
+        .map_err(|error| Error::Refused(format!("the PostgreSQL address cannot be read: {error}")))?;
+    if config.get_ssl_mode() == SslMode::Require {
+        return Err(Error::Refused(
+            "this build speaks to PostgreSQL without TLS: remove sslmode=require, or reach the server through a tunnel or a local socket"
+                .into(),
+        ));
+    }
+    config.ssl_mode(SslMode::Disable);
+    if config.get_connect_timeout().is_none() {
+        config.connect_timeout(Duration::from_millis(limits::POSTGRES_CONNECT_MS));
+    }
+    if config.get_application_name().is_none() {
+        config.application_name("pando");
+    }
+    config.tcp_user_timeout(SILENCE);
+    config.keepalives_idle(Duration::from_secs(30));
+    let own = format!(
+        "-c timezone=UTC -c statement_timeout={STATEMENT_MS} -c lock_timeout={}",
+        limits::STORE_WAIT_MS
+    );
+    let options = match config.get_options() {
+        Some(given) => format!("{own} {given}"),
+        None => own,
+    };
+    config.options(options);
+    let manager =
+        Manager::from_config(config, NoTls, ManagerConfig { recycling_method: RecyclingMethod::Fast });
+    Pool::builder(manager)
+        .max_size(limits::POSTGRES_CONNECTIONS_MAX)
+        .runtime(Runtime::Tokio1)
+        .timeouts(Timeouts {
+            wait: Some(Duration::from_millis(limits::STORE_WAIT_MS)),
+            create: Some(Duration::from_millis(limits::POSTGRES_CONNECT_MS)),
+            recycle: Some(Duration::from_millis(limits::POSTGRES_CONNECT_MS)),
+        })
+        .build()
+        .map_err(|error| Error::Internal(error.to_string()))
+}
+
+pub fn pool_failure(error: PoolError) -> Error {
+    match error {
+        PoolError::Timeout(_) => Error::Unavailable("no connection to PostgreSQL in time".into()),
+        PoolError::Backend(error) => match failure(error) {
+            // No role, no database: the address is wrong, which no later try will mend.
+            refused @ Error::Refused(_) => refused,
+            other => Error::Unavailable(other.to_string()),
+        },
+        other => Error::Unavailable(other.to_string()),
+    }
+}
+
+/// The driver's error in our terms.
+pub fn failure(error: tokio_postgres::Error) -> Error {
+    let Some(db) = error.as_db_error() else {
+        let text = match std::error::Error::source(&error) {
+            Some(source) => format!("{error}: {source}"),
+            None => error.to_string(),
+        };
+        // A parameter that has no form in the column's type.
+        if text.starts_with("error serializing parameter") || text.contains("embedded null") {
+            return Error::Refused(text);
+        }
+        return Error::Unavailable(text);
+    };
+    let code = db.code();
+    if *code == SqlState::UNIQUE_VIOLATION {
+        return Error::Taken {
+            table: Name::from(db.table().unwrap_or_default()),
+            columns: taken_columns(db.detail().unwrap_or_default()),
+        };
+    }
+    if code.code() == "PD001" {
+        return Error::Guard(db.message().parse().unwrap_or(0));
+    }
+    let text = match db.detail() {
+        Some(detail) => format!("{} ({detail})", db.message()),
+        None => db.message().to_owned(),
+    };
+    if *code == SqlState::DISK_FULL {
+        return Error::Full(text);
+    }
+    match &code.code()[..2] {
+        // Connection, resources, operator intervention (statement timeout, shutdown), transaction rollback,
+        // object not in the needed state (lock timeout).
+        "08" | "53" | "57" | "40" | "55" | "25" => Error::Unavailable(text),
+        "XX" | "58" => Error::Internal(text),
+        _ => Error::Refused(text),
+    }
+}
+
+/// `Key (title, lower(slug))=(a, b) already exists.`
+fn taken_columns(detail: &str) -> Vec<String> {
+    let inner = detail.strip_prefix("Key (").and_then(|rest| rest.split_once(")=(")).map(|(inner, _)| inner);
+    inner
+        .unwrap_or_default()
+        .split(", ")
+        .filter(|part| !part.is_empty())
+        .map(|part| {
+            let part = part.strip_prefix("lower(").and_then(|rest| rest.strip_suffix(')')).unwrap_or(part);
+            part.trim_matches('"').to_owned()
+        })
+        .collect()
+}
+
+/// Two transactions were in each other's way: the same batch may go through the next time.
+pub fn may_retry(error: &tokio_postgres::Error) -> bool {
+    error.code().is_some_and(|code| {
+        *code == SqlState::T_R_SERIALIZATION_FAILURE || *code == SqlState::T_R_DEADLOCK_DETECTED
+    })
+}
+
+/// The statement was prepared for a schema that another process has changed since.
+pub fn is_stale(error: &tokio_postgres::Error) -> bool {
+    error.code().is_some_and(|code| {
+        [
+            SqlState::FEATURE_NOT_SUPPORTED,
+            SqlState::DATATYPE_MISMATCH,
+            SqlState::INDETERMINATE_DATATYPE,
+            SqlState::INVALID_SQL_STATEMENT_NAME,
+            SqlState::UNDEFINED_FUNCTION,
+            SqlState::INVALID_BINARY_REPRESENTATION,
+            SqlState::PROTOCOL_VIOLATION,
+        ]
+        .contains(code)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn columns_of_a_conflict() {
+        let columns = super::taken_columns;
+        assert_eq!(columns("Key (a, \"B c\")=(1, 2) already exists."), ["a", "B c"]);
+        assert_eq!(columns("Key (lower(email))=(x) already exists."), ["email"]);
+        assert!(columns("").is_empty());
+    }
+}

@@ -1,0 +1,203 @@
+//! The engine over a PostgreSQL server: a pool of connections, each with its prepared statements.
+
+mod bootstrap;
+mod codec;
+mod commit;
+mod connect;
+mod schema;
+
+#[cfg(test)]
+mod tests;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use async_trait::async_trait;
+use base::limits;
+use deadpool_postgres::{Client, Pool};
+use futures_util::{StreamExt, pin_mut};
+use parking_lot::RwLock;
+use query::{Batch, Column, Row, Select};
+
+use self::codec::{Param, Raw};
+use self::commit::Rendered;
+use self::connect::{SILENCE, failure, is_stale, pool_failure};
+use super::{Engine, ViewColumn};
+use crate::error::{Error, Result};
+use crate::sql::{Dialect, Renderer, Statement, Views};
+
+pub struct Postgres(Arc<Inner>);
+
+struct Inner {
+    pool: Pool,
+    views: RwLock<Arc<Views>>,
+    /// The schema version that `views` belongs to.
+    version: AtomicU64,
+}
+
+impl Postgres {
+    /// Connects, and makes Pando's own tables and functions where they are missing.
+    pub async fn open(url: &str) -> Result<Postgres> {
+        let inner = Inner { pool: connect::pool(url)?, views: RwLock::default(), version: AtomicU64::new(0) };
+        let mut client = inner.client().await?;
+        bootstrap::bootstrap(&mut client).await?;
+        inner.reload_views(&client).await?;
+        drop(client);
+        Ok(Postgres(Arc::new(inner)))
+    }
+}
+
+impl Inner {
+    async fn client(&self) -> Result<Client> {
+        self.pool.get().await.map_err(pool_failure)
+    }
+
+    fn views(&self) -> Arc<Views> {
+        self.views.read().clone()
+    }
+
+    async fn reload_views(&self, client: &Client) -> Result<()> {
+        let views = schema::views(client).await?;
+        *self.views.write() = Arc::new(views);
+        Ok(())
+    }
+
+    /// Runs a query. A connection that turned out dead is replaced once, a statement that was prepared for an
+    /// older schema is prepared again.
+    async fn rows(&self, statement: Statement, columns: &[Column]) -> Result<Vec<Row>> {
+        let sql = statement.sql;
+        let params: Vec<Param> = statement.params.into_iter().map(Param).collect();
+        let mut again = true;
+        loop {
+            let client = self.client().await?;
+            bound_cache(&client);
+            let result = tokio::time::timeout(SILENCE, read(&client, &sql, &params, columns)).await;
+            let error = match result {
+                Ok(Ok(rows)) => return Ok(rows),
+                Ok(Err(error)) => error,
+                Err(_) => {
+                    // Whatever it is doing, nobody waits for it.
+                    drop(deadpool_postgres::Object::take(client));
+                    return Err(Error::Unavailable("PostgreSQL does not answer".into()));
+                }
+            };
+            let dead = error.is_closed() || client.is_closed();
+            if again && (dead || is_stale(&error)) {
+                again = false;
+                client.statement_cache.clear();
+                continue;
+            }
+            return Err(failure(error));
+        }
+    }
+
+    async fn select(&self, select: &Select) -> Result<Vec<Row>> {
+        let statement = Renderer::new(Dialect::Postgres, &self.views()).select(select);
+        self.rows(statement, &select.columns).await
+    }
+
+    async fn number(&self, statement: Statement) -> Result<u64> {
+        let columns = [Column::new("number", query::ColumnType::Number)];
+        let rows = self.rows(statement, &columns).await?;
+        Ok(rows.first().map_or(0, |row| row.get(0).as_number() as u64))
+    }
+
+    async fn commit(&self, batch: Batch) -> Result<Vec<usize>> {
+        let rendered = Rendered::new(batch, &self.views());
+        let mut client = self.client().await?;
+        let result = match tokio::time::timeout(SILENCE, rendered.commit(&mut client)).await {
+            Ok(result) => result,
+            Err(_) => {
+                drop(deadpool_postgres::Object::take(client));
+                return Err(Error::Unavailable(
+                    "PostgreSQL does not answer; the write may have happened".into(),
+                ));
+            }
+        };
+        if rendered.changes_schema() && result.is_ok() {
+            self.pool.manager().statement_caches.clear();
+            self.reload_views(&client).await?;
+        }
+        result
+    }
+}
+
+async fn read(
+    client: &Client,
+    sql: &str,
+    params: &[Param],
+    columns: &[Column],
+) -> std::result::Result<Vec<Row>, tokio_postgres::Error> {
+    let prepared = client.prepare_cached(sql).await?;
+    let stream = client.query_raw(&prepared, params).await?;
+    pin_mut!(stream);
+    let mut out = Vec::new();
+    while let Some(row) = stream.next().await {
+        let row = row?;
+        let mut values = Vec::with_capacity(columns.len());
+        for (index, column) in columns.iter().enumerate() {
+            values.push(row.try_get::<_, Raw<'_>>(index)?.value(column.ty));
+        }
+        out.push(Row::from(values));
+    }
+    Ok(out)
+}
+
+/// The pool's cache has no bound of its own.
+fn bound_cache(client: &Client) {
+    if client.statement_cache.size() > limits::STATEMENTS_MAX {
+        client.statement_cache.clear();
+    }
+}
+
+#[async_trait]
+impl Engine for Postgres {
+    fn name(&self) -> &'static str {
+        "postgres"
+    }
+
+    async fn select(&self, select: &Select) -> Result<Vec<Row>> {
+        match self.0.select(select).await {
+            // A view that another process made is asked for an order that it has not.
+            Err(Error::Refused(text)) if text.contains("_pando_seq") => {
+                self.0.reload_views(&self.0.client().await?).await?;
+                self.0.select(select).await
+            }
+            result => result,
+        }
+    }
+
+    async fn count(&self, select: &Select) -> Result<u64> {
+        let statement = Renderer::new(Dialect::Postgres, &self.0.views()).count(select);
+        self.0.number(statement).await
+    }
+
+    async fn commit(&self, batch: Batch) -> Result<Vec<usize>> {
+        // On a task of its own: a caller that goes away must not leave a connection half way through.
+        let inner = self.0.clone();
+        tokio::spawn(async move { inner.commit(batch).await })
+            .await
+            .map_err(|error| Error::Internal(error.to_string()))?
+    }
+
+    async fn schema_version(&self) -> Result<u64> {
+        let sql = "SELECT \"value\"::float8 FROM \"_pando_meta\" WHERE \"id\"='schema_version'";
+        let version = self.0.number(Statement { sql: sql.into(), params: Vec::new() }).await?;
+        if self.0.version.swap(version, Ordering::AcqRel) != version {
+            self.0.reload_views(&self.0.client().await?).await?;
+        }
+        Ok(version)
+    }
+
+    async fn describe_view(&self, query: &str) -> Result<Vec<ViewColumn>> {
+        schema::describe(&*self.0.client().await?, query).await
+    }
+
+    async fn ping(&self) -> Result<()> {
+        self.0.number(Statement { sql: "SELECT 1::float8".into(), params: Vec::new() }).await.map(drop)
+    }
+
+    async fn close(&self) {
+        self.0.pool.close();
+    }
+}

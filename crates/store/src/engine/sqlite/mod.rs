@@ -1,0 +1,236 @@
+//! The embedded engine: one writer thread, a checkpoint thread and a pool of readers over one file.
+
+mod bootstrap;
+mod checkpoint;
+mod connection;
+mod describe;
+mod lock;
+mod readers;
+mod rows;
+mod schema;
+mod writer;
+
+#[cfg(test)]
+mod tests;
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use base::{Timestamp, limits};
+use crossbeam_channel::Sender;
+use parking_lot::{Mutex, RwLock};
+use query::{Batch, Row, Select};
+use rusqlite::Connection;
+use tokio::sync::{Semaphore, oneshot};
+
+use self::readers::Readers;
+use self::writer::{Work, Writer};
+use super::{Engine, ViewColumn};
+use crate::error::{Error, Result};
+use crate::sql::{Dialect, Renderer, Statement, Views, write};
+
+/// What the writer, the checkpoint thread and the callers share.
+struct Shared {
+    views: RwLock<Arc<Views>>,
+    /// Counts commits of other processes, as far as they are told apart.
+    external: AtomicU64,
+    /// Was anything committed since the last checkpoint?
+    dirty: AtomicBool,
+    /// Is the log so large that the writer should stop and empty it?
+    truncate: AtomicBool,
+}
+
+impl Shared {
+    fn reload_views(&self, connection: &Connection) {
+        match schema::views(connection) {
+            Ok(views) => *self.views.write() = Arc::new(views),
+            Err(error) => tracing::warn!("the views could not be listed: {error}"),
+        }
+    }
+}
+
+pub struct Sqlite {
+    shared: Arc<Shared>,
+    readers: Readers,
+    queue: Mutex<Option<Sender<Work>>>,
+    places: Arc<Semaphore>,
+    threads: Mutex<Vec<JoinHandle<()>>>,
+    stop_checkpoints: Mutex<Option<Sender<()>>>,
+    _lock: Option<lock::DirectoryLock>,
+}
+
+impl Sqlite {
+    /// Opens `dir/file`, making both when they are missing. `exclusive` keeps other servers out of the directory
+    /// (one file of a directory takes it for all). Blocks: call it where blocking is allowed.
+    pub fn open(dir: &Path, file: &str, exclusive: bool, now: Timestamp) -> Result<Sqlite> {
+        std::fs::create_dir_all(dir)
+            .map_err(|error| Error::Unavailable(format!("{}: {error}", dir.display())))?;
+        let lock = if exclusive { Some(lock::DirectoryLock::take(dir)?) } else { None };
+        let path: PathBuf = dir.join(file);
+        let connection = connection::open_writer(&path)?;
+        bootstrap::bootstrap(&connection, file, now)?;
+        let shared = Arc::new(Shared {
+            views: RwLock::default(),
+            external: AtomicU64::new(0),
+            dirty: AtomicBool::new(true),
+            truncate: AtomicBool::new(false),
+        });
+        shared.reload_views(&connection);
+        let (queue, work) = crossbeam_channel::unbounded();
+        let (stop, stopped) = crossbeam_channel::bounded(1);
+        let writer = Writer::new(connection, shared.clone());
+        let checkpoints = checkpoint::Checkpoints::new(connection::open_writer(&path)?, shared.clone());
+        let threads = vec![
+            spawn("sqlite-writer", move || writer.run(&work))?,
+            spawn("sqlite-checkpoint", move || checkpoints.run(&stopped))?,
+        ];
+        Ok(Sqlite {
+            shared,
+            readers: Readers::new(path),
+            queue: Mutex::new(Some(queue)),
+            places: Arc::new(Semaphore::new(limits::WRITE_QUEUE_MAX)),
+            threads: Mutex::new(threads),
+            stop_checkpoints: Mutex::new(Some(stop)),
+            _lock: lock,
+        })
+    }
+
+    fn views(&self) -> Arc<Views> {
+        self.shared.views.read().clone()
+    }
+
+    /// A view that another process made is not known yet, and is asked for an order that it has not: learn of it
+    /// and try once more.
+    async fn relearn(&self, error: Error) -> Result<()> {
+        match &error {
+            Error::Refused(text) if text.contains("_rowid_") => {}
+            _ => return Err(error),
+        }
+        let views = self.readers.read(schema::views).await?;
+        if views == *self.views() {
+            return Err(error);
+        }
+        *self.shared.views.write() = Arc::new(views);
+        Ok(())
+    }
+
+    async fn rows(&self, select: &Select) -> Result<Vec<Row>> {
+        let statement = Renderer::new(Dialect::Sqlite, &self.views()).select(select);
+        if let Some(rows) =
+            self.readers.inline(&|connection| rows::select(connection, &statement, &select.columns))?
+        {
+            return Ok(rows);
+        }
+        let columns = select.columns.clone();
+        self.readers.read(move |connection| rows::select(connection, &statement, &columns)).await
+    }
+
+    async fn number(&self, statement: Statement) -> Result<u64> {
+        let number = self.readers.read(move |connection| connection::scalar(connection, &statement)).await?;
+        Ok(u64::try_from(number).unwrap_or(0))
+    }
+}
+
+fn spawn(name: &str, run: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>> {
+    std::thread::Builder::new()
+        .name(name.into())
+        .spawn(run)
+        .map_err(|error| Error::Unavailable(format!("no thread for {name}: {error}")))
+}
+
+#[async_trait]
+impl Engine for Sqlite {
+    fn name(&self) -> &'static str {
+        "sqlite"
+    }
+
+    async fn select(&self, select: &Select) -> Result<Vec<Row>> {
+        match self.rows(select).await {
+            Err(error) => {
+                self.relearn(error).await?;
+                self.rows(select).await
+            }
+            rows => rows,
+        }
+    }
+
+    async fn count(&self, select: &Select) -> Result<u64> {
+        let statement = Renderer::new(Dialect::Sqlite, &self.views()).count(select);
+        self.number(statement).await
+    }
+
+    async fn commit(&self, batch: Batch) -> Result<Vec<usize>> {
+        let wait = Duration::from_millis(limits::STORE_WAIT_MS);
+        let permit = match self.places.clone().try_acquire_owned() {
+            Ok(permit) => permit,
+            Err(_) => tokio::time::timeout(wait, self.places.clone().acquire_owned())
+                .await
+                .map_err(|_| Error::Unavailable("too many writes are waiting".into()))?
+                .map_err(|_| closed())?,
+        };
+        let views = self.views();
+        let (reply, answer) = oneshot::channel();
+        let work = Work {
+            guards: batch
+                .guards
+                .iter()
+                .enumerate()
+                .map(|(index, guard)| write::guard(Dialect::Sqlite, &views, guard, index))
+                .collect(),
+            ops: batch
+                .ops
+                .iter()
+                .map(|op| (write::op(Dialect::Sqlite, &views, op), write::counts(op)))
+                .collect(),
+            jobs: batch.jobs.iter().map(|job| write::job(Dialect::Sqlite, job)).collect(),
+            ddl: batch.ddl,
+            reply,
+            permit,
+        };
+        let queue = self.queue.lock().clone().ok_or_else(closed)?;
+        queue.send(work).map_err(|_| closed())?;
+        answer.await.map_err(|_| closed())?
+    }
+
+    async fn schema_version(&self) -> Result<u64> {
+        // SQLite counts every schema change of every process in the file itself.
+        self.number(Statement { sql: "PRAGMA schema_version".into(), params: Vec::new() }).await
+    }
+
+    fn external_version(&self) -> u64 {
+        self.shared.external.load(Ordering::Acquire)
+    }
+
+    async fn describe_view(&self, query: &str) -> Result<Vec<ViewColumn>> {
+        let query = query.to_owned();
+        self.readers.read(move |connection| describe::describe(connection, &query)).await
+    }
+
+    async fn ping(&self) -> Result<()> {
+        if self.queue.lock().is_none() {
+            return Err(closed());
+        }
+        self.number(Statement { sql: "SELECT 1".into(), params: Vec::new() }).await.map(drop)
+    }
+
+    async fn close(&self) {
+        // Without senders the writer ends once the queue is empty.
+        drop(self.queue.lock().take());
+        drop(self.stop_checkpoints.lock().take());
+        let threads = std::mem::take(&mut *self.threads.lock());
+        let joined = tokio::task::spawn_blocking(move || {
+            for thread in threads {
+                let _ = thread.join();
+            }
+        });
+        let _ = joined.await;
+    }
+}
+
+fn closed() -> Error {
+    Error::Unavailable("the store is closed".into())
+}

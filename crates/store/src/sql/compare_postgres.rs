@@ -1,0 +1,283 @@
+//! Comparisons as PostgreSQL needs them: it has types, and no comparison crosses them.
+
+use base::{Timestamp, Value};
+use query::{Operand, Operator};
+
+use super::Renderer;
+use super::compare::sign;
+use super::operand::Class;
+
+/// The first and last instants with a text form: years have four digits, and `base::Timestamp` ends a day early.
+const DATE_MIN: i64 = -62_135_596_800_000;
+const DATE_MAX: i64 = 253_402_207_200_000;
+
+impl Renderer<'_> {
+    pub(super) fn compare_postgres(&mut self, left: &Operand, op: Operator, right: &Operand) {
+        let (lc, rc) = (self.class(left), self.class(right));
+        let numeric = |class| matches!(class, Class::Number | Class::Bool);
+        let textual = |class| matches!(class, Class::Text | Class::Date);
+        match (lc, rc, right) {
+            (Class::Date, _, Operand::Literal(Value::Text(text))) => self.compare_date(left, op, text),
+            (Class::Date, Class::Date, _) => self.compare_dates(left, op, right),
+            (Class::Bool, _, Operand::Literal(value))
+                if matches!(op, Operator::Eq | Operator::Ne)
+                    && matches!(value, Value::Bool(_) | Value::Number(0.0 | 1.0)) =>
+            {
+                // The column itself, so that an index on it serves.
+                let ne = op == Operator::Ne;
+                self.sql.push('(');
+                self.value(left);
+                self.sql.push_str(if ne { " IS DISTINCT FROM " } else { "=" });
+                self.sql.push_str(self.dialect.constant(value.as_bool()));
+                self.sql.push(')');
+            }
+            _ if numeric(lc) && numeric(rc) => {
+                self.number(left);
+                self.sql.push_str(match op {
+                    Operator::Eq if self.both_may_be_null(left, right) => " IS NOT DISTINCT FROM ",
+                    Operator::Ne if self.either_may_be_null(left, right) => " IS DISTINCT FROM ",
+                    op => sign(op),
+                });
+                self.number(right);
+            }
+            _ if textual(lc) && textual(rc) => self.compare_texts(left, op, right),
+            (_, Class::Text, Operand::Literal(Value::Text(text))) if numeric(lc) => {
+                self.compare_number_text(left, op, text);
+            }
+            _ => {
+                // Beside JSON nothing is converted; otherwise a text that reads as a number is one.
+                let convert = lc != Class::Any && rc != Class::Any;
+                self.compare_any(left, op, right, convert);
+            }
+        }
+    }
+
+    fn both_may_be_null(&self, left: &Operand, right: &Operand) -> bool {
+        self.may_be_null(left) && self.may_be_null(right)
+    }
+
+    fn either_may_be_null(&self, left: &Operand, right: &Operand) -> bool {
+        self.may_be_null(left) || self.may_be_null(right)
+    }
+
+    fn compare_texts(&mut self, left: &Operand, op: Operator, right: &Operand) {
+        let literal = matches!(right, Operand::Literal(_));
+        let empty = matches!(right, Operand::Literal(Value::Text(text)) if text.is_empty());
+        match op {
+            Operator::Ne if literal && !empty && self.may_be_null(left) => {
+                self.text(left);
+                self.sql.push_str(" IS DISTINCT FROM ");
+                self.text(right);
+            }
+            Operator::Eq | Operator::Ne if !literal || (empty && op == Operator::Eq) => {
+                self.text_or_empty(left);
+                self.sql.push_str(sign(op));
+                self.text_or_empty(right);
+            }
+            op => {
+                self.text(left);
+                self.sql.push_str(sign(op));
+                self.text(right);
+            }
+        }
+        // Only columns carry the collation; beside a computed text the order would be the database's.
+        if !matches!(left, Operand::Column { .. }) && !matches!(op, Operator::Eq | Operator::Ne) {
+            self.sql.push_str(" COLLATE \"C\"");
+        }
+    }
+
+    fn text_or_empty(&mut self, operand: &Operand) {
+        let nullable = self.may_be_null(operand);
+        self.sql.push_str(if nullable { "COALESCE(" } else { "" });
+        self.text(operand);
+        self.sql.push_str(if nullable { ",'')" } else { "" });
+    }
+
+    /// A number beside a text that is known: either the text is a number too, or every number is below it.
+    fn compare_number_text(&mut self, left: &Operand, op: Operator, text: &str) {
+        if let Some(number) = text.trim().parse::<f64>().ok().filter(|number| number.is_finite()) {
+            return self.compare_postgres(left, op, &Operand::from(number));
+        }
+        let missing_equals = text.is_empty();
+        match op {
+            Operator::Eq if missing_equals => {
+                self.value(left);
+                self.sql.push_str(" IS NULL");
+            }
+            Operator::Ne if !missing_equals => self.sql.push_str("TRUE"),
+            Operator::Ne | Operator::Lt | Operator::Le => {
+                self.value(left);
+                self.sql.push_str(" IS NOT NULL");
+            }
+            _ => self.sql.push_str("FALSE"),
+        }
+    }
+
+    fn compare_any(&mut self, left: &Operand, op: Operator, right: &Operand, convert: bool) {
+        if let Operator::Eq | Operator::Ne = op {
+            for (index, side) in [left, right].into_iter().enumerate() {
+                let nullable = self.may_be_null(side);
+                self.sql.push_str(if nullable { "COALESCE(" } else { "" });
+                self.any(side, convert);
+                self.sql.push_str(if nullable { ",'\"\"'::jsonb)" } else { "" });
+                if index == 0 {
+                    self.sql.push_str(sign(op));
+                }
+            }
+            return;
+        }
+        self.sql.push_str("pando.compare(");
+        self.any(left, convert);
+        self.sql.push(',');
+        self.any(right, convert);
+        self.sql.push(')');
+        self.sql.push_str(sign(op));
+        self.sql.push('0');
+    }
+
+    /// The value as a `jsonb` scalar: number, text, or null.
+    fn any(&mut self, operand: &Operand, convert: bool) {
+        match self.class(operand) {
+            Class::Any => self.value(operand),
+            Class::Number | Class::Bool => {
+                self.sql.push_str("to_jsonb(");
+                self.number(operand);
+                self.sql.push(')');
+            }
+            Class::Text | Class::Date => {
+                self.sql.push_str(if convert { "pando.number_or_text(" } else { "to_jsonb(" });
+                self.text(operand);
+                self.sql.push(')');
+            }
+        }
+    }
+
+    /// Two dates, unset ones before all others as the empty text is.
+    fn compare_dates(&mut self, left: &Operand, op: Operator, right: &Operand) {
+        if !matches!(op, Operator::Eq | Operator::Ne) {
+            self.rows_of(left);
+            self.rows_of(right);
+        }
+        for (index, side) in [left, right].into_iter().enumerate() {
+            self.sql.push_str("COALESCE(");
+            self.value(side);
+            self.sql.push_str(",'-infinity'::timestamptz)");
+            if index == 0 {
+                self.sql.push_str(sign(op));
+            }
+        }
+    }
+
+    /// A null date of a row that is there is the empty text; of a row that is missing it is missing, and not
+    /// less or greater than anything.
+    fn rows_of(&mut self, operand: &Operand) {
+        if let Operand::Column { alias, .. } = operand
+            && self.nullable.contains(*alias)
+            && !self.views_at(*alias)
+        {
+            self.column(*alias, "id");
+            self.sql.push_str(" IS NOT NULL AND ");
+        }
+    }
+
+    /// A date beside a text. The API compares dates by their text form, which has a fixed width, so its order is
+    /// the order of time: any text has a first instant whose form is not below it, and the native column is
+    /// compared with that.
+    fn compare_date(&mut self, left: &Operand, op: Operator, text: &str) {
+        let first = if text.is_empty() { Some(Timestamp(DATE_MIN)) } else { first_not_below(text) };
+        let exact = first.is_some_and(|stamp| stamp.to_string() == text);
+        // Does the empty text, an unset date, satisfy the comparison?
+        let unset = match op {
+            Operator::Eq | Operator::Ge => text.is_empty(),
+            Operator::Ne | Operator::Lt => !text.is_empty(),
+            Operator::Le => true,
+            _ => false,
+        };
+        // How a date that is set compares with the instant; `None`: all of them do, or none.
+        let set: Result<&str, bool> = match (op, first) {
+            (Operator::Eq, Some(_)) if exact => Ok("="),
+            (Operator::Ne, Some(_)) if exact => Ok("<>"),
+            (Operator::Eq, _) => Err(false),
+            (Operator::Ne, _) => Err(true),
+            (Operator::Lt, Some(_)) | (Operator::Le, Some(_)) if text.is_empty() => Err(false),
+            (Operator::Le, Some(_)) if exact => Ok("<="),
+            (Operator::Lt | Operator::Le, Some(_)) => Ok("<"),
+            (Operator::Lt | Operator::Le, None) => Err(true),
+            (Operator::Gt | Operator::Ge, Some(_)) if text.is_empty() => Err(true),
+            (Operator::Gt, Some(_)) if exact => Ok(">"),
+            (_, Some(_)) => Ok(">="),
+            (_, None) => Err(false),
+        };
+        self.sql.push('(');
+        let ordering = !matches!(op, Operator::Eq | Operator::Ne);
+        match (unset, ordering) {
+            // Missing rows are equal to the empty text and unequal to every other one.
+            (true, true) => self.rows_of(left),
+            _ => {}
+        }
+        match (set, unset) {
+            (Err(true), true) => self.sql.push_str("TRUE"),
+            (Err(false), false) => self.sql.push_str("FALSE"),
+            (Err(wanted), _) => {
+                self.value(left);
+                self.sql.push_str(if wanted { " IS NOT NULL" } else { " IS NULL" });
+            }
+            (Ok(sign), unset) => {
+                if unset {
+                    self.sql.push('(');
+                    self.value(left);
+                    self.sql.push_str(" IS NULL OR ");
+                }
+                self.value(left);
+                self.sql.push_str(sign);
+                let stamp = first.unwrap_or(Timestamp(DATE_MIN)).to_string();
+                self.param(Value::text(stamp));
+                self.sql.push_str("::timestamptz");
+                if unset {
+                    self.sql.push(')');
+                }
+            }
+        }
+        self.sql.push(')');
+    }
+}
+
+/// The first instant whose text form is not below `text`; `None` when all are.
+fn first_not_below(text: &str) -> Option<Timestamp> {
+    // The usual case by far: a timestamp's own form.
+    if text.len() == base::time::TIMESTAMP_LEN
+        && let Some(stamp) = Timestamp::parse(text)
+        && stamp.to_string() == text
+    {
+        return Some(stamp);
+    }
+    let (mut low, mut high) = (DATE_MIN, DATE_MAX);
+    if Timestamp(high).to_string().as_str() < text {
+        return None;
+    }
+    while low < high {
+        let middle = low + (high - low) / 2;
+        if Timestamp(middle).to_string().as_str() < text { low = middle + 1 } else { high = middle }
+    }
+    Some(Timestamp(low))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn thresholds() {
+        for (text, expected) in [
+            ("2026-11-21", Some("2026-11-21 00:00:00.000Z")),
+            ("2026-11-3", Some("2026-11-30 00:00:00.000Z")),
+            ("2026-13", Some("2027-01-01 00:00:00.000Z")),
+            ("2026-11-21 10:00:00.000Z", Some("2026-11-21 10:00:00.000Z")),
+            ("2026-11-21T10", Some("2026-11-22 00:00:00.000Z")),
+            ("0", Some("0001-01-01 00:00:00.000Z")),
+            ("abc", None),
+        ] {
+            assert_eq!(first_not_below(text).map(|stamp| stamp.to_string()).as_deref(), expected, "{text}");
+        }
+    }
+}

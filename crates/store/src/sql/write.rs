@@ -1,0 +1,124 @@
+//! The operations and guards of a batch as SQL.
+
+use base::{Name, Value};
+use query::batch::Assign;
+use query::{Alias, Guard, Job, Op};
+
+use super::{Dialect, Renderer, Statement, Views};
+
+/// The bookkeeping table of background jobs.
+pub const JOBS: &str = "_pando_jobs";
+
+/// A guard as a statement that yields one truth value: does it hold?
+pub fn guard(dialect: Dialect, views: &Views, guard: &Guard, index: usize) -> Statement {
+    let mut out = Renderer::new(dialect, views);
+    let (select, present) = match guard {
+        Guard::Exists(select) => (select, true),
+        Guard::Absent(select) => (select, false),
+    };
+    // PostgreSQL's statements are sent without waiting for each other's answers, so a guard that does not hold
+    // must fail by itself.
+    match dialect {
+        Dialect::Sqlite => out.sql.push_str(if present { "SELECT " } else { "SELECT NOT " }),
+        Dialect::Postgres => {
+            out.sql.push_str(if present { "SELECT pando.guard(" } else { "SELECT pando.guard(NOT " })
+        }
+    }
+    out.exists(select, present);
+    if dialect == Dialect::Postgres {
+        out.sql.push(',');
+        out.param(Value::Number(index as f64));
+        out.sql.push_str("::float8)");
+    }
+    out.finish()
+}
+
+pub fn op(dialect: Dialect, views: &Views, op: &Op) -> Statement {
+    let mut out = Renderer::new(dialect, views);
+    match op {
+        Op::Insert { table, values } => insert(&mut out, table, values),
+        Op::Update { table, id, set } => update(&mut out, table, id, set),
+        Op::Delete { table, id } => {
+            out.sql.push_str("DELETE FROM ");
+            dialect.ident(&mut out.sql, table);
+            by_id(&mut out, id);
+        }
+        Op::DeleteWhere { table, filter } => {
+            out.sql.push_str("DELETE FROM ");
+            out.source(&query::Source::Table(table.clone()), Alias::BASE);
+            out.sql.push_str(" WHERE ");
+            out.expr(filter);
+        }
+    }
+    out.finish()
+}
+
+/// Is a record that is not there worth telling?
+pub fn counts(op: &Op) -> bool {
+    matches!(op, Op::Update { .. } | Op::Delete { .. })
+}
+
+pub fn job(dialect: Dialect, job: &Job) -> Statement {
+    let views = Views::default();
+    let mut out = Renderer::new(dialect, &views);
+    let values: [(Name, Value); 2] =
+        [("queue".into(), Value::text(&*job.queue)), ("payload".into(), Value::text(&*job.payload))];
+    insert(&mut out, JOBS, &values);
+    out.finish()
+}
+
+fn insert(out: &mut Renderer<'_>, table: &str, values: &[(Name, Value)]) {
+    let dialect = out.dialect;
+    out.sql.push_str("INSERT INTO ");
+    dialect.ident(&mut out.sql, table);
+    if values.is_empty() {
+        out.sql.push_str(" DEFAULT VALUES");
+        return;
+    }
+    for (index, (name, _)) in values.iter().enumerate() {
+        out.sql.push_str(if index == 0 { " (" } else { "," });
+        dialect.ident(&mut out.sql, name);
+    }
+    out.sql.push_str(") VALUES ");
+    for (index, (_, value)) in values.iter().enumerate() {
+        out.sql.push(if index == 0 { '(' } else { ',' });
+        out.param(value.clone());
+    }
+    out.sql.push(')');
+}
+
+fn update(out: &mut Renderer<'_>, table: &str, id: &str, set: &[(Name, Assign)]) {
+    let dialect = out.dialect;
+    out.sql.push_str("UPDATE ");
+    dialect.ident(&mut out.sql, table);
+    out.sql.push_str(" SET ");
+    if set.is_empty() {
+        // Nothing to set, but whether the record is there must be told all the same.
+        dialect.ident(&mut out.sql, "id");
+        out.sql.push('=');
+        dialect.ident(&mut out.sql, "id");
+    }
+    for (index, (name, assign)) in set.iter().enumerate() {
+        if index > 0 {
+            out.sql.push(',');
+        }
+        dialect.ident(&mut out.sql, name);
+        out.sql.push('=');
+        match assign {
+            Assign::Set(value) => out.param(value.clone()),
+            Assign::Add(number) => {
+                dialect.ident(&mut out.sql, name);
+                out.sql.push('+');
+                out.literal(&Value::Number(*number));
+            }
+        }
+    }
+    by_id(out, id);
+}
+
+fn by_id(out: &mut Renderer<'_>, id: &str) {
+    out.sql.push_str(" WHERE ");
+    out.dialect.ident(&mut out.sql, "id");
+    out.sql.push('=');
+    out.param(Value::text(id));
+}

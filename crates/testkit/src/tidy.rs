@@ -1,0 +1,154 @@
+//! The rules of the house that a compiler does not keep: layering, purity, file length, forbidden words.
+//! Reads the manifests and sources as text; changes nothing.
+
+mod layers;
+mod sources;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// One breach: a file, a line (0 for the whole file) and what is wrong.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Breach {
+    pub file: String,
+    pub line: usize,
+    pub what: String,
+}
+
+impl std::fmt::Display for Breach {
+    fn fmt(&self, f: &mut std::fmt::Formatter) -> std::fmt::Result {
+        write!(f, "{}:{}: {}", self.file, self.line, self.what)
+    }
+}
+
+/// A text file of the workspace.
+#[derive(Debug)]
+pub struct Text {
+    /// Relative to the root, with forward slashes.
+    pub path: String,
+    pub content: String,
+}
+
+impl Text {
+    /// The crate that the file belongs to: `store` for `crates/store/src/lib.rs`, `xtask` for `xtask/…`.
+    fn owner(&self) -> &str {
+        let mut parts = self.path.split('/');
+        match (parts.next(), parts.next()) {
+            (Some("crates"), Some(name)) => name,
+            (Some(first), _) => first,
+            _ => "",
+        }
+    }
+
+    fn is_rust(&self) -> bool {
+        self.path.ends_with(".rs")
+    }
+
+    fn is_test(&self) -> bool {
+        self.owner() == "testkit" || ["/tests/", "/benches/"].iter().any(|dir| self.path.contains(dir))
+    }
+
+    /// Lines with their numbers from 1, up to the file's test module.
+    fn code(&self) -> impl Iterator<Item = (usize, &str)> {
+        let lines = self.content.lines().take_while(|line| line.trim() != "#[cfg(test)]");
+        lines.enumerate().map(|(i, line)| (i + 1, line))
+    }
+}
+
+/// Every breach below `root`, sorted.
+pub fn check(root: &Path) -> Vec<Breach> {
+    let texts = read(root);
+    let mut found = layers::check(&texts);
+    found.extend(sources::check(&texts));
+    found.sort();
+    found
+}
+
+fn read(root: &Path) -> Vec<Text> {
+    let mut texts = Vec::new();
+    for dir in ["crates", "xtask", "docs", ".ci"] {
+        walk(root, &root.join(dir), &mut texts);
+    }
+    for entry in fs::read_dir(root).into_iter().flatten().flatten() {
+        add(root, entry.path(), &mut texts);
+    }
+    texts
+}
+
+fn walk(root: &Path, dir: &Path, texts: &mut Vec<Text>) {
+    for entry in fs::read_dir(dir).into_iter().flatten().flatten() {
+        let path = entry.path();
+        if !path.is_dir() {
+            add(root, path, texts);
+        } else if !path.ends_with("target") && !path.ends_with("node_modules") {
+            walk(root, &path, texts);
+        }
+    }
+}
+
+fn add(root: &Path, path: PathBuf, texts: &mut Vec<Text>) {
+    let name = path.file_name().and_then(|n| n.to_str()).unwrap_or_default();
+    let known = ["rs", "toml", "md", "txt", "mjs", "js", "sh", "lua", "sql"];
+    let is_text =
+        path.extension().and_then(|e| e.to_str()).is_some_and(|e| known.contains(&e)) || name == "run";
+    if !is_text || !path.is_file() {
+        return;
+    }
+    if let (Ok(content), Ok(path)) = (fs::read_to_string(&path), path.strip_prefix(root)) {
+        texts.push(Text { path: path.to_string_lossy().replace('\\', "/"), content });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn breaches(path: &str, content: &str) -> Vec<String> {
+        let texts = [Text { path: path.into(), content: content.into() }];
+        let mut found = layers::check(&texts);
+        found.extend(sources::check(&texts));
+        found.into_iter().map(|b| b.what).collect()
+    }
+
+    #[test]
+    fn clean_code_passes() {
+        assert!(breaches("crates/store/src/lib.rs", "//! The store.\nuse query::Select;\n").is_empty());
+        assert!(breaches("crates/store/src/engine/sqlite.rs", "use rusqlite::Connection;\n").is_empty());
+    }
+
+    #[test]
+    fn each_rule_catches_its_breach() {
+        let planted = [
+            ("crates/store/Cargo.toml", "[dependencies]\nmodel.workspace = true\n"),
+            ("crates/query/Cargo.toml", "[dependencies]\nobserve.workspace = true\n"),
+            ("crates/app/Cargo.toml", "[dependencies]\ntestkit.workspace = true\n"),
+            ("crates/app/Cargo.toml", "[dependencies]\naxum.workspace = true\n"),
+            ("crates/app/Cargo.toml", "[dependencies]\nrusqlite.workspace = true\n"),
+            ("crates/newcomer/Cargo.toml", "[dependencies]\n"),
+            ("crates/store/src/a.rs", "use model::Collection;\n"),
+            ("crates/model/src/a.rs", "async fn f() {}\n"),
+            ("crates/model/src/a.rs", "let x = f().await;\n"),
+            ("crates/base/src/a.rs", "use std::fs;\n"),
+            ("crates/app/src/a.rs", "use axum::Router;\n"),
+            ("crates/store/src/a.rs", "use rusqlite::Connection;\n"),
+            ("crates/app/src/a.rs", "static CACHE: OnceLock<u8> = OnceLock::new();\n"),
+            ("crates/app/src/a.rs", "static mut N: u8 = 0;\n"),
+            ("crates/app/src/a.rs", "let x = f().unwrap();\n"),
+            ("crates/app/src/a.rs", concat!("// TO", "DO: later\n")),
+            ("crates/app/src/a.rs", concat!("to", "do!()\n")),
+            ("docs/a.md", concat!("see /wo", "rk/x\n")),
+            ("crates/app/src/lib.rs", "pub mod a;\n"),
+        ];
+        for (path, content) in planted {
+            assert_eq!(breaches(path, content).len(), 1, "{path}: {content}");
+        }
+        assert_eq!(breaches("crates/app/src/a.rs", &"// x\n".repeat(601)).len(), 1);
+    }
+
+    #[test]
+    fn tests_may_unwrap() {
+        let code = "fn f() {}\n#[cfg(test)]\nmod tests { fn g() { h().unwrap(); } }\n";
+        assert!(breaches("crates/app/src/a.rs", code).is_empty());
+        assert!(breaches("crates/app/tests/a.rs", "h().unwrap();\n").is_empty());
+    }
+}

@@ -1,0 +1,61 @@
+//! Where downloaded tools are kept: `target/tools`, each installed once under a file lock, so that parallel
+//! tests neither race nor download twice. Never touches anything outside of the workspace's target directory.
+
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use anyhow::{Context, Result, bail};
+
+/// The workspace's root: the directory that holds the `Cargo.lock` above this crate.
+pub fn workspace() -> PathBuf {
+    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
+    here.ancestors().find(|p| p.join("Cargo.lock").exists()).unwrap_or(here).to_path_buf()
+}
+
+/// `target/tools`, or what `PANDO_TOOLS` names.
+pub fn root() -> PathBuf {
+    match std::env::var_os("PANDO_TOOLS") {
+        Some(path) => PathBuf::from(path),
+        None => match std::env::var_os("CARGO_TARGET_DIR") {
+            Some(target) => PathBuf::from(target).join("tools"),
+            None => workspace().join("target/tools"),
+        },
+    }
+}
+
+/// Runs `install(directory)` once for `name`; later calls, from any process, find the finished directory.
+pub fn once(name: &str, install: impl FnOnce(&Path) -> Result<()>) -> Result<PathBuf> {
+    let root = root();
+    let (dir, done) = (root.join(name), root.join(name).join(".installed"));
+    if done.exists() {
+        return Ok(dir);
+    }
+    fs::create_dir_all(&dir)?;
+    let lock = File::create(root.join(format!("{name}.lock")))?;
+    rustix::fs::flock(&lock, rustix::fs::FlockOperation::LockExclusive)?;
+    if !done.exists() {
+        install(&dir).with_context(|| format!("installing {name} into {}", dir.display()))?;
+        fs::write(&done, "")?;
+    }
+    Ok(dir)
+}
+
+/// Runs a command to its end and returns what it printed; an exit code other than 0 is an error that shows it.
+pub fn run(command: &mut Command) -> Result<String> {
+    let output = command.stdin(Stdio::null()).output().with_context(|| format!("starting {command:?}"))?;
+    if !output.status.success() {
+        bail!(
+            "{command:?} ended with {}\n{}{}",
+            output.status,
+            String::from_utf8_lossy(&output.stdout),
+            String::from_utf8_lossy(&output.stderr)
+        );
+    }
+    Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+}
+
+/// A port that was free a moment ago.
+pub fn free_port() -> u16 {
+    std::net::TcpListener::bind("127.0.0.1:0").and_then(|l| l.local_addr()).expect("a free port").port()
+}

@@ -1,0 +1,136 @@
+//! Reading bodies: JSON, URL-encoded forms and multipart forms without files, all to one JSON object.
+
+use app::{Error, Result};
+use axum::body::Body;
+use axum::http::request::Parts as Head;
+use axum::http::{HeaderMap, header};
+use base::Kind;
+use base::limits::BODY_BYTES_MAX;
+use http_body_util::{BodyExt, Limited};
+use serde_json::{Map, Value as Json};
+
+use crate::extract::decode;
+
+/// A form field whose text is a JSON object that is merged into the rest.
+const JSON_PAYLOAD: &str = "@jsonPayload";
+
+pub async fn read(head: &Head, body: Body) -> Result<Map<String, Json>> {
+    let content_type = content_type(&head.headers).to_string();
+    let bytes = match Limited::new(body, BODY_BYTES_MAX).collect().await {
+        Ok(collected) => collected.to_bytes(),
+        Err(error) if error.is::<http_body_util::LengthLimitError>() => {
+            return Err(Error::new(Kind::TooLarge, "Request entity too large."));
+        }
+        Err(error) => return Err(Error::bad_request().details(error)),
+    };
+    if content_type.starts_with("multipart/form-data") {
+        return multipart(&content_type, bytes).await;
+    }
+    decode_plain(&content_type, &bytes)
+}
+
+/// Everything but multipart, which needs to await its parts.
+fn decode_plain(content_type: &str, bytes: &[u8]) -> Result<Map<String, Json>> {
+    if content_type.starts_with("application/x-www-form-urlencoded") {
+        let text = std::str::from_utf8(bytes).map_err(|error| Error::bad_request().details(error))?;
+        let mut form = Form::default();
+        for pair in text.split('&').filter(|pair| !pair.is_empty()) {
+            let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
+            form.add(decode(key), decode(value))?;
+        }
+        return Ok(form.finish());
+    }
+    if bytes.iter().all(u8::is_ascii_whitespace) {
+        return Ok(Map::new());
+    }
+    match serde_json::from_slice::<Json>(bytes) {
+        Ok(Json::Object(object)) => Ok(object),
+        Ok(Json::Null) => Ok(Map::new()),
+        Ok(_) => Err(Error::bad_request().details("the body is not an object")),
+        Err(error) => Err(Error::bad_request().details(error)),
+    }
+}
+
+async fn multipart(content_type: &str, bytes: bytes::Bytes) -> Result<Map<String, Json>> {
+    let boundary =
+        multer::parse_boundary(content_type).map_err(|error| Error::bad_request().details(error))?;
+    let stream = futures_util::stream::once(async move { Ok::<_, std::io::Error>(bytes) });
+    let mut parts = multer::Multipart::new(stream, boundary);
+    let mut form = Form::default();
+    while let Some(part) = parts.next_field().await.map_err(|error| Error::bad_request().details(error))? {
+        let Some(name) = part.name().map(str::to_string) else { continue };
+        if part.file_name().is_some() {
+            return Err(Error::new(Kind::Invalid, "File uploads are not available yet."));
+        }
+        let text = part.text().await.map_err(|error| Error::bad_request().details(error))?;
+        form.add(name, text)?;
+    }
+    Ok(form.finish())
+}
+
+/// Form values are texts; a name given more than once becomes a list.
+#[derive(Default)]
+struct Form {
+    values: Vec<(String, Vec<String>)>,
+    payload: Map<String, Json>,
+}
+
+impl Form {
+    fn add(&mut self, name: String, value: String) -> Result<()> {
+        if name == JSON_PAYLOAD {
+            match serde_json::from_str::<Json>(&value) {
+                Ok(Json::Object(object)) => self.payload.extend(object),
+                Ok(_) => return Err(Error::bad_request().details("the JSON payload is not an object")),
+                Err(error) => return Err(Error::bad_request().details(error)),
+            }
+            return Ok(());
+        }
+        match self.values.iter_mut().find(|(known, _)| *known == name) {
+            Some((_, values)) => values.push(value),
+            None => self.values.push((name, vec![value])),
+        }
+        Ok(())
+    }
+
+    fn finish(self) -> Map<String, Json> {
+        let mut out = Map::new();
+        for (name, mut values) in self.values {
+            let value = match values.len() {
+                1 => infer(values.swap_remove(0)),
+                _ => Json::Array(values.into_iter().map(infer).collect()),
+            };
+            out.insert(name, value);
+        }
+        out.extend(self.payload);
+        out
+    }
+}
+
+/// Forms carry no types: what is spelled like a boolean or a number is taken as such, and JSON is
+/// left to the fields that hold it.
+fn infer(text: String) -> Json {
+    match text.as_str() {
+        "" => Json::String(text),
+        "true" => Json::Bool(true),
+        "false" => Json::Bool(false),
+        _ => match text.as_bytes()[0] {
+            b'-' | b'0'..=b'9' => match serde_json::from_str::<Json>(&text) {
+                // Only numbers whose text is unchanged: ids and codes with leading zeros stay texts.
+                Ok(Json::Number(number)) if number.to_string() == text => Json::Number(number),
+                _ => Json::String(text),
+            },
+            _ => Json::String(text),
+        },
+    }
+}
+
+pub fn content_type(headers: &HeaderMap) -> &str {
+    headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default()
+}
+
+/// Decodes arbitrary bytes as each kind of body, for fuzzing: the first byte chooses the kind.
+pub fn fuzz(data: &[u8]) {
+    let Some((kind, rest)) = data.split_first() else { return };
+    let content_type = if kind % 2 == 0 { "application/json" } else { "application/x-www-form-urlencoded" };
+    let _ = decode_plain(content_type, rest);
+}

@@ -1,0 +1,130 @@
+//! A request as the use cases see it.
+
+use std::sync::Arc;
+
+use app::auth::token::{self, Caller};
+use app::rules::Context;
+use app::{Error, Result};
+use axum::http::request::Parts as Head;
+use axum::http::{HeaderMap, Method, header};
+use model::Request;
+use percent_encoding::percent_decode_str;
+use rustc_hash::FxHashMap;
+
+use crate::state::State;
+
+/// Query parameters in order of appearance; the first of a name counts.
+#[derive(Default)]
+pub struct Query(Vec<(String, String)>);
+
+impl Query {
+    pub fn parse(raw: Option<&str>) -> Self {
+        let pairs = raw.unwrap_or_default().split('&').filter(|pair| !pair.is_empty()).map(|pair| {
+            let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
+            (decode(key), decode(value))
+        });
+        Query(pairs.collect())
+    }
+
+    pub fn get(&self, name: &str) -> Option<&str> {
+        self.0.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
+    }
+
+    pub fn text(&self, name: &str) -> &str {
+        self.get(name).unwrap_or_default()
+    }
+}
+
+/// Form decoding: `+` is a space, `%xx` a byte; what is not UTF-8 is replaced.
+pub fn decode(text: &str) -> String {
+    if !text.contains(['%', '+']) {
+        return text.to_string();
+    }
+    let spaced = text.replace('+', " ");
+    percent_decode_str(&spaced).decode_utf8_lossy().into_owned()
+}
+
+/// The caller and everything a rule may ask of the request, the body aside.
+pub struct Asked {
+    pub request: Request,
+    pub query: Query,
+    pub caller: Option<Caller>,
+    /// The token as sent, good or not; empty when there was none.
+    pub token: String,
+}
+
+impl Asked {
+    pub async fn of(state: &State, head: &Head) -> Result<Self> {
+        let query = Query::parse(head.uri.query());
+        let token = bearer(&head.headers).to_string();
+        let caller = match token.is_empty() {
+            true => None,
+            false => token::authenticate(state.parts(), &token).await?,
+        };
+        let schema = state.parts().catalog.schema();
+        // Few rules look at headers, and copying them costs more than most rules.
+        let headers = if schema.reads_headers || query.0.iter().any(|(_, value)| value.contains("headers")) {
+            header_map(&head.headers)
+        } else {
+            FxHashMap::default()
+        };
+        let request = Request {
+            method: method_name(&head.method),
+            context: "default",
+            query: query.0.iter().rev().cloned().collect(),
+            headers,
+            auth: caller.as_ref().map(|caller| caller.record.clone()),
+            body: serde_json::Map::new(),
+        };
+        Ok(Asked { request, query, caller, token })
+    }
+
+    pub fn context<'a>(&'a self, state: &'a State) -> Context<'a> {
+        Context::new(state.parts(), &self.request)
+    }
+
+    /// Refuses everyone but superusers.
+    pub fn require_superuser(&self) -> Result<()> {
+        match &self.request.auth {
+            None => Err(Error::unauthenticated()),
+            Some(_) if self.request.is_superuser() => Ok(()),
+            Some(_) => Err(Error::forbidden()),
+        }
+    }
+
+    pub fn auth_name(&self) -> Arc<str> {
+        self.request.auth.as_ref().map_or_else(|| "".into(), |auth| auth.collection.name.clone())
+    }
+}
+
+/// The token of the `Authorization` header, with or without its scheme.
+fn bearer(headers: &HeaderMap) -> &str {
+    let value = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    match value.get(..7) {
+        Some(scheme) if scheme.eq_ignore_ascii_case("bearer ") => &value[7..],
+        _ => value,
+    }
+}
+
+fn header_map(headers: &HeaderMap) -> FxHashMap<String, String> {
+    headers
+        .iter()
+        .map(|(name, value)| {
+            let name = name.as_str().to_ascii_lowercase().replace('-', "_");
+            (name, String::from_utf8_lossy(value.as_bytes()).into_owned())
+        })
+        .collect()
+}
+
+fn method_name(method: &Method) -> &'static str {
+    match *method {
+        Method::GET => "GET",
+        Method::POST => "POST",
+        Method::PUT => "PUT",
+        Method::PATCH => "PATCH",
+        Method::DELETE => "DELETE",
+        Method::HEAD => "HEAD",
+        Method::OPTIONS => "OPTIONS",
+        _ => "",
+    }
+}

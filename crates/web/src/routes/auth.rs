@@ -1,0 +1,102 @@
+//! Logging in and staying so.
+
+use app::Error;
+use app::auth::login::{self, PasswordForm};
+use axum::body::Body;
+use axum::extract::{Path, Request, State as FromState};
+use axum::http::Response;
+use serde_json::{Map, Value as Json, json};
+
+use super::{answer, with_body, with_fields};
+use crate::extract::Asked;
+use crate::state::State;
+use crate::wire;
+
+pub async fn methods(
+    FromState(state): FromState<State>,
+    Path(name): Path<String>,
+    request: Request,
+) -> Response<Body> {
+    answer(async {
+        let (head, _) = request.into_parts();
+        let asked = Asked::of(&state, &head).await?;
+        let cx = asked.context(&state);
+        let collection = login::auth_collection(&cx, &name)?;
+        let options = collection.auth().ok_or_else(Error::not_found)?;
+        let password = &options.password_auth;
+        let has = |field: &str| password.enabled && password.identity_fields.iter().any(|name| name == field);
+        let body = json!({
+            "password": {"identityFields": if password.enabled { json!(password.identity_fields) } else { json!([]) },
+                "enabled": password.enabled},
+            "oauth2": {"providers": [], "enabled": options.oauth2.enabled},
+            "mfa": {"enabled": options.mfa.enabled,
+                "duration": if options.mfa.enabled { options.mfa.duration } else { 0 }},
+            "otp": {"enabled": options.otp.enabled,
+                "duration": if options.otp.enabled { options.otp.duration } else { 0 }},
+            "authProviders": [],
+            "usernamePassword": has("username"),
+            "emailPassword": has("email"),
+        });
+        with_fields(&asked, body.to_string(), false)
+    })
+    .await
+}
+
+pub async fn with_password(
+    FromState(state): FromState<State>,
+    Path(name): Path<String>,
+    request: Request,
+) -> Response<Body> {
+    answer(async {
+        let mut asked = with_body(&state, request).await?;
+        asked.request.context = "password";
+        let cx = asked.context(&state);
+        let collection = login::auth_collection(&cx, &name)?;
+        let body = &asked.request.body;
+        let form = PasswordForm {
+            identity: text(body, "identity")?,
+            password: text(body, "password")?,
+            identity_field: text(body, "identityField")?,
+        };
+        let mut done = login::with_password(&cx, &collection, form).await?;
+        shown(&asked, &cx, &mut done).await
+    })
+    .await
+}
+
+pub async fn refresh(
+    FromState(state): FromState<State>,
+    Path(name): Path<String>,
+    request: Request,
+) -> Response<Body> {
+    answer(async {
+        let asked = with_body(&state, request).await?;
+        let cx = asked.context(&state);
+        let collection = login::auth_collection(&cx, &name)?;
+        let mut done = login::refresh(&cx, &collection, asked.caller.as_ref(), &asked.token).await?;
+        shown(&asked, &cx, &mut done).await
+    })
+    .await
+}
+
+async fn shown(
+    asked: &Asked,
+    cx: &app::rules::Context<'_>,
+    done: &mut login::LoggedIn,
+) -> app::Result<Response<Body>> {
+    let expand: Vec<String> =
+        asked.query.text("expand").split(',').filter(|path| !path.is_empty()).map(str::to_string).collect();
+    if !expand.is_empty() {
+        cx.expand(std::slice::from_mut(&mut done.record), &expand).await?;
+    }
+    with_fields(asked, wire::record::with_token(&done.token, &done.record), false)
+}
+
+/// A form's text: missing is empty, another type is an unreadable body.
+fn text(body: &Map<String, Json>, key: &str) -> app::Result<String> {
+    match body.get(key) {
+        None | Some(Json::Null) => Ok(String::new()),
+        Some(Json::String(text)) => Ok(text.clone()),
+        Some(_) => Err(Error::bad_request().details(format!("{key} is no text"))),
+    }
+}

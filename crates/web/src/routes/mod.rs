@@ -1,0 +1,68 @@
+//! Which path leads to which use case.
+
+use std::future::Future;
+
+use app::Result;
+use axum::Router;
+use axum::body::Body;
+use axum::extract::Request as HttpRequest;
+use axum::http::Response;
+use axum::routing::{delete, get, post, put};
+
+use crate::state::State;
+use crate::wire;
+
+mod records;
+mod auth;
+mod collections;
+mod general;
+
+pub fn router(state: State) -> Router {
+    Router::new()
+        .route("/api/health", get(general::health))
+        .route("/api/collections", get(collections::list).post(collections::create))
+        .route("/api/collections/import", put(collections::import))
+        .route("/api/collections/meta/scaffolds", get(collections::scaffolds))
+        .route(
+            "/api/collections/{collection}",
+            get(collections::view).patch(collections::update).delete(collections::remove),
+        )
+        .route("/api/collections/{collection}/truncate", delete(collections::truncate))
+        .route("/api/collections/{collection}/records", get(records::list).post(records::create))
+        .route(
+            "/api/collections/{collection}/records/{id}",
+            get(records::view).patch(records::update).delete(records::remove),
+        )
+        .route("/api/collections/{collection}/auth-methods", get(auth::methods))
+        .route("/api/collections/{collection}/auth-with-password", post(auth::with_password))
+        .route("/api/collections/{collection}/auth-refresh", post(auth::refresh))
+        .fallback(general::fallback)
+        .method_not_allowed_fallback(general::fallback)
+        .with_state(state)
+}
+
+/// Turns a use case's error into its answer.
+async fn answer(work: impl Future<Output = Result<Response<Body>>>) -> Response<Body> {
+    work.await.unwrap_or_else(wire::error::response)
+}
+
+/// The answer reduced to the `fields` that the client asked for.
+fn with_fields(asked: &crate::extract::Asked, body: String, in_items: bool) -> Result<Response<Body>> {
+    match asked.query.get("fields").filter(|fields| !fields.trim().is_empty()) {
+        None => Ok(wire::answer::ok(body)),
+        Some(fields) => wire::fields::pick(&body, fields, in_items)
+            .map(wire::answer::ok)
+            .ok_or_else(|| app::Error::bad_request().details("invalid fields parameter")),
+    }
+}
+
+/// Splits a request whose body is read as JSON or form.
+async fn with_body(
+    state: &State,
+    request: HttpRequest,
+) -> Result<crate::extract::Asked> {
+    let (head, body) = request.into_parts();
+    let mut asked = crate::extract::Asked::of(state, &head).await?;
+    asked.request.body = crate::body::read(&head, body).await?;
+    Ok(asked)
+}

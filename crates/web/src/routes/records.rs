@@ -1,0 +1,178 @@
+//! Records.
+
+use std::sync::Arc;
+
+use app::records::{self, ListQuery};
+use app::{Error, Result};
+use axum::body::Body;
+use axum::extract::{Path, Request, State as FromState};
+use axum::http::Response;
+use base::Kind;
+use model::{Collection, Schema};
+
+use super::{answer, with_body, with_fields};
+use crate::extract::{Asked, Query};
+use crate::state::State;
+use crate::wire;
+
+fn find(schema: &Schema, name: &str) -> Result<Arc<Collection>> {
+    missing(schema, name, "Missing collection context.")
+}
+
+/// The reference words it differently for writes.
+fn find_to_write(schema: &Schema, name: &str) -> Result<Arc<Collection>> {
+    missing(schema, name, "Missing or invalid collection context.")
+}
+
+fn missing(schema: &Schema, name: &str, message: &str) -> Result<Arc<Collection>> {
+    schema.find(name).cloned().ok_or_else(|| Error::new(Kind::NotFound, message))
+}
+
+fn expand(query: &Query) -> Vec<String> {
+    query.text("expand").split(',').map(str::trim).filter(|path| !path.is_empty()).map(str::to_string).collect()
+}
+
+pub async fn list(
+    FromState(state): FromState<State>,
+    Path(name): Path<String>,
+    request: Request,
+) -> Response<Body> {
+    let (head, _) = request.into_parts();
+    let tail = async {
+        let asked = Asked::of(&state, &head).await?;
+        let cx = asked.context(&state);
+        let collection = find(&cx.schema, &name)?;
+        let parts = state.parts();
+        let key = cache_key(&asked, &cx.schema, &collection, head.uri.query().unwrap_or_default());
+        let key = key.filter(|_| parts.caching);
+        if let Some(known) = key.as_ref().and_then(|key| parts.answers.get(key)) {
+            return Ok(wire::answer::ok(known));
+        }
+        let since = parts.stamps.now();
+        let page = records::list::list(&cx, &collection, &list_query(&asked.query)?).await?;
+        let body = wire::record::page(&page);
+        let body = match asked.query.get("fields").filter(|fields| !fields.trim().is_empty()) {
+            None => body,
+            Some(fields) => wire::fields::pick(&body, fields, true)
+                .ok_or_else(|| Error::bad_request().details("invalid fields parameter"))?,
+        };
+        let body = bytes::Bytes::from(body);
+        if let Some(key) = key {
+            parts.answers.put(&key, since, cx.take_tables(), body.clone());
+        }
+        Ok(wire::answer::ok(body))
+    };
+    answer(tail).await
+}
+
+/// What a list's answer depends on besides tables; `None` when that is more than can be named, such as the time.
+fn cache_key(asked: &Asked, schema: &Schema, collection: &Collection, raw_query: &str) -> Option<Vec<u8>> {
+    if collection.is_view() || schema.is_volatile || volatile(asked.query.text("filter")) {
+        return None;
+    }
+    if asked.query.text("sort").contains('@') {
+        return None;
+    }
+    let mut key = Vec::with_capacity(64 + raw_query.len());
+    key.extend_from_slice(&schema.version.to_le_bytes());
+    key.extend_from_slice(collection.id.as_bytes());
+    key.push(0);
+    if let Some(auth) = &asked.request.auth {
+        key.extend_from_slice(auth.collection.id.as_bytes());
+        key.push(0);
+        key.extend_from_slice(auth.id().as_bytes());
+    }
+    key.push(0);
+    key.extend_from_slice(raw_query.as_bytes());
+    Some(key)
+}
+
+fn volatile(filter: &str) -> bool {
+    model::filter::is_volatile(filter)
+}
+
+pub(super) fn list_query(query: &Query) -> Result<ListQuery> {
+    let number = |name: &str| match query.get(name).filter(|text| !text.is_empty()) {
+        None => Ok(0),
+        // Negative pages and sizes fall back to the defaults.
+        Some(text) => text
+            .parse::<i64>()
+            .map(|number| number.max(0) as u64)
+            .map_err(|error| Error::bad_request().details(format!("{name}: {error}"))),
+    };
+    let skip_total = match query.text("skipTotal") {
+        "" | "0" | "f" | "F" | "false" | "FALSE" | "False" => false,
+        "1" | "t" | "T" | "true" | "TRUE" | "True" => true,
+        other => return Err(Error::bad_request().details(format!("skipTotal: {other:?} is no boolean"))),
+    };
+    Ok(ListQuery {
+        page: number("page")?,
+        per_page: number("perPage")?,
+        sort: query.text("sort").to_string(),
+        filter: query.text("filter").to_string(),
+        skip_total,
+        expand: expand(query),
+    })
+}
+
+pub async fn view(
+    FromState(state): FromState<State>,
+    Path((name, id)): Path<(String, String)>,
+    request: Request,
+) -> Response<Body> {
+    let (head, _) = request.into_parts();
+    answer(async {
+        let asked = Asked::of(&state, &head).await?;
+        let cx = asked.context(&state);
+        let collection = find(&cx.schema, &name)?;
+        let shown = records::view::view(&cx, &collection, &id, &expand(&asked.query)).await?;
+        with_fields(&asked, wire::record::one(&shown), false)
+    })
+    .await
+}
+
+pub async fn create(
+    FromState(state): FromState<State>,
+    Path(name): Path<String>,
+    request: Request,
+) -> Response<Body> {
+    answer(async {
+        let asked = with_body(&state, request).await?;
+        let cx = asked.context(&state);
+        let collection = find_to_write(&cx.schema, &name)?;
+        let shown = records::create::create(&cx, &collection, &expand(&asked.query)).await?;
+        with_fields(&asked, wire::record::one(&shown), false)
+    })
+    .await
+}
+
+pub async fn update(
+    FromState(state): FromState<State>,
+    Path((name, id)): Path<(String, String)>,
+    request: Request,
+) -> Response<Body> {
+    answer(async {
+        let asked = with_body(&state, request).await?;
+        let cx = asked.context(&state);
+        let collection = find_to_write(&cx.schema, &name)?;
+        let shown = records::update::update(&cx, &collection, &id, &expand(&asked.query)).await?;
+        with_fields(&asked, wire::record::one(&shown), false)
+    })
+    .await
+}
+
+pub async fn remove(
+    FromState(state): FromState<State>,
+    Path((name, id)): Path<(String, String)>,
+    request: Request,
+) -> Response<Body> {
+    answer(async {
+        let (head, _) = request.into_parts();
+        let asked = Asked::of(&state, &head).await?;
+        let cx = asked.context(&state);
+        let collection = find_to_write(&cx.schema, &name)?;
+        records::delete::delete(&cx, &collection, &id).await?;
+        Ok(wire::answer::no_content())
+    })
+    .await
+}

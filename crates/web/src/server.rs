@@ -1,0 +1,79 @@
+//! The accept loop: connections in, responses out, and an end that drops nothing in flight.
+
+use std::future::Future;
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::Request;
+use base::limits;
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::net::TcpListener;
+use tokio::sync::Semaphore;
+use tower::Service;
+
+use crate::requestlog::Started;
+use crate::state::State;
+
+/// Serves until `stop` completes, then lets open requests finish for a while.
+pub async fn serve(
+    listener: TcpListener,
+    state: State,
+    router: Router,
+    stop: impl Future<Output = ()>,
+) -> io::Result<()> {
+    let graceful = hyper_util::server::graceful::GracefulShutdown::new();
+    let slots = Arc::new(Semaphore::new(limits::CONNECTIONS_MAX));
+    tokio::pin!(stop);
+    loop {
+        let Ok(slot) = slots.clone().acquire_owned().await else { break };
+        let (stream, peer) = tokio::select! {
+            () = &mut stop => break,
+            accepted = listener.accept() => match accepted {
+                Ok(accepted) => accepted,
+                // Out of descriptors, or a peer that left while it waited: neither is a reason to end.
+                Err(error) => {
+                    tracing::warn!(%error, "accept failed");
+                    tokio::time::sleep(Duration::from_millis(20)).await;
+                    continue;
+                }
+            },
+        };
+        let _ = stream.set_nodelay(true);
+        let (router, state) = (router.clone(), state.clone());
+        let service = hyper::service::service_fn(move |request: hyper::Request<Incoming>| {
+            let (mut router, state) = (router.clone(), state.clone());
+            async move {
+                let (head, body) = request.into_parts();
+                let logged = state.log().enabled().then(|| Started::new(&head, peer.ip()));
+                let response = router.call(Request::from_parts(head, Body::new(body))).await?;
+                if let Some(logged) = logged {
+                    logged.finish(&state, &response);
+                }
+                Ok::<_, std::convert::Infallible>(response)
+            }
+        });
+        let connection = http1::Builder::new()
+            .timer(TokioTimer::new())
+            .header_read_timeout(Duration::from_millis(limits::HEADER_READ_MS))
+            .pipeline_flush(true)
+            .serve_connection(TokioIo::new(stream), service);
+        let connection = graceful.watch(connection);
+        tokio::spawn(async move {
+            if let Err(error) = connection.await {
+                tracing::debug!(%error, "connection ended");
+            }
+            drop(slot);
+        });
+    }
+    drop(listener);
+    let wait = Duration::from_millis(limits::DRAIN_MS);
+    if tokio::time::timeout(wait, graceful.shutdown()).await.is_err() {
+        tracing::warn!("open requests were cut off after {} ms", limits::DRAIN_MS);
+    }
+    Ok(())
+}

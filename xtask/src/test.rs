@@ -1,0 +1,69 @@
+//! `cargo xtask test`: everything that must hold, in the order in which it fails fastest.
+
+use std::io::{BufRead, BufReader};
+use std::process::{Command, Stdio};
+use std::time::Instant;
+
+use anyhow::{Context, Result, bail};
+
+use crate::{licences, needs};
+
+/// Arguments are handed to the test runner, for example a substring of test names.
+pub fn run(args: &[String]) -> Result<()> {
+    let started = Instant::now();
+    step("tools", needs::check)?;
+    step("format", || cargo(&["fmt", "--all", "--check"]))?;
+    step("tidy", crate::tidy)?;
+    step("licences", licences::run)?;
+    step("clippy", || cargo(&["clippy", "--workspace", "--all-targets", "--quiet", "--", "-D", "warnings"]))?;
+    let mut summary = Vec::new();
+    let outcome = step("tests", || tests(args, &mut summary));
+    println!();
+    for line in summary {
+        println!("{line}");
+    }
+    outcome?;
+    println!("all of it in {} s", started.elapsed().as_secs());
+    Ok(())
+}
+
+fn step(name: &str, run: impl FnOnce() -> Result<()>) -> Result<()> {
+    println!("== {name}");
+    run().with_context(|| name.to_owned())
+}
+
+fn cargo(args: &[&str]) -> Result<()> {
+    let root = testkit::tools::workspace();
+    let status = Command::new(env!("CARGO")).current_dir(root).args(args).status()?;
+    if !status.success() {
+        bail!("cargo {} failed", args.join(" "));
+    }
+    Ok(())
+}
+
+/// Runs the tests, shows their output as it comes, and keeps the lines that sum it up.
+fn tests(args: &[String], summary: &mut Vec<String>) -> Result<()> {
+    let nextest = needs::runs("cargo-nextest");
+    let runner: &[&str] = match nextest {
+        true => &["nextest", "run", "--workspace", "--no-fail-fast"],
+        false => &["test", "--workspace", "--no-fail-fast"],
+    };
+    let mut cargo = Command::new(env!("CARGO"));
+    cargo.current_dir(testkit::tools::workspace()).args(runner).args(args);
+    // nextest reports on stderr, cargo test on stdout: both go through one pipe here.
+    let (reader, writer) = std::io::pipe()?;
+    let mut child = cargo.stdin(Stdio::null()).stdout(writer.try_clone()?).stderr(writer).spawn()?;
+    drop(cargo);
+    for line in BufReader::new(reader).split(b'\n') {
+        let line = String::from_utf8_lossy(&line?).into_owned();
+        println!("{line}");
+        let plain = line.trim();
+        if plain.starts_with("Summary") || plain.starts_with("test result:") || plain.starts_with("FAIL") {
+            summary.push(plain.to_owned());
+        }
+    }
+    if !child.wait()?.success() {
+        bail!("tests failed");
+    }
+    Ok(())
+}
