@@ -73,7 +73,7 @@ impl World {
     pub fn record(&self, collection: &str, name: &str) -> Record {
         let row = self.rows(collection).iter().find(|row| label(collection, row) == name).unwrap();
         let values: Vec<Value> = row.iter().map(|(_, value)| value.clone()).collect();
-        Record { collection: self.collection(collection).clone(), row: values.into() }
+        Record { collection: self.collection(collection).clone(), row: Arc::new(values.into()) }
     }
 
     /// The request that the facts were asked with.
@@ -87,8 +87,8 @@ impl World {
         }
         request.auth = match who {
             "guest" => None,
-            "super" => Some(Record::blank(self.collection("_superusers").clone())),
-            name => Some(self.record("authors", name)),
+            "super" => Some(Arc::new(Record::blank(self.collection("_superusers").clone()))),
+            name => Some(Arc::new(self.record("authors", name))),
         };
         request
     }
