@@ -184,10 +184,8 @@ pub(super) fn auth_fields() -> [Field; 5] {
 fn complete_auth_fields(fields: &mut Vec<Field>) {
     for default in auth_fields() {
         let Some(field) = fields.iter_mut().find(|field| field.name == default.name) else {
-            // A field that took the id is judged, not joined.
-            if !fields.iter().any(|other| other.id == default.id) {
-                fields.push(default);
-            }
+            let id = free_id(fields, &default).into();
+            fields.push(Field { id, ..default });
             continue;
         };
         if field.type_name() != default.type_name() {
@@ -208,6 +206,7 @@ fn complete_indexes(collection: &mut Collection) {
     for text in &mut collection.indexes {
         if let Some(mut parsed) = index::parse(text)
             && parsed.index.table != collection.name
+            && !collection.name.is_empty()
         {
             parsed.index.table = collection.name.clone();
             *text = parsed.to_sql();

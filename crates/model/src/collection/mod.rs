@@ -23,6 +23,9 @@ pub use draft::{BodyError, Draft};
 pub use oauth2::{OAuth2Options, OAuth2Provider};
 pub use plan::{plan, plan_drop};
 pub use row::CollectionRow;
+#[cfg(test)]
+mod tests;
+
 pub use validate::{CheckRule, invalid_query, validate};
 pub use view::view_fields;
 
