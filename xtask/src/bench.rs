@@ -165,7 +165,7 @@ fn case_line(options: &Options, pair: &Pair, case: &'static Case, log: bool) -> 
     let mut slices = [Vec::new(), Vec::new()];
     for round in 0..options.rounds {
         for (side, server) in servers.iter().enumerate() {
-            let script = cases::script(case, server, options.records, round * 2 + side, pair.dir.path())?;
+            let script = cases::script(case, server, options.records, round, pair.dir.path())?;
             if round == 0 {
                 wrk::run(server.port(), &script, 1, LOAD_CORE)?;
             }
