@@ -263,3 +263,13 @@ fn plans() {
         &["-index i", "-index j", "+index i on t"],
     );
 }
+
+/// Indexes that are restored later are named after the id that the collection has.
+#[test]
+fn restored_indexes() {
+    let created =
+        draft::create(&json!({"name": "v3", "type": "auth", "id": "zzz"})).expect("a draft").collection;
+    assert!(created.indexes[0].contains("`idx_tokenKey_pbc_661913814`"), "{:?}", created.indexes);
+    let patched = draft::patch(&created, &json!({"indexes": []})).expect("a draft").collection;
+    assert!(patched.indexes[0].contains("`idx_tokenKey_zzz`"), "{:?}", patched.indexes);
+}
