@@ -100,17 +100,16 @@ async fn a_long_scan_leaves_the_async_thread() {
             tokio::spawn(async move { opened.select(&scan("nothing")).await.map(|rows| rows.len()) })
         })
         .collect();
-    let started = std::time::Instant::now();
-    let mut slowest = std::time::Duration::ZERO;
+    // Scans that ran where they are would leave no more turns than there are scans.
+    let mut turns = 0;
     while scans.iter().any(|scan| !scan.is_finished()) {
-        let begun = std::time::Instant::now();
         tokio::task::yield_now().await;
-        slowest = slowest.max(begun.elapsed());
+        turns += 1;
     }
+    assert!(turns > 100, "{turns} turns");
     for scan in scans {
         assert_eq!(scan.await.unwrap().unwrap(), 0);
     }
-    assert!(slowest * 2 < started.elapsed(), "one turn took {slowest:?} of {:?}", started.elapsed());
     assert_eq!(opened.count(&scan("match")).await.unwrap(), 50_000);
     // Nobody waits for this one any more.
     let unwanted = scan("nothing");
