@@ -61,7 +61,7 @@ pub struct Sqlite {
     places: Arc<Semaphore>,
     threads: Mutex<Vec<JoinHandle<()>>>,
     stop_checkpoints: Mutex<Option<Sender<()>>>,
-    _lock: Option<lock::DirectoryLock>,
+    lock: Mutex<Option<lock::DirectoryLock>>,
 }
 
 impl Sqlite {
@@ -93,7 +93,7 @@ impl Sqlite {
             places: Arc::new(Semaphore::new(limits::WRITE_QUEUE_MAX)),
             threads: Mutex::new(threads),
             stop_checkpoints: Mutex::new(Some(stop)),
-            _lock: lock,
+            lock: Mutex::new(lock),
         })
     }
 
@@ -226,6 +226,7 @@ impl Engine for Sqlite {
             }
         });
         let _ = joined.await;
+        drop(self.lock.lock().take());
     }
 }
 
