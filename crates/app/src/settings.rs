@@ -1,7 +1,7 @@
 //! The settings that are stored with the data, under `settings` in `_params`, where the reference keeps its own.
 
 use model::json_text;
-use query::{ColumnType, Column, Op, Select};
+use query::{Column, ColumnType, Op, Select};
 use serde_json::{Value as Json, json};
 use store::Store;
 

@@ -111,9 +111,8 @@ async fn find_by_identity(
         } else {
             Expr::eq(own, Value::from(form.identity.as_str()))
         };
-        let select = Select::table(collection.name.clone(), collection.table.columns.clone())
-            .filter(matches)
-            .limit(1);
+        let select =
+            Select::table(collection.name.clone(), collection.table.columns.clone()).filter(matches).limit(1);
         if let Some(record) = cx.parts.select(collection, &select).await?.into_iter().next() {
             return Ok(Some(record));
         }

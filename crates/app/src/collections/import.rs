@@ -96,18 +96,21 @@ pub async fn import(cx: &Context<'_>, collections: &[Json], delete_missing: bool
     for (old, new) in &pairs {
         let plan = model::collection::plan(old.as_deref(), new);
         // Views come after the tables that they read.
-        if new.is_view() { late.extend(plan) } else { tables.extend(plan) }
+        if new.is_view() {
+            late.extend(plan)
+        } else {
+            tables.extend(plan)
+        }
         batch.ops.push(match old {
             Some(_) => catalog::update(new),
             None => catalog::insert(new),
         });
     }
-    let changed: Vec<_> =
-        pairs
-            .iter()
-            .map(|(old, new)| old.as_ref().map_or(&new.name, |old| &old.name))
-            .chain(dropped.iter().map(|gone| &gone.name))
-            .collect();
+    let changed: Vec<_> = pairs
+        .iter()
+        .map(|(old, new)| old.as_ref().map_or(&new.name, |old| &old.name))
+        .chain(dropped.iter().map(|gone| &gone.name))
+        .collect();
     batch.ddl = views::around(&before, tables, &changed);
     batch.ddl.extend(late);
     let Some((_, any)) = pairs.first() else { return Ok(()) };

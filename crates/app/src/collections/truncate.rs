@@ -13,7 +13,10 @@ use crate::rules::Context;
 pub async fn truncate(cx: &Context<'_>, name_or_id: &str) -> Result<()> {
     let collection = cx.collection(name_or_id).ok_or_else(Error::not_found)?;
     if collection.is_view() {
-        return Err(Error::new(Kind::Invalid, "View collections cannot be truncated since they don't store their own records."));
+        return Err(Error::new(
+            Kind::Invalid,
+            "View collections cannot be truncated since they don't store their own records.",
+        ));
     }
     if cx.schema.references(&collection).is_empty() && !collection.is_auth() {
         let op = Op::DeleteWhere { table: collection.name.clone(), filter: Expr::Const(true) };
@@ -24,8 +27,11 @@ pub async fn truncate(cx: &Context<'_>, name_or_id: &str) -> Result<()> {
     let mut after = String::new();
     loop {
         let id = Operand::base("id", query::ColumnType::Id);
-        let later =
-            Expr::Compare { left: id, op: query::Operator::Gt, right: base::Value::from(after.as_str()).into() };
+        let later = Expr::Compare {
+            left: id,
+            op: query::Operator::Gt,
+            right: base::Value::from(after.as_str()).into(),
+        };
         let mut select = Select::table(collection.name.clone(), vec![Collection::id_column()]);
         select.filter = later;
         select.sort = records::list::id_order();

@@ -114,7 +114,8 @@ impl Context<'_> {
         target: &Arc<Collection>,
         position: usize,
     ) -> Result<Option<Groups>> {
-        let ids: Vec<Vec<String>> = items.iter().map(|item| item.record.row.get(position).to_list()).collect();
+        let ids: Vec<Vec<String>> =
+            items.iter().map(|item| item.record.row.get(position).to_list()).collect();
         let mut wanted: Vec<String> = ids.iter().flatten().cloned().collect();
         wanted.sort_unstable();
         wanted.dedup();

@@ -61,7 +61,12 @@ pub async fn view(
 
 pub async fn create(FromState(state): FromState<State>, request: Request) -> Response<Body> {
     answer(async {
-        let (asked, body) = superuser_with_body(&state, request, "Failed to load the collection type data due to invalid formatting.").await?;
+        let (asked, body) = superuser_with_body(
+            &state,
+            request,
+            "Failed to load the collection type data due to invalid formatting.",
+        )
+        .await?;
         let collection = collections::change::create(&asked.context(&state), &body).await?;
         with_fields(&asked, encode(&collection), false)
     })
@@ -74,7 +79,12 @@ pub async fn update(
     request: Request,
 ) -> Response<Body> {
     answer(async {
-        let (asked, body) = superuser_with_body(&state, request, "Failed to load the submitted data due to invalid formatting.").await?;
+        let (asked, body) = superuser_with_body(
+            &state,
+            request,
+            "Failed to load the submitted data due to invalid formatting.",
+        )
+        .await?;
         let collection = collections::change::update(&asked.context(&state), &name, &body).await?;
         with_fields(&asked, encode(&collection), false)
     })
@@ -109,7 +119,9 @@ pub async fn truncate(
 
 pub async fn import(FromState(state): FromState<State>, request: Request) -> Response<Body> {
     answer(async {
-        let (asked, body) = superuser_with_body(&state, request, "An error occurred while loading the submitted data.").await?;
+        let (asked, body) =
+            superuser_with_body(&state, request, "An error occurred while loading the submitted data.")
+                .await?;
         let list = match body.get("collections") {
             Some(Json::Array(list)) if !list.is_empty() => list,
             None | Some(Json::Null | Json::Array(_)) => {

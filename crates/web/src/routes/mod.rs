@@ -12,10 +12,10 @@ use axum::routing::{delete, get, post, put};
 use crate::state::State;
 use crate::wire;
 
-mod records;
 mod auth;
 mod collections;
 mod general;
+mod records;
 
 pub fn router(state: State) -> Router {
     Router::new()
@@ -58,10 +58,7 @@ fn with_fields(asked: &crate::extract::Asked, body: String, in_items: bool) -> R
 }
 
 /// Splits a request whose body is read as JSON or form.
-async fn with_body(
-    state: &State,
-    request: HttpRequest,
-) -> Result<crate::extract::Asked> {
+async fn with_body(state: &State, request: HttpRequest) -> Result<crate::extract::Asked> {
     let (head, body) = request.into_parts();
     let mut asked = crate::extract::Asked::of(state, &head).await?;
     asked.request.body = crate::body::read(&head, body).await?;

@@ -57,7 +57,8 @@ fn violations(all: &Violations) -> Json {
                 leaf.insert("code".into(), violation.code.into());
                 leaf.insert("message".into(), violation.message.as_str().into());
                 if !violation.params.is_empty() {
-                    let params = violation.params.iter().map(|(name, value)| (name.to_string(), value.clone()));
+                    let params =
+                        violation.params.iter().map(|(name, value)| (name.to_string(), value.clone()));
                     leaf.insert("params".into(), Json::Object(params.collect()));
                 }
                 Json::Object(leaf)
