@@ -21,7 +21,7 @@ pub fn router(state: State) -> Router {
     Router::new()
         .route("/api/health", get(general::health))
         .route("/api/collections", get(collections::list).post(collections::create))
-        .route("/api/collections/import", put(collections::import))
+        .route("/api/collections/import", put(collections::import).get(collections::view_import))
         .route("/api/collections/meta/scaffolds", get(collections::scaffolds))
         .route(
             "/api/collections/{collection}",
