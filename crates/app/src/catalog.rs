@@ -31,7 +31,7 @@ impl Catalog {
 
     /// Whether this very collection is still the current one.
     pub fn holds(&self, collection: &Arc<Collection>) -> bool {
-        self.schema.load().find(&collection.id).is_some_and(|current| Arc::ptr_eq(current, collection))
+        self.schema.load().by_id(&collection.id).is_some_and(|current| Arc::ptr_eq(current, collection))
     }
 
     /// Reads all collections anew.
@@ -52,7 +52,7 @@ impl Catalog {
                 Error::new(base::Kind::Internal, format!("The stored collection {name:?} cannot be read."))
             })?;
             // Unchanged collections keep their identity, and with it their cached records.
-            collections.push(match previous.find(&collection.id) {
+            collections.push(match previous.by_id(&collection.id) {
                 Some(known) if **known == collection => known.clone(),
                 _ => Arc::new(collection),
             });

@@ -16,8 +16,8 @@ pub const FILTER_CALL_ARGUMENTS_MAX: usize = 16;
 pub const SORT_KEYS_MAX: usize = 8;
 /// Length of one sort key.
 pub const SORT_KEY_BYTES_MAX: usize = 255;
-/// Relations followed by one filter path.
-pub const PATH_DEPTH_MAX: usize = 12;
+/// Relations followed by one filter path, as the reference has it.
+pub const PATH_DEPTH_MAX: usize = 6;
 /// Joins in one query.
 pub const JOINS_MAX: usize = 60;
 /// Records on a page unless asked otherwise.

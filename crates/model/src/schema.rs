@@ -48,6 +48,14 @@ impl Schema {
         self.collections.get(index)
     }
 
+    /// By id only.
+    pub fn by_id(&self, id: &str) -> Option<&Arc<Collection>> {
+        self.find(id).filter(|found| *found.id == *id).or_else(|| {
+            // The id may be another collection's name.
+            self.collections.iter().find(|collection| *collection.id == *id)
+        })
+    }
+
     pub fn superusers(&self) -> Option<&Arc<Collection>> {
         self.find(SUPERUSERS)
     }

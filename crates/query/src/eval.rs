@@ -149,9 +149,7 @@ impl<'q, 'v: 'q> Scope<'q, 'v> {
                 Ok(Seen::Missing) => Vec::new(),
                 Ok(Seen::Number(number)) => vec![Bound::Element(Seen::Number(number))],
                 Ok(Seen::Text(text)) => match json::elements(&text) {
-                    Some(items) => {
-                        items.into_iter().map(|item| Bound::Element(element(item))).collect()
-                    }
+                    Some(items) => items.into_iter().map(|item| Bound::Element(element(item))).collect(),
                     None => vec![Bound::Element(Seen::text(text.into_owned()))],
                 },
             },
@@ -287,8 +285,7 @@ impl<'q, 'v: 'q> Scope<'q, 'v> {
                 Seen::Number(geo::distance(degrees))
             }
             Operand::Strftime { format, value, modifiers } => {
-                strftime::strftime(format, &self.value(value)?, modifiers)?
-                    .map_or(Seen::Missing, Seen::text)
+                strftime::strftime(format, &self.value(value)?, modifiers)?.map_or(Seen::Missing, Seen::text)
             }
         })
     }

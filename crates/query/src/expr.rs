@@ -114,11 +114,7 @@ impl Expr {
                 joins.iter().for_each(|join| join.on.visit(see));
                 test.visit(see);
             }
-            Expr::Const(_)
-            | Expr::Missing(_)
-            | Expr::Same(..)
-            | Expr::Compare { .. }
-            | Expr::In { .. } => {}
+            Expr::Const(_) | Expr::Missing(_) | Expr::Same(..) | Expr::Compare { .. } | Expr::In { .. } => {}
         }
     }
 

@@ -9,10 +9,13 @@ use base::limits::BODY_BYTES_MAX;
 use http_body_util::{BodyExt, Limited};
 use serde_json::{Map, Value as Json};
 
-use crate::extract::decode;
+use crate::extract::decode_pair;
+use crate::strict;
 
 /// A form field whose text is a JSON object that is merged into the rest.
 const JSON_PAYLOAD: &str = "@jsonPayload";
+
+const UNSUPPORTED: &str = "Unsupported Content-Type.";
 
 pub async fn read(head: &Head, body: Body) -> Result<Map<String, Json>> {
     let content_type = content_type(&head.headers).to_string();
@@ -35,15 +38,19 @@ fn decode_plain(content_type: &str, bytes: &[u8]) -> Result<Map<String, Json>> {
         let text = std::str::from_utf8(bytes).map_err(|error| Error::bad_request().details(error))?;
         let mut form = Form::default();
         for pair in text.split('&').filter(|pair| !pair.is_empty()) {
-            let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
-            form.add(decode(key), decode(value))?;
+            let (key, value) =
+                decode_pair(pair).ok_or_else(|| Error::bad_request().details("malformed form"))?;
+            form.add(key, value)?;
         }
         return Ok(form.finish());
+    }
+    if !(content_type.is_empty() || content_type.starts_with("application/json")) {
+        return Err(Error::new(Kind::Invalid, UNSUPPORTED));
     }
     if bytes.iter().all(u8::is_ascii_whitespace) {
         return Ok(Map::new());
     }
-    match serde_json::from_slice::<Json>(bytes) {
+    match strict::first_value(bytes) {
         Ok(Json::Object(object)) => Ok(object),
         Ok(Json::Null) => Ok(Map::new()),
         Ok(_) => Err(Error::bad_request().details("the body is not an object")),

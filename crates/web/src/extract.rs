@@ -19,11 +19,8 @@ pub struct Query(Vec<(String, String)>);
 
 impl Query {
     pub fn parse(raw: Option<&str>) -> Self {
-        let pairs = raw.unwrap_or_default().split('&').filter(|pair| !pair.is_empty()).map(|pair| {
-            let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
-            (decode(key), decode(value))
-        });
-        Query(pairs.collect())
+        let pairs = raw.unwrap_or_default().split('&').filter(|pair| !pair.is_empty());
+        Query(pairs.filter_map(decode_pair).collect())
     }
 
     pub fn get(&self, name: &str) -> Option<&str> {
@@ -35,8 +32,20 @@ impl Query {
     }
 }
 
+/// One `key=value`; `None` when it is malformed: with a semicolon, or a `%` that no two hex digits follow.
+pub fn decode_pair(pair: &str) -> Option<(String, String)> {
+    let escapes = pair.match_indices('%').all(|(at, _)| {
+        pair.as_bytes().get(at + 1..at + 3).is_some_and(|hex| hex.iter().all(u8::is_ascii_hexdigit))
+    });
+    if !escapes || pair.contains(';') {
+        return None;
+    }
+    let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
+    Some((decode(key), decode(value)))
+}
+
 /// Form decoding: `+` is a space, `%xx` a byte; what is not UTF-8 is replaced.
-pub fn decode(text: &str) -> String {
+fn decode(text: &str) -> String {
     if !text.contains(['%', '+']) {
         return text.to_string();
     }

@@ -6,6 +6,7 @@ pub mod state;
 
 mod extract;
 mod body;
+mod strict;
 mod requestlog;
 mod routes;
 mod wire;

@@ -29,9 +29,24 @@ fn failed() -> Error {
 
 /// The auth collection of that name.
 pub fn auth_collection(cx: &Context<'_>, name: &str) -> Result<Arc<Collection>> {
-    cx.collection(name)
-        .filter(|collection| collection.is_auth())
-        .ok_or_else(|| Error::new(Kind::NotFound, "Missing or invalid auth collection context."))
+    let missing = |message: &str| Error::new(Kind::NotFound, message);
+    let found = cx.collection(name).ok_or_else(|| missing("Missing or invalid collection context."))?;
+    match found.is_auth() {
+        true => Ok(found),
+        false => Err(missing("Missing or invalid auth collection context.")),
+    }
+}
+
+/// A token for somebody else's record, which cannot be refreshed. `seconds` of 0 is the collection's own duration.
+pub async fn impersonate(
+    cx: &Context<'_>,
+    collection: &Arc<Collection>,
+    id: &str,
+    seconds: i64,
+) -> Result<LoggedIn> {
+    let record = cx.parts.fetch(collection, id).await?.ok_or_else(Error::not_found)?;
+    let token = token::issue(cx.parts, &record, token::Lasts::Fixed(seconds))?;
+    answer(cx, record, Some(token)).await
 }
 
 pub async fn with_password(
@@ -133,11 +148,11 @@ fn not_allowed() -> Error {
 async fn answer(cx: &Context<'_>, record: Record, token: Option<String>) -> Result<LoggedIn> {
     let token = match token {
         Some(token) => token,
-        None => token::issue(cx.parts, &record, None)?,
+        None => token::issue(cx.parts, &record, token::Lasts::Refreshable)?,
     };
     // The record is shown as to itself.
     let hidden = record.collection.is_superusers();
-    let shown = Shown { record, hidden, email: true, expand: Vec::new() };
+    let shown = Shown { record, hidden, email: true, expand: None };
     Ok(LoggedIn { token, record: shown })
 }
 

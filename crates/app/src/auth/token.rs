@@ -51,15 +51,27 @@ fn key_of(record: &Record, options: &TokenOptions) -> String {
     format!("{}{}", record.text("tokenKey"), options.secret)
 }
 
-/// A new auth token. `seconds` overrides the collection's duration, and such a token cannot be refreshed.
-pub fn issue(parts: &Parts, record: &Record, seconds: Option<i64>) -> Result<String> {
+/// How long a token lasts.
+#[derive(Clone, Copy, Debug)]
+pub enum Lasts {
+    /// The collection's duration, and it can be exchanged for a new one meanwhile.
+    Refreshable,
+    /// So many seconds (the collection's duration for 0), and no longer.
+    Fixed(i64),
+}
+
+/// A new auth token.
+pub fn issue(parts: &Parts, record: &Record, lasts: Lasts) -> Result<String> {
     let options = record.collection.auth().ok_or_else(Error::bad_request)?;
-    let duration = seconds.filter(|seconds| *seconds > 0).unwrap_or(options.auth_token.duration);
+    let duration = match lasts {
+        Lasts::Fixed(seconds) if seconds > 0 => seconds,
+        _ => options.auth_token.duration,
+    };
     let claims = Claims {
         collection_id: record.collection.id.to_string(),
         exp: parts.clock.now().seconds() + duration,
         id: record.id().to_string(),
-        refreshable: seconds.is_none(),
+        refreshable: matches!(lasts, Lasts::Refreshable),
         r#type: TYPE_AUTH.into(),
     };
     let key = key_of(record, &options.auth_token);
@@ -82,10 +94,7 @@ pub async fn authenticate(parts: &Parts, token: &str) -> Result<Option<Caller>> 
     }
     let schema = parts.catalog.schema();
     // By id only: a token must not come back to life through a collection of that name.
-    let Some(collection) = schema.find(&claims.collection_id).filter(|found| *found.id == claims.collection_id)
-    else {
-        return Ok(None);
-    };
+    let Some(collection) = schema.by_id(&claims.collection_id) else { return Ok(None) };
     let Some(options) = collection.auth() else { return Ok(None) };
     let Some(record) = parts.fetch(collection, &claims.id).await? else { return Ok(None) };
     let key = key_of(&record, &options.auth_token);

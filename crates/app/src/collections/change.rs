@@ -104,7 +104,7 @@ pub async fn delete(cx: &Context<'_>, name_or_id: &str) -> Result<()> {
 }
 
 fn current(cx: &Context<'_>, id: &str) -> Result<Arc<Collection>> {
-    cx.parts.catalog.schema().find(id).cloned().ok_or_else(Error::not_found)
+    cx.parts.catalog.schema().by_id(id).cloned().ok_or_else(Error::not_found)
 }
 
 /// Everything wrong with a definition, its rules included.
@@ -118,13 +118,21 @@ pub(super) fn judge(
         let filter = model::filter::parse(rule).map_err(|error| error.to_string())?;
         let request = model::Request::default();
         let shared = Arc::new(collection.clone());
-        // The collection itself may be new or renamed, and rules may refer to it.
-        let schema = with(schema, &shared);
+        // The collection itself may be new or renamed, and rules may refer to it by either name.
+        let mut collections = schema.collections.clone();
+        collections.push(shared.clone());
+        let schema = Schema::new(collections, schema.version);
         let now = cx.parts.clock.now();
         let mut resolver = Resolver::new(&schema, &shared, &request, now, Trust::Full);
         resolver.condition(&filter).map(drop).map_err(|error| error.to_string())
     };
     model::collection::validate(collection, old, schema, &check_rule)
+}
+
+/// The schema with one collection less.
+pub(super) fn without(schema: &Schema, id: &str) -> Schema {
+    let rest = schema.collections.iter().filter(|known| *known.id != *id).cloned().collect();
+    Schema::new(rest, schema.version)
 }
 
 /// The schema with one collection added or replaced.

@@ -76,7 +76,12 @@ pub async fn import(cx: &Context<'_>, collections: &[Json], delete_missing: bool
     }
 
     for (old, new) in &pairs {
-        let violations = change::judge(cx, new, old.as_deref(), &schema);
+        // A new collection is judged against the others.
+        let others = match old {
+            Some(_) => schema.clone(),
+            None => change::without(&schema, &new.id),
+        };
+        let violations = change::judge(cx, new, old.as_deref(), &others);
         if !violations.is_empty() {
             return Err(refused(new, &violations));
         }

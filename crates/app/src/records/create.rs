@@ -5,7 +5,7 @@ use std::sync::Arc;
 use base::Kind;
 use model::{Collection, Record, Violations};
 
-use super::input::check_password_form;
+use super::input::{check_password_form, resolved};
 use super::shown::Shown;
 use crate::error::{Error, Result};
 use crate::rules::Context;
@@ -16,11 +16,16 @@ pub async fn create(cx: &Context<'_>, collection: &Arc<Collection>, expand: &[St
     if collection.is_view() {
         return Err(Error::new(Kind::Invalid, "Unsupported collection type."));
     }
-    let rule = cx.required_rule(collection, &collection.create_rule)?;
+    if collection.create_rule.is_none() && !cx.is_superuser() {
+        return Err(Error::superusers_only());
+    }
     let body = &cx.request.body;
     let mut record = Record::blank(collection.clone());
     cx.apply(&mut record, body);
     cx.generate(&mut record, true);
+    let resolved = resolved(cx.request, &record);
+    let cx = &Context::new(cx.parts, resolved.as_ref().unwrap_or(cx.request));
+    let rule = cx.required_rule(collection, &collection.create_rule)?;
 
     if !cx.would_pass(&record, &rule).await? {
         return Err(Error::invalid(FAILED, Violations::default()).details("the create rule does not hold"));

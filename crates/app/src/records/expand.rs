@@ -28,10 +28,16 @@ enum Link {
 impl Context<'_> {
     /// Fills in the expansions that exist and that the caller may view; the rest is left out without an error.
     pub async fn expand(&self, items: &mut [Shown], paths: &[String]) -> Result<()> {
+        let Some(first) = items.first() else { return Ok(()) };
+        let collection = first.record.collection.clone();
         let mut tree = Tree::default();
         for path in paths {
+            let names: Vec<&str> = path.split('.').take(EXPAND_DEPTH_MAX).collect();
+            if !self.leads_somewhere(&collection, &names) {
+                continue;
+            }
             let mut at = &mut tree;
-            for name in path.split('.').map(str::trim).take(EXPAND_DEPTH_MAX) {
+            for name in names {
                 at = at.0.entry(name.to_string()).or_default();
             }
         }
@@ -39,11 +45,26 @@ impl Context<'_> {
         self.expand_level(&mut items, &tree).await
     }
 
+    /// Whether every name of a path is a relation of the collection before it.
+    fn leads_somewhere(&self, collection: &Arc<Collection>, names: &[&str]) -> bool {
+        let mut at = collection.clone();
+        names.iter().all(|name| match self.link(&at, name) {
+            Some(Link::Forward { target: next, .. } | Link::Back { source: next, .. }) => {
+                at = next;
+                true
+            }
+            None => false,
+        })
+    }
+
     async fn expand_level(&self, items: &mut [&mut Shown], tree: &Tree) -> Result<()> {
         let Some(first) = items.first() else { return Ok(()) };
         let collection = first.record.collection.clone();
         for (name, below) in &tree.0 {
             let Some(link) = self.link(&collection, name) else { continue };
+            for item in items.iter_mut() {
+                item.expand.get_or_insert_default();
+            }
             let groups = match &link {
                 Link::Forward { target, position, .. } => self.forward(items, target, *position).await?,
                 Link::Back { source, position, .. } => self.back(items, source, *position).await?,
@@ -64,7 +85,7 @@ impl Context<'_> {
                 }
                 let expanded =
                     if many { Expanded::Many(found) } else { Expanded::One(Box::new(found.swap_remove(0))) };
-                item.expand.push((name.clone(), expanded));
+                item.expand.get_or_insert_default().push((name.clone(), expanded));
             }
         }
         Ok(())

@@ -1,7 +1,8 @@
 //! Taking a body into a record.
 
 use model::field::Modifier;
-use model::{Record, Violation, Violations};
+use base::Value;
+use model::{Record, Request, Violation, Violations};
 use serde_json::{Map, Value as Json};
 
 use crate::rules::Context;
@@ -32,7 +33,7 @@ impl Context<'_> {
                     Some(Modifier::Autogenerate) => match field.autogenerate() {
                         Some(value) => {
                             let prefix = field.prepare(input);
-                            base::Value::from(format!("{}{}", prefix.text_or_empty(), value.text_or_empty()))
+                            Value::from(format!("{}{}", prefix.text_or_empty(), value.text_or_empty()))
                         }
                         None => continue,
                     },
@@ -44,6 +45,35 @@ impl Context<'_> {
                 record.set_at(position, value);
             }
         }
+    }
+}
+
+/// The request as rules see it: what modifiers made of a field stands under the field's own name. `None` when
+/// the body holds no modifiers.
+pub fn resolved(request: &Request, record: &Record) -> Option<Request> {
+    let modified = request.body.keys().filter_map(|key| match record.collection.setter(key) {
+        Some((position, Some(_))) => Some(position),
+        _ => None,
+    });
+    let positions: Vec<usize> = modified.collect();
+    if positions.is_empty() {
+        return None;
+    }
+    let mut request = request.clone();
+    for position in positions {
+        let name = record.collection.fields[position].name.to_string();
+        request.body.insert(name, to_json(record.row.get(position)));
+    }
+    Some(request)
+}
+
+fn to_json(value: &Value) -> Json {
+    match value {
+        Value::Null => Json::Null,
+        Value::Bool(value) => Json::Bool(*value),
+        Value::Number(number) => Json::from(*number),
+        Value::Text(text) => Json::from(&**text),
+        Value::Json(text) => serde_json::from_str(text).unwrap_or_default(),
     }
 }
 

@@ -12,7 +12,8 @@ pub struct Shown {
     pub hidden: bool,
     /// Whether an auth record's email is part of the answer.
     pub email: bool,
-    pub expand: Vec<(String, Expanded)>,
+    /// `None` when nothing was asked for, or nothing that exists.
+    pub expand: Option<Vec<(String, Expanded)>>,
 }
 
 #[derive(Clone, Debug)]
@@ -27,7 +28,7 @@ impl Context<'_> {
         let superuser = self.is_superuser();
         let mut shown: Vec<Shown> = records
             .into_iter()
-            .map(|record| Shown { email: true, hidden: superuser, expand: Vec::new(), record })
+            .map(|record| Shown { email: true, hidden: superuser, expand: None, record })
             .collect();
         let is_auth = shown.first().is_some_and(|first| first.record.collection.is_auth());
         if is_auth && !superuser {
@@ -40,7 +41,7 @@ impl Context<'_> {
 
     pub async fn show(&self, record: Record) -> Result<Shown> {
         let email = !record.collection.is_auth() || self.is_superuser() || self.email_visible(&record).await?;
-        Ok(Shown { hidden: self.is_superuser(), email, record, expand: Vec::new() })
+        Ok(Shown { hidden: self.is_superuser(), email, record, expand: None })
     }
 
     async fn email_visible(&self, record: &Record) -> Result<bool> {

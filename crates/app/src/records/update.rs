@@ -6,7 +6,7 @@ use base::{Kind, Value};
 use model::{Collection, Record, Violation, Violations};
 use serde_json::Value as Json;
 
-use super::input::{OLD_PASSWORD, check_password_form};
+use super::input::{OLD_PASSWORD, check_password_form, resolved};
 use super::shown::Shown;
 use crate::error::{Error, Result};
 use crate::rules::Context;
@@ -22,14 +22,19 @@ pub async fn update(
     if collection.is_view() {
         return Err(Error::new(Kind::Invalid, "Unsupported collection type."));
     }
-    let rule = cx.required_rule(collection, &collection.update_rule)?;
+    if collection.update_rule.is_none() && !cx.is_superuser() {
+        return Err(Error::superusers_only());
+    }
     let body = &cx.request.body;
     let old = cx.parts.fetch(collection, id).await?.ok_or_else(Error::not_found)?;
+    let mut record = old.clone();
+    cx.apply(&mut record, body);
+    let resolved = resolved(cx.request, &record);
+    let cx = &Context::new(cx.parts, resolved.as_ref().unwrap_or(cx.request));
+    let rule = cx.required_rule(collection, &collection.update_rule)?;
     if !cx.passes(&old, &rule).await? {
         return Err(Error::not_found());
     }
-    let mut record = old.clone();
-    cx.apply(&mut record, body);
     cx.generate(&mut record, false);
 
     let mut violations = Violations::default();

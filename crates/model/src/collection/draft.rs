@@ -48,7 +48,8 @@ pub fn create(body: &Json) -> Result<Draft, BodyError> {
     if collection.id.is_empty() {
         collection.id = collection.default_id().into();
     }
-    complete(&mut collection);
+    let suffix = collection.default_id();
+    complete(&mut collection, &suffix);
     Ok(Draft { collection, violations })
 }
 
@@ -67,7 +68,7 @@ pub fn patch(old: &Collection, body: &Json) -> Result<Draft, BodyError> {
         }
     }
     collection.merge(reader)?;
-    complete(&mut collection);
+    complete(&mut collection, &old.id);
     Ok(Draft { collection, violations })
 }
 
@@ -92,8 +93,9 @@ impl Collection {
     }
 }
 
-/// Adds the system fields and indexes of the type, and brings everything into its one form.
-pub(super) fn complete(collection: &mut Collection) {
+/// Adds the system fields and indexes of the type, and brings everything into its one form. Index names end in the
+/// suffix: the id, but of a new collection the one that it would have been given, even if the body names another.
+pub(super) fn complete(collection: &mut Collection, suffix: &str) {
     if !collection.is_view() {
         let given = std::mem::take(&mut collection.fields);
         collection.fields = merge_fields(given);
@@ -101,7 +103,7 @@ pub(super) fn complete(collection: &mut Collection) {
         if collection.is_auth() {
             complete_auth_fields(&mut collection.fields);
         }
-        complete_indexes(collection);
+        complete_indexes(collection, suffix);
     }
     complete_auth_options(collection);
     collection.seal();
@@ -184,10 +186,8 @@ pub(super) fn auth_fields() -> [Field; 5] {
 fn complete_auth_fields(fields: &mut Vec<Field>) {
     for default in auth_fields() {
         let Some(field) = fields.iter_mut().find(|field| field.name == default.name) else {
-            // A field that took the id is judged, not joined.
-            if !fields.iter().any(|other| other.id == default.id) {
-                fields.push(default);
-            }
+            let id = free_id(fields, &default).into();
+            fields.push(Field { id, ..default });
             continue;
         };
         if field.type_name() != default.type_name() {
@@ -204,19 +204,18 @@ fn complete_auth_fields(fields: &mut Vec<Field>) {
     }
 }
 
-fn complete_indexes(collection: &mut Collection) {
+fn complete_indexes(collection: &mut Collection, suffix: &str) {
     for text in &mut collection.indexes {
         if let Some(mut parsed) = index::parse(text)
             && parsed.index.table != collection.name
+            && !collection.name.is_empty()
         {
             parsed.index.table = collection.name.clone();
             *text = parsed.to_sql();
         }
     }
     if collection.is_auth() {
-        let suffix = collection.default_id();
-        let system = super::system::id_of(&collection.name);
-        add_auth_indexes(collection, system.unwrap_or(&suffix));
+        add_auth_indexes(collection, suffix);
     }
 }
 

@@ -82,6 +82,7 @@ impl ParsedIndex {
     /// Whether two indexes cover the same, whatever they are called.
     pub fn same_definition(&self, other: &ParsedIndex) -> bool {
         self.index.unique == other.index.unique
+            && self.if_not_exists == other.if_not_exists
             && self.index.columns == other.index.columns
             && self.ascending == other.ascending
             && self.index.filter == other.index.filter

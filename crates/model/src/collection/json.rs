@@ -71,7 +71,7 @@ impl Collection {
         reader.text("created", &mut self.created)?;
         reader.text("updated", &mut self.updated)?;
         reader.texts("indexes", &mut self.indexes)?;
-        match reader.get("fields") {
+        match reader.0.get("fields") {
             None => {}
             Some(Json::Null) => self.fields.clear(),
             Some(Json::Array(items)) => {
@@ -79,10 +79,15 @@ impl Collection {
             }
             Some(_) => return Err(Malformed),
         }
+        // The options of the other types are read too, if only to refuse what has the wrong form.
+        let (mut other_options, mut other_query) = (AuthOptions::default(), String::new());
         match &mut self.kind {
-            CollectionKind::Base => Ok(()),
-            CollectionKind::Auth(options) => options.patch(reader),
+            CollectionKind::Auth(options) => options.patch(reader)?,
+            _ => other_options.patch(reader)?,
+        }
+        match &mut self.kind {
             CollectionKind::View { query } => reader.text("viewQuery", query),
+            _ => reader.text("viewQuery", &mut other_query),
         }
     }
 

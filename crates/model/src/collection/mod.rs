@@ -23,6 +23,9 @@ pub use draft::{BodyError, Draft};
 pub use oauth2::{OAuth2Options, OAuth2Provider};
 pub use plan::{plan, plan_drop};
 pub use row::CollectionRow;
+#[cfg(test)]
+mod tests;
+
 pub use validate::{CheckRule, invalid_query, validate};
 pub use view::view_fields;
 
@@ -54,7 +57,8 @@ pub struct Collection {
 pub enum JsonKey {
     CollectionId,
     CollectionName,
-    /// The position of a field. Secret fields are left out; hidden ones are not, because superusers see them.
+    /// The position of a field. An auth record's secrets are left out; hidden fields are not, because
+    /// superusers see them.
     Field(usize),
 }
 
@@ -79,8 +83,9 @@ impl Collection {
         let mut keys =
             vec![("collectionId", JsonKey::CollectionId), ("collectionName", JsonKey::CollectionName)];
         for (position, field) in self.fields.iter().enumerate() {
-            // The token key signs the record's tokens and is nobody's to read.
-            if !field.is_secret() && !(self.is_auth() && &*field.name == "tokenKey") {
+            // What an auth record's logins and tokens rest on is nobody's to read.
+            let secret = matches!(&*field.name, "password" | "tokenKey") && self.is_auth();
+            if !secret {
                 keys.push((&*field.name, JsonKey::Field(position)));
             }
         }

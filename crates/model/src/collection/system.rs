@@ -16,7 +16,7 @@ const IDS: [(&str, &str); 6] = [
     ("users", "_pb_users_auth_"),
 ];
 
-pub(super) fn id_of(name: &str) -> Option<&'static str> {
+fn id_of(name: &str) -> Option<&'static str> {
     IDS.iter().find(|(other, _)| *other == name).map(|(_, id)| *id)
 }
 
@@ -71,7 +71,8 @@ pub fn all(now: &str) -> Vec<Collection> {
     for collection in &mut collections {
         collection.created = now.to_owned();
         collection.updated = now.to_owned();
-        complete(collection);
+        let suffix = collection.id.clone();
+        complete(collection, &suffix);
     }
     collections
 }

@@ -141,9 +141,18 @@ fn check_fields(new: &Collection, old: Option<&Collection>, schema: &Schema, fou
         found.add("fields", Violation::new("validation_system_field_change", message));
         return;
     }
+    // A new collection's fields must not take the ids of the type's own either.
+    let brought: Vec<Field> = match old {
+        None if new.is_auth() => super::draft::auth_fields().into(),
+        _ => Vec::new(),
+    };
+    let before_of = |field: &Field| {
+        let fields = old.map_or(&brought, |old| &old.fields);
+        fields.iter().find(|before| before.id == field.id)
+    };
     let mut all = Violations::default();
     for (position, field) in new.fields.iter().enumerate() {
-        let before = old.and_then(|old| old.fields.iter().find(|before| before.id == field.id));
+        let before = before_of(field);
         let key = position.to_string();
         if before.is_some_and(|before| before.type_name() != field.type_name()) && !new.is_view() {
             let message = "Field type cannot be changed.";

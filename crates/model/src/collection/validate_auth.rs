@@ -17,6 +17,42 @@ const OTP_CHARS_MIN: i64 = 4;
 /// Ways to sign in that asking for two of them takes.
 const MFA_METHODS_MIN: usize = 2;
 
+/// The providers that collections may name.
+const OAUTH2_PROVIDERS: [&str; 32] = [
+    "apple",
+    "google",
+    "microsoft",
+    "yandex",
+    "facebook",
+    "instagram2",
+    "github",
+    "gitlab",
+    "bitbucket",
+    "gitee",
+    "gitea",
+    "discord",
+    "twitter",
+    "kakao",
+    "vk",
+    "linear",
+    "notion",
+    "monday",
+    "lark",
+    "box",
+    "spotify",
+    "trakt",
+    "twitch",
+    "patreon",
+    "strava",
+    "wakatime",
+    "livechat",
+    "mailcow",
+    "planningcenter",
+    "oidc",
+    "oidc2",
+    "oidc3",
+];
+
 pub(super) fn check(
     new: &Collection,
     options: &AuthOptions,
@@ -175,7 +211,11 @@ fn check_provider(provider: &OAuth2Provider, repeated: bool) -> Violations {
             found.add(key, Violation::new("validation_is_url", "Must be a valid URL."));
         }
     }
-    if found.is_empty() && repeated {
+    if found.is_empty() && !OAUTH2_PROVIDERS.contains(&provider.name.as_str()) {
+        let message = format!("Invalid or missing provider with name {}.", provider.name);
+        let violation = Violation::new("validation_missing_provider", message);
+        found.add("name", violation.with("name", provider.name.as_str()));
+    } else if found.is_empty() && repeated {
         let message = format!("The provider {} is already registered.", provider.name);
         let violation = Violation::new("validation_duplicated_provider", message);
         found.add("name", violation.with("name", provider.name.as_str()));

@@ -45,7 +45,7 @@ impl Collection {
 pub fn view_fields(query: &str, own_id: &str, schema: &Schema) -> Result<Vec<Field>, String> {
     let query = strip_comments(query);
     let query = query.trim().trim_end_matches(';').trim();
-    if split_top(query, |letter| letter == ';')?.len() > 1 {
+    if split_top(query, |letter| letter == ';').is_ok_and(|parts| parts.len() > 1) {
         return Err("multiple statements are not supported".into());
     }
     let (body, opaque) = match query.strip_prefix('(').and_then(|inner| inner.strip_suffix(')')) {
@@ -57,7 +57,7 @@ pub fn view_fields(query: &str, own_id: &str, schema: &Schema) -> Result<Vec<Fie
     let from = find_word(body, start, &["from"]);
     let columns = columns(body[start..from.map_or(body.len(), |from| from.0)].trim())?;
     let tables = match from {
-        Some((_, end)) if !opaque => tables(&body[end..]),
+        Some((_, end)) if !opaque => tables(&body[end..])?,
         _ => Vec::new(),
     };
     let mut fields: Vec<Field> = Vec::with_capacity(columns.len());
@@ -182,12 +182,17 @@ fn columns(list: &str) -> Result<Vec<Selected<'_>>, String> {
 }
 
 /// The words that end the FROM clause.
-const AFTER_FROM: [&str; 9] =
-    ["where", "group", "having", "order", "limit", "window", "union", "except", "intersect"];
+const AFTER_FROM: [&str; 6] = ["where", "group", "having", "order", "limit", "window"];
+/// The words that would join a second query, which has no place in a view.
+const SET_WORDS: [&str; 3] = ["union", "except", "intersect"];
 /// The words that stand between two tables.
 const JOIN_WORDS: [&str; 8] = ["natural", "left", "right", "full", "inner", "cross", "outer", "join"];
 
-fn tables(rest: &str) -> Vec<TableAlias> {
+fn tables(rest: &str) -> Result<Vec<TableAlias>, String> {
+    if let Some((at, end)) = find_word(rest, 0, &SET_WORDS) {
+        let word = rest[at..end].to_lowercase();
+        return Err(format!("invalid identifier part - expected \"as\", got {word}"));
+    }
     let end = find_word(rest, 0, &AFTER_FROM).map_or(rest.len(), |found| found.0);
     let clause = &rest[..end];
     let mut items = Vec::new();
@@ -214,7 +219,7 @@ fn tables(rest: &str) -> Vec<TableAlias> {
             name: name.to_owned(),
         });
     }
-    tables
+    Ok(tables)
 }
 
 fn unquote(text: &str) -> &str {

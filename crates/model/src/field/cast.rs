@@ -44,9 +44,28 @@ fn parse_number(text: &str) -> Option<f64> {
     } else {
         text
     };
+    if let Some(number) = parse_hexadecimal(plain) {
+        return Some(number);
+    }
     let number: f64 = plain.parse().ok()?;
     // Digits that overflow are no number; the word for infinity is one, to be refused later.
     (number.is_finite() || !plain.bytes().any(|byte| byte.is_ascii_digit())).then_some(number)
+}
+
+/// `0x1.8p4`: hexadecimal digits times a power of two, which must be given.
+fn parse_hexadecimal(text: &str) -> Option<f64> {
+    let (sign, text) = text.strip_prefix('-').map_or((1.0, text), |text| (-1.0, text));
+    let text = text.strip_prefix("0x").or_else(|| text.strip_prefix("0X"))?;
+    let (digits, power) = text.split_once(['p', 'P'])?;
+    let (whole, fraction) = digits.split_once('.').unwrap_or((digits, ""));
+    let mut number = 0.0;
+    for digit in whole.chars().chain(fraction.chars()) {
+        number = number * 16.0 + f64::from(digit.to_digit(16)?);
+    }
+    let power: i32 = power.parse().ok()?;
+    let shift = i32::try_from(fraction.len()).ok()?.checked_mul(4)?;
+    let number = sign * number * 2f64.powi(power.checked_sub(shift)?);
+    (number.is_finite() && !digits.is_empty()).then_some(number)
 }
 
 pub fn bool(input: &Json) -> bool {
@@ -135,11 +154,15 @@ pub fn date(input: &Json) -> Value {
     Value::text(stamp.map(|stamp| stamp.to_string()).unwrap_or_default())
 }
 
-/// A point from an object or from the text of one; what is missing or no number is 0.
+/// A point from an object or from the text of one; what is missing is 0. An object that holds something else than
+/// numbers is refused whole, a text only in part.
 pub fn point(input: &Json) -> Value {
     let parsed;
     let object = match input {
-        Json::Object(object) => Some(object),
+        Json::Object(object) => {
+            let fits = |key: &str| object.get(key).is_none_or(|part| part.is_number() || part.is_null());
+            (fits("lon") && fits("lat")).then_some(object)
+        }
         Json::String(text) => {
             parsed = serde_json::from_str::<Json>(text).unwrap_or_default();
             parsed.as_object()

@@ -72,11 +72,6 @@ impl FieldType for FileField {
         if names.is_empty() {
             return self.required.then(Violation::required);
         }
-        let max = self.max_select.max(1);
-        if names.len() as i64 > max {
-            let message = format!("The maximum allowed files is {max}.");
-            return Some(Violation::new("validation_too_many_files", message).with("maxSelect", max));
-        }
         let kept = cx.old.map(Value::to_list).unwrap_or_default();
         let upload = |name: &String| cx.uploads.iter().find(|upload| upload.name == *name);
         let unknown: Vec<&str> = names
@@ -87,6 +82,11 @@ impl FieldType for FileField {
         if !unknown.is_empty() {
             let message = format!("Invalid new files: [{}].", unknown.join(" "));
             return Some(Violation::new("validation_invalid_file", message).with("invalidFiles", unknown));
+        }
+        let max = self.max_select.max(1);
+        if names.len() as i64 > max {
+            let message = format!("The maximum allowed files is {max}.");
+            return Some(Violation::new("validation_too_many_files", message).with("maxSelect", max));
         }
         names.iter().filter_map(upload).find_map(|upload| self.check_upload(upload))
     }
@@ -130,24 +130,15 @@ impl FileField {
     /// The name that a file is stored under: what is left of its own name, ten random characters, and its
     /// extension (`found` with its dot when it has none).
     pub fn stored_name(original: &str, found: &str) -> String {
-        let random = || base::id::random(10, base::id::RECORD_ALPHABET);
-        let base = original.rsplit(['/', '\\']).next().unwrap_or_default();
-        let extension = extension(base).unwrap_or(found);
-        let stem = base.strip_suffix(extension).unwrap_or(base);
-        let mut name = String::new();
-        for letter in stem.chars() {
-            if letter.is_ascii_alphanumeric() {
-                name.push(letter);
-            } else if !name.ends_with('_') {
-                name.push('_');
-            }
-        }
+        let random = || base::id::random(RANDOM_LEN, base::id::RECORD_ALPHABET);
+        let (stem, extension) = split_extension(original);
+        let mut name = snake(stem);
         name.truncate(STEM_CHARS_MAX);
         if name.len() < STEM_CHARS_MIN {
             name.push_str(&random());
         }
-        let joint = if name.ends_with('_') { "" } else { "_" };
-        format!("{name}{joint}{}{extension}", random())
+        let extension = if extension.is_empty() { found } else { &extension };
+        format!("{name}_{}{extension}", random())
     }
 }
 
@@ -157,14 +148,43 @@ const FILE_BYTES_MAX: i64 = 5 << 20;
 const STEM_CHARS_MAX: usize = 100;
 /// Names shorter than this are filled up.
 const STEM_CHARS_MIN: usize = 3;
+/// What is kept of an extension, without its dot.
+const EXTENSION_CHARS_MAX: usize = 20;
+/// What keeps stored names apart.
+const RANDOM_LEN: usize = 10;
 
-/// The last extension with its dot, or `.tar` and what follows.
-fn extension(name: &str) -> Option<&str> {
-    let at = name.rfind('.')?;
-    let start = if name[..at].ends_with(".tar") { at - 4 } else { at };
-    let extension = &name[start..];
-    (extension.len() > 1 && extension.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'.'))
-        .then_some(extension)
+/// A name and its last two extensions, or one, without characters that have no place there.
+fn split_extension(name: &str) -> (&str, String) {
+    let Some(last) = name.rfind('.') else { return (name, String::new()) };
+    let start = name[..last].rfind('.').unwrap_or(last);
+    let kept = |letter: &char| letter.is_ascii_alphanumeric() || "_.*-+=#".contains(*letter);
+    let mut extension: String = name[start..].chars().filter(kept).collect();
+    extension = extension.trim_start_matches('.').to_owned();
+    if extension.len() > EXTENSION_CHARS_MAX {
+        extension.drain(..extension.len() - EXTENSION_CHARS_MAX);
+    }
+    if !extension.is_empty() {
+        extension.insert(0, '.');
+    }
+    (&name[..start], extension)
+}
+
+/// Lower-case words with single underscores between them.
+fn snake(text: &str) -> String {
+    let mut out = String::new();
+    let mut before = ' ';
+    for letter in text.chars() {
+        let starts_word =
+            letter.is_ascii_uppercase() && (before.is_ascii_lowercase() || before.is_ascii_digit());
+        if (!letter.is_ascii_alphanumeric() || starts_word) && !out.ends_with('_') {
+            out.push('_');
+        }
+        if letter.is_ascii_alphanumeric() {
+            out.push(letter.to_ascii_lowercase());
+        }
+        before = letter;
+    }
+    out.trim_matches('_').to_owned()
 }
 
 /// `WxH` with an optional `t`, `b` or `f`.

@@ -49,6 +49,9 @@ pub use url::UrlField;
 
 use read::Reader;
 
+#[cfg(test)]
+pub(crate) mod tests;
+
 /// What all types share, and the type's own options.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Field {

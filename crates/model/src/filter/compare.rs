@@ -214,10 +214,7 @@ impl Resolver<'_> {
             (Expr::Const(false), Expr::Const(false)) => Expr::Const(false),
             (Expr::Const(true), Expr::Const(false)) => condition,
             (Expr::Const(false), Expr::Const(true)) => negate(condition),
-            (on, off) => Expr::or([
-                Expr::and([condition.clone(), on]),
-                Expr::and([negate(condition), off]),
-            ]),
+            (on, off) => Expr::or([Expr::and([condition.clone(), on]), Expr::and([negate(condition), off])]),
         })
     }
 
@@ -266,7 +263,11 @@ fn unknown(left: &Side, op: Operator, right: &Side) -> Vec<Expr> {
                 _ => return Vec::new(),
             };
             let empty = *literal == Value::Null || literal.as_str() == Some("");
-            if empty || left.strict || right.strict { Vec::new() } else { missing(other).into_iter().collect() }
+            if empty || left.strict || right.strict {
+                Vec::new()
+            } else {
+                missing(other).into_iter().collect()
+            }
         }
         _ => missing(left).into_iter().chain(missing(right)).collect(),
     }
@@ -291,9 +292,14 @@ fn one(left: &Side, op: Operator, right: &Side) -> Expr {
     // Nor is the nothing of an empty list in the body, which its operand does not tell.
     for (side, other) in [(left, right), (right, left)] {
         let empty = other.literal().is_some_and(|value| *value == Value::Null || value.as_str() == Some(""));
-        if empty && op == Operator::Eq && matches!(side.operand, Operand::Element(_)) && side.strict {
-            let equal = Expr::Compare { left: side.operand.clone(), op, right: "".into() };
-            return Expr::and([equal, negate(Expr::Missing(side.operand.clone()))]);
+        if empty && side.strict && matches!(side.operand, Operand::Element(_)) {
+            let equal = Expr::eq(side.operand.clone(), "");
+            let equal = Expr::and([equal, negate(Expr::Missing(side.operand.clone()))]);
+            match op {
+                Operator::Eq => return equal,
+                Operator::Ne => return negate(equal),
+                _ => {}
+            }
         }
     }
     let ordered = !matches!(op, Operator::Eq | Operator::Ne);

@@ -35,6 +35,8 @@ pub enum Cause {
     NoBackCollection(String),
     #[error("invalid back relation field \"{0}\"")]
     NoBackField(String),
+    #[error("invalid collection reference of a back relation field \"{0}\"")]
+    NewRecord(String),
     #[error("failed to load collection \"{0}\" from field path \"{1}\"")]
     NoCollection(String, String),
     #[error("unknown modifier in \"{0}\"")]

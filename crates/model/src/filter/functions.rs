@@ -66,8 +66,7 @@ fn strftime(resolver: &mut Resolver<'_>, arguments: &[Term]) -> Result<Side, Cau
         };
         modifiers.push((&**modifier).into());
     }
-    let operand =
-        Operand::Strftime { format: (&**format).into(), value: Box::new(time.operand), modifiers };
+    let operand = Operand::Strftime { format: (&**format).into(), value: Box::new(time.operand), modifiers };
     Ok(Side { leaf: time.leaf, email: time.email, ..Side::new(operand) })
 }
 

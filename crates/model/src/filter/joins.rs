@@ -39,17 +39,32 @@ pub(super) enum Step {
     AuthBack(Name, Name),
 }
 
+/// How many rows a join makes of one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Rows {
+    One,
+    Many,
+    /// Perhaps several, but any of them is enough for every operator.
+    Any,
+}
+
+impl Rows {
+    pub(super) fn many(many: bool) -> Self {
+        if many { Rows::Many } else { Rows::One }
+    }
+}
+
 impl Resolver<'_> {
     /// The join of this link, made by `make` if there is none yet.
     pub(super) fn join(
         &mut self,
         from: Option<Alias>,
         step: Step,
-        many: bool,
+        rows: Rows,
         make: impl FnOnce(Alias) -> (Source, Expr),
     ) -> Result<Alias, Cause> {
         let link = Link { from, step, scope: self.scope };
-        if let Some(index) = self.links.iter().position(|known| *known == link) {
+        if let Some(index) = self.links.iter().position(|(known, _)| *known == link) {
             return Ok(self.joins[index].alias);
         }
         if self.joins.len() >= JOINS_MAX {
@@ -57,8 +72,8 @@ impl Resolver<'_> {
         }
         let alias = self.alias();
         let (source, on) = make(alias);
-        self.joins.push(Join { alias, source, on, many });
-        self.links.push(link);
+        self.joins.push(Join { alias, source, on, many: rows != Rows::One });
+        self.links.push((link, rows == Rows::Many));
         Ok(alias)
     }
 
@@ -73,7 +88,11 @@ impl Resolver<'_> {
 
     /// Adds copies of the side's joins from its first many-valued one on, and returns the side over the copies;
     /// `None` when its path has one value for each row.
-    pub(super) fn copy_many(&mut self, side: &Side, out: &mut Vec<Join>) -> Result<Option<Side>, ResolveError> {
+    pub(super) fn copy_many(
+        &mut self,
+        side: &Side,
+        out: &mut Vec<Join>,
+    ) -> Result<Option<Side>, ResolveError> {
         let Some(mut at) = side.leaf else { return Ok(None) };
         // From the leaf back to the row that the scope is about.
         let mut chain = Vec::new();
@@ -82,10 +101,10 @@ impl Resolver<'_> {
             && let Some(index) = self.index_of(at)
         {
             chain.push(index);
-            if self.joins[index].many {
+            if self.links[index].1 {
                 needed = chain.len();
             }
-            match self.links[index].from {
+            match self.links[index].0.from {
                 Some(from) => at = from,
                 None => break,
             }
@@ -110,7 +129,9 @@ impl Resolver<'_> {
         }
         let mut operand = side.operand.clone();
         rename_operand(&mut operand, &renamed);
-        Ok(Some(Side { operand, ..side.clone() }))
+        // Among all values, nothing is the empty text even in a list of the body.
+        let strict = query::eval::strict(&operand);
+        Ok(Some(Side { operand, strict, ..side.clone() }))
     }
 }
 

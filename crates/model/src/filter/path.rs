@@ -4,11 +4,12 @@ use std::sync::Arc;
 
 use base::limits::PATH_DEPTH_MAX;
 use base::{Name, Value};
+use query::eval::Pull;
 use query::{Alias, Expr, Join, Operand, Source};
 
 use super::compare::Side;
 use super::error::Cause;
-use super::joins::Step;
+use super::joins::{Rows, Step};
 use super::resolve::{Resolver, Trust};
 use crate::collection::Collection;
 use crate::field::{Field, FieldKind, RelationField};
@@ -51,11 +52,8 @@ pub(super) fn is_many(field: &Field) -> bool {
 pub(super) fn json_path(rest: &str) -> Result<Vec<Name>, Cause> {
     rest.split('.')
         .map(|segment| {
-            let segment: Name = if segment.contains(':') {
-                segment.replace(':', "").into()
-            } else {
-                segment.into()
-            };
+            let segment: Name =
+                if segment.contains(':') { segment.replace(':', "").into() } else { segment.into() };
             if segment.is_empty() { Err(Cause::JsonPath(rest.to_owned())) } else { Ok(segment) }
         })
         .collect()
@@ -89,18 +87,16 @@ impl<'a> Resolver<'a> {
         if name.is_empty() || alias.contains(':') || (alias.is_empty() && head.contains(':')) {
             return Err(unresolved());
         }
-        let collection = self
-            .schema
-            .find(name)
-            .ok_or_else(|| Cause::NoCollection(name.to_owned(), path.to_owned()))?;
+        let collection =
+            self.schema.find(name).ok_or_else(|| Cause::NoCollection(name.to_owned(), path.to_owned()))?;
         // An alias stands for the same rows whatever the collection is called beside it.
         let step = if alias.is_empty() {
             Step::Collection(collection.name.clone(), "".into())
         } else {
             Step::Collection(collection.name.clone(), alias.into())
         };
-        let joined =
-            self.join(None, step, true, |_| (Source::Table(collection.name.clone()), Expr::Const(true)))?;
+        let joined = self
+            .join(None, step, Rows::Many, |_| (Source::Table(collection.name.clone()), Expr::Const(true)))?;
         self.walk(joined, collection, rest)
     }
 
@@ -161,6 +157,9 @@ impl<'a> Resolver<'a> {
             }
             _ => Side::new(column),
         };
+        if self.creating && alias == Alias::BASE {
+            side.pull = Pull::None;
+        }
         if self.trust == Trust::Client && name == "email" && collection.is_auth() {
             side.email = Some(alias);
         }
@@ -179,7 +178,8 @@ impl<'a> Resolver<'a> {
     }
 
     fn each(&mut self, alias: Alias, field: &Field, list: Operand, many: bool) -> Result<Alias, Cause> {
-        self.join(Some(alias), Step::Each(field.name.clone()), many, |_| (Source::Each(list), Expr::Const(true)))
+        let step = Step::Each(field.name.clone());
+        self.join(Some(alias), step, Rows::many(many), |_| (Source::Each(list), Expr::Const(true)))
     }
 
     fn step_forward(
@@ -196,7 +196,7 @@ impl<'a> Resolver<'a> {
         } else {
             (alias, value)
         };
-        let joined = self.join(Some(from), Step::Relation(field.name.clone()), false, |joined| {
+        let joined = self.join(Some(from), Step::Relation(field.name.clone()), Rows::One, |joined| {
             (Source::Table(target.name.clone()), Expr::same(id_of(joined), id))
         })?;
         self.guard(joined, target)?;
@@ -204,11 +204,7 @@ impl<'a> Resolver<'a> {
     }
 
     /// The collection that a relation leads to.
-    pub(super) fn related(
-        &self,
-        relation: &RelationField,
-        name: &str,
-    ) -> Result<&'a Arc<Collection>, Cause> {
+    pub(super) fn related(&self, relation: &RelationField, name: &str) -> Result<&'a Arc<Collection>, Cause> {
         self.schema.find(&relation.collection_id).ok_or_else(|| Cause::NoRelation(name.to_owned()))
     }
 
@@ -225,8 +221,7 @@ impl<'a> Resolver<'a> {
         let Some((name, back)) = segment.split_once("_via_") else {
             return Err(Cause::Unresolved(segment.to_owned()));
         };
-        let source =
-            self.schema.find(name).ok_or_else(|| Cause::NoBackCollection(segment.to_owned()))?;
+        let source = self.schema.find(name).ok_or_else(|| Cause::NoBackCollection(segment.to_owned()))?;
         let no_field = || Cause::NoBackField(back.to_owned());
         let position = source.position(back).ok_or_else(no_field)?;
         let field = &source.fields[position];
@@ -235,6 +230,9 @@ impl<'a> Resolver<'a> {
             _ => return Err(no_field()),
         }
         self.visible(field)?;
+        if self.creating && known.is_none() && alias == Alias::BASE {
+            return Err(Cause::NewRecord(back.to_owned()));
+        }
         let own_id = match known {
             Some(id) => Operand::Literal(Value::from(id)),
             None => id_of(alias),
@@ -246,7 +244,7 @@ impl<'a> Resolver<'a> {
         let column = &source.table.columns[position];
         let joined = if is_many(field) {
             let element = self.alias();
-            self.join(from, step, true, |joined| {
+            self.join(from, step, Rows::Many, |joined| {
                 let list = Join {
                     alias: element,
                     source: Source::Each(Operand::column(joined, column)),
@@ -257,8 +255,7 @@ impl<'a> Resolver<'a> {
                 (Source::Table(source.name.clone()), Expr::Exists { joins: vec![list], test })
             })?
         } else {
-            let many = !is_unique(source, back);
-            self.join(from, step, many, |joined| {
+            self.join(from, step, back_rows(source, back), |joined| {
                 (Source::Table(source.name.clone()), Expr::same(Operand::column(joined, column), own_id))
             })?
         };
@@ -288,19 +285,25 @@ pub(super) fn id_of(alias: Alias) -> Operand {
     Operand::Column { alias, column: Collection::id_column() }
 }
 
-/// Does a unique index cover this column alone?
-fn is_unique(collection: &Collection, column: &str) -> bool {
-    collection.indexes.iter().any(|index| {
+/// How many records can refer back by this column, going by the unique indexes on it alone.
+fn back_rows(collection: &Collection, column: &str) -> Rows {
+    let mut rows = Rows::Many;
+    for index in &collection.indexes {
         let mut words = index.split_ascii_whitespace();
         let unique = words.next().is_some_and(|word| word.eq_ignore_ascii_case("create"))
             && words.next().is_some_and(|word| word.eq_ignore_ascii_case("unique"));
-        if !unique {
-            return false;
+        let Some((_, rest)) = index.split_once('(') else { continue };
+        let Some((columns, rest)) = rest.split_once(')') else { continue };
+        let quotes = ['`', '"', '[', ']', '\''];
+        let first = columns.split_ascii_whitespace().next().unwrap_or_default();
+        if !unique || columns.contains(',') || first.trim_matches(quotes) != column {
+            continue;
         }
-        let Some((_, rest)) = index.split_once('(') else { return false };
-        let Some((columns, rest)) = rest.split_once(')') else { return false };
-        let quotes = ['`', '"', '[', ']', '\'', ' ', '\t', '\n', '\r'];
-        // A partial index says nothing of the rows that it leaves out.
-        columns.trim_matches(quotes) == column && rest.trim().is_empty()
-    })
+        if rest.trim().is_empty() {
+            return Rows::One;
+        }
+        // A partial index says nothing of the rows that it leaves out, but the reference reads it the same.
+        rows = Rows::Any;
+    }
+    rows
 }

@@ -7,7 +7,7 @@ use serde_json::Value as Json;
 
 use super::compare::Side;
 use super::error::Cause;
-use super::joins::Step;
+use super::joins::{Rows, Step};
 use super::path::{Modifier, id_of, is_list_kind, is_many, json_path, modifier};
 use super::resolve::Resolver;
 use crate::field::{Field, FieldKind, RelationField};
@@ -46,8 +46,7 @@ impl<'a> Resolver<'a> {
             _ => {}
         }
         let (name, modifier) = modifier(last)?;
-        let position =
-            auth.collection.position(name).ok_or_else(|| Cause::Unknown(name.to_owned()))?;
+        let position = auth.collection.position(name).ok_or_else(|| Cause::Unknown(name.to_owned()))?;
         let field = &auth.collection.fields[position];
         let value = auth.row.get(position);
         let folded = stands_for(value, auth.collection.table.columns[position].ty);
@@ -101,8 +100,8 @@ impl<'a> Resolver<'a> {
         if ids.is_empty() {
             return Ok(Side::null());
         }
-        let many = is_many(field);
-        let alias = self.join(None, step, many, |alias| {
+        let rows = Rows::many(is_many(field));
+        let alias = self.join(None, step, rows, |alias| {
             let on = match ids {
                 [id] => Expr::same(id_of(alias), id.as_str()),
                 ids => Expr::In {
@@ -117,7 +116,7 @@ impl<'a> Resolver<'a> {
 
     fn each_of(&mut self, step: Step, list: Value, many: bool) -> Result<Side, Cause> {
         let source = Source::Each(Operand::Literal(list));
-        let alias = self.join(None, step, many, |_| (source, Expr::Const(true)))?;
+        let alias = self.join(None, step, Rows::many(many), |_| (source, Expr::Const(true)))?;
         Ok(Side { leaf: Some(alias), ..Side::new(Operand::Element(alias)) })
     }
 
@@ -155,10 +154,7 @@ impl<'a> Resolver<'a> {
             (None, _) => Side::null(),
             // The reference keeps JSON fields as their text.
             (Some(value), Some((field, _))) if matches!(field.kind, FieldKind::Json(_)) => {
-                match value {
-                    Json::Null | Json::String(_) => text(&value.to_string()),
-                    other => json_side(other),
-                }
+                text(&sorted(value).to_string())
             }
             (Some(value), _) => json_side(value),
         };

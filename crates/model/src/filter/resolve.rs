@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use base::{Timestamp, Value};
-use query::{Alias, Column, ColumnType, Expr, Join, Operand, Sort};
 use query::select::SortKey;
+use query::{Alias, Column, ColumnType, Expr, Join, Operand, Sort};
 
 use super::compare::Side;
 use super::error::{Cause, ResolveError};
@@ -34,9 +34,12 @@ pub struct Resolver<'a> {
     pub(super) request: &'a Request,
     pub(super) now: Timestamp,
     pub(super) trust: Trust,
+    /// Whether the base is a record that is not stored yet.
+    pub(super) creating: bool,
     pub(super) joins: Vec<Join>,
-    /// One for each of `joins`.
-    pub(super) links: Vec<Link>,
+    /// One for each of `joins`: where it comes from, and whether comparisons that want all values look at each of
+    /// its rows.
+    pub(super) links: Vec<(Link, bool)>,
     pub(super) last_alias: u16,
     /// What plain field names refer to: the base, or a joined record while its collection's list rule is resolved.
     pub(super) root: Alias,
@@ -76,6 +79,7 @@ impl<'a> Resolver<'a> {
             request,
             now,
             trust,
+            creating: false,
             joins: Vec::new(),
             links: Vec::new(),
             last_alias: 0,
@@ -84,6 +88,13 @@ impl<'a> Resolver<'a> {
             scope: 0,
             guards: Vec::new(),
         }
+    }
+
+    /// For create rules: the base is a record that is not stored yet. Nothing can refer back to it, which the
+    /// reference treats as an error, and its values are compared as they are.
+    pub fn creating(mut self) -> Self {
+        self.creating = true;
+        self
     }
 
     /// For what is resolved from here on.
@@ -121,7 +132,9 @@ impl<'a> Resolver<'a> {
     pub fn finish(mut self, filter: Expr, sort: Vec<Sort>) -> Result<Resolved, ResolveError> {
         let mut all = vec![filter];
         for (index, (alias, collection)) in std::mem::take(&mut self.guards).into_iter().enumerate() {
-            let Some(rule) = collection.list_rule.as_deref().filter(|rule| !rule.is_empty()) else { continue };
+            let Some(rule) = collection.list_rule.as_deref().filter(|rule| !rule.is_empty()) else {
+                continue;
+            };
             let rule = parse(rule).map_err(|error| ResolveError::Rule(collection.name.to_string(), error))?;
             self.root = alias;
             self.collection = collection;

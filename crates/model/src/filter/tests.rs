@@ -9,7 +9,7 @@ use query::eval::{Rows, eval_over};
 use query::{Column, ColumnType};
 use serde_json::{Value as Json, json};
 
-use super::{Resolver, Trust, parse, superusers_only};
+use super::{Cause, ResolveError, Resolver, Trust, parse, superusers_only};
 use crate::collection::Collection;
 use crate::record::Record;
 use crate::request::Request;
@@ -73,7 +73,7 @@ impl World {
     pub fn record(&self, collection: &str, name: &str) -> Record {
         let row = self.rows(collection).iter().find(|row| label(collection, row) == name).unwrap();
         let values: Vec<Value> = row.iter().map(|(_, value)| value.clone()).collect();
-        Record { collection: self.collection(collection).clone(), row: values.into() }
+        Record { collection: self.collection(collection).clone(), row: Arc::new(values.into()) }
     }
 
     /// The request that the facts were asked with.
@@ -87,8 +87,8 @@ impl World {
         }
         request.auth = match who {
             "guest" => None,
-            "super" => Some(Record::blank(self.collection("_superusers").clone())),
-            name => Some(self.record("authors", name)),
+            "super" => Some(Arc::new(Record::blank(self.collection("_superusers").clone()))),
+            name => Some(Arc::new(self.record("authors", name))),
         };
         request
     }
@@ -100,8 +100,7 @@ impl World {
         if trust == Trust::Client && superusers_only(filter).is_some() {
             return "!403".into();
         }
-        let mut resolver =
-            Resolver::new(&self.schema, self.collection(name), &request, self.now, trust);
+        let mut resolver = Resolver::new(&self.schema, self.collection(name), &request, self.now, trust);
         let resolved = if mode == "sort" {
             resolver.sort(filter).and_then(|sort| resolver.finish(query::Expr::Const(true), sort))
         } else {
@@ -112,7 +111,8 @@ impl World {
         let tables = |name: &str| -> Option<&Rows> { Some(self.rows(name)) };
         let mut found: Vec<String> = Vec::new();
         for row in self.rows(name) {
-            let lookup = |column: &Column| &row.iter().find(|(known, _)| known.name == column.name).unwrap().1;
+            let lookup =
+                |column: &Column| &row.iter().find(|(known, _)| known.name == column.name).unwrap().1;
             match eval_over(&resolved.filter, &resolved.joins, lookup, &tables) {
                 Ok(true) => found.push(label(name, row)),
                 Ok(false) => {}
@@ -166,10 +166,70 @@ fn facts() {
         }
         count += 1;
         let found = world.ask(mode, who, collection, filter);
-        let same = if mode == "sort" { found.starts_with('!') == expected.starts_with('!') } else { found == expected };
+        let same = if mode == "sort" {
+            found.starts_with('!') == expected.starts_with('!')
+        } else {
+            found == expected
+        };
         if !same {
-            wrong.push(json!([mode, who, collection, filter, "expected", expected, "found", found]).to_string());
+            wrong.push(
+                json!([mode, who, collection, filter, "expected", expected, "found", found]).to_string(),
+            );
         }
     }
     assert!(wrong.is_empty(), "{} of {count} differ:\n{}", wrong.len(), wrong.join("\n"));
+}
+
+/// Create and update rules with the body that they judged. Updates are of post A.
+#[test]
+fn bodies() {
+    let world = World::load();
+    let posts = world.collection("posts");
+    let mut wrong = Vec::new();
+    for line in include_str!("tests/bodies.tsv").lines() {
+        let [kind, expected, rule, body] = line.split('\t').collect::<Vec<_>>()[..] else { panic!("{line}") };
+        let Json::Object(body) = serde_json::from_str(body).unwrap() else { panic!("{line}") };
+        let row: Vec<(Column, Value)> = match kind {
+            "update" => world.rows("posts")[0].clone(),
+            _ => {
+                let columns = posts.table.columns.iter();
+                columns
+                    .map(|column| {
+                        let given = match &*column.name {
+                            "id" => Some(json!("new")),
+                            name => body.get(name).cloned(),
+                        };
+                        (column.clone(), given.map_or(column.ty.zero(), |json| value(&json, column.ty)))
+                    })
+                    .collect()
+            }
+        };
+        let request = Request { body, ..Request::default() };
+        let mut resolver = Resolver::new(&world.schema, posts, &request, world.now, Trust::Full);
+        if kind == "create" {
+            resolver = resolver.creating();
+        }
+        let found = parse(rule)
+            .map_err(Into::into)
+            .and_then(|rule| resolver.condition(&rule))
+            .and_then(|condition| resolver.finish(condition, Vec::new()))
+            .map(|resolved| {
+                let lookup =
+                    |column: &Column| &row.iter().find(|(known, _)| known.name == column.name).unwrap().1;
+                let tables = |name: &str| -> Option<&Rows> { Some(world.rows(name)) };
+                eval_over(&resolved.filter, &resolved.joins, lookup, &tables)
+            });
+        let found = match &found {
+            Ok(Ok(true)) => "yes",
+            Ok(Ok(false)) => "no",
+            Ok(Err(_)) => "unknown",
+            // The rule could be saved, and refuses everyone.
+            Err(ResolveError::Left(_, Cause::NewRecord(_))) => "no",
+            Err(_) => "!",
+        };
+        if found != expected {
+            wrong.push(format!("{kind} {rule} {} expected {expected}, found {found}", json!(request.body)));
+        }
+    }
+    assert!(wrong.is_empty(), "{} differ:\n{}", wrong.len(), wrong.join("\n"));
 }

@@ -110,9 +110,10 @@ fn skip(bytes: &[u8]) -> Option<usize> {
                 continue;
             }
             _ => {
-                while bytes.get(at).is_some_and(|byte| {
-                    byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'-' | b'.')
-                }) {
+                while bytes
+                    .get(at)
+                    .is_some_and(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'-' | b'.'))
+                {
                     at += 1;
                     if at == bytes.len() {
                         break;

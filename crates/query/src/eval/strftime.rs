@@ -77,9 +77,12 @@ impl Moment {
             "start of month" => Some(days(year, month, 1) * DAY_MS),
             "start of year" => Some(days(year, 1, 1) * DAY_MS),
             other => match other.strip_prefix("weekday ") {
-                Some(day) => day.trim().parse::<i64>().ok().filter(|day| (0..7).contains(day)).map(|day| {
-                    ms + (day - weekday(ms.div_euclid(DAY_MS))).rem_euclid(7) * DAY_MS
-                }),
+                Some(day) => day
+                    .trim()
+                    .parse::<i64>()
+                    .ok()
+                    .filter(|day| (0..7).contains(day))
+                    .map(|day| ms + (day - weekday(ms.div_euclid(DAY_MS))).rem_euclid(7) * DAY_MS),
                 None => match other.split_once(' ') {
                     Some((amount, unit)) => match amount.parse::<f64>() {
                         Ok(amount) => shift(ms, amount, unit.trim()),
@@ -208,9 +211,7 @@ fn time(text: &str) -> Option<i64> {
 
 fn number(bytes: &[u8], from: usize, len: usize) -> Option<i64> {
     let digits = bytes.get(from..from + len)?;
-    digits
-        .iter()
-        .try_fold(0, |sum, byte| byte.is_ascii_digit().then(|| sum * 10 + i64::from(byte - b'0')))
+    digits.iter().try_fold(0, |sum, byte| byte.is_ascii_digit().then(|| sum * 10 + i64::from(byte - b'0')))
 }
 
 fn write(format: &str, ms: i64) -> Option<String> {

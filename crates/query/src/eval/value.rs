@@ -107,7 +107,14 @@ pub fn number_of(text: &str) -> Option<f64> {
 }
 
 /// One comparison; the meaning is written down in [`crate::expr`].
-pub fn compare(left: Seen<'_>, left_pull: Pull, op: Operator, right: Seen<'_>, right_pull: Pull, strict: bool) -> bool {
+pub fn compare(
+    left: Seen<'_>,
+    left_pull: Pull,
+    op: Operator,
+    right: Seen<'_>,
+    right_pull: Pull,
+    strict: bool,
+) -> bool {
     if matches!(op, Operator::Like | Operator::NotLike) {
         return match (left.to_text(), right.to_text()) {
             (Some(text), Some(pattern)) => like(&text, &pattern) == (op == Operator::Like),

@@ -10,6 +10,8 @@ mod fixture;
 mod schema;
 mod values;
 
+pub use fixture::table;
+
 use crate::Store;
 
 /// Runs the whole suite. Panics with the case's name where the store differs.

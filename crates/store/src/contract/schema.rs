@@ -119,6 +119,15 @@ pub async fn check(store: &Store) {
         Err(Error::Refused(_))
     ));
 
+    // A view under another one is made anew.
+    let view = |name: &str, query: &str| Ddl::CreateView { name: name.into(), query: query.into() };
+    apply(store, vec![view("upper", "SELECT id, name FROM seen")]).await.expect("a view of a view");
+    let anew = vec![Ddl::DropView("seen".into()), view("seen", "SELECT id, one AS name FROM things")];
+    apply(store, anew).await.expect("anew");
+    let upper = table("upper", &[("id", Id)]);
+    assert_eq!(store.count(&ids(&upper)).await.expect("count"), 3);
+    apply(store, vec![Ddl::DropView("upper".into())]).await.expect("drop");
+
     // A change that fails undoes those before it.
     let failing = vec![
         Ddl::CreateTable(table("never", &[("id", Id)])),

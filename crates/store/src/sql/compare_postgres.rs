@@ -210,10 +210,9 @@ impl Renderer<'_> {
         };
         self.sql.push('(');
         let ordering = !matches!(op, Operator::Eq | Operator::Ne);
-        match (unset, ordering) {
-            // Missing rows are equal to the empty text and unequal to every other one.
-            (true, true) => self.rows_of(left),
-            _ => {}
+        // Missing rows are equal to the empty text and unequal to every other one.
+        if unset && ordering {
+            self.rows_of(left);
         }
         match (set, unset) {
             (Err(true), true) => self.sql.push_str("TRUE"),

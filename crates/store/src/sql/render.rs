@@ -66,7 +66,7 @@ impl<'a> Renderer<'a> {
             }
             self.column(Alias::BASE, &column.name);
         }
-        self.from_where(select, &shape);
+        self.source_and_filter(select, &shape);
         self.order(select, &shape);
         self.page(select);
         self.finish()
@@ -76,7 +76,7 @@ impl<'a> Renderer<'a> {
     pub fn count(mut self, select: &Select) -> Statement {
         let shape = Shape::of(select, false);
         self.sql.push_str("SELECT COUNT(*)");
-        self.from_where(select, &shape);
+        self.source_and_filter(select, &shape);
         self.finish()
     }
 
@@ -84,7 +84,7 @@ impl<'a> Renderer<'a> {
     pub fn exists(&mut self, select: &Select, lock: bool) {
         let shape = Shape::of(select, false);
         self.sql.push_str("EXISTS (SELECT 1");
-        self.from_where(select, &shape);
+        self.source_and_filter(select, &shape);
         if select.offset > 0 {
             self.page(select);
         }
@@ -110,7 +110,7 @@ impl<'a> Renderer<'a> {
         }
     }
 
-    fn from_where(&mut self, select: &Select, shape: &Shape<'_>) {
+    fn source_and_filter(&mut self, select: &Select, shape: &Shape<'_>) {
         self.sql.push_str(" FROM ");
         if let Source::Table(name) = &select.from
             && self.views.contains(name)

@@ -5,6 +5,8 @@ use app::auth::login::{self, PasswordForm};
 use axum::body::Body;
 use axum::extract::{Path, Request, State as FromState};
 use axum::http::Response;
+use base::Kind;
+use model::Violation;
 use serde_json::{Map, Value as Json, json};
 
 use super::{answer, with_body, with_fields};
@@ -48,7 +50,7 @@ pub async fn with_password(
     request: Request,
 ) -> Response<Body> {
     answer(async {
-        let mut asked = with_body(&state, request).await?;
+        let mut asked = with_form(&state, request).await?;
         asked.request.context = "password";
         let cx = asked.context(&state);
         let collection = login::auth_collection(&cx, &name)?;
@@ -92,11 +94,54 @@ async fn shown(
     with_fields(asked, wire::record::with_token(&done.token, &done.record), false)
 }
 
+pub async fn impersonate(
+    FromState(state): FromState<State>,
+    Path((name, id)): Path<(String, String)>,
+    request: Request,
+) -> Response<Body> {
+    answer(async {
+        let (head, body) = request.into_parts();
+        let mut asked = Asked::of(&state, &head).await?;
+        asked.require_superuser()?;
+        let cx = asked.context(&state);
+        let collection = login::auth_collection(&cx, &name)?;
+        drop(cx);
+        asked.request.body = crate::body::read(&head, body).await.map_err(unreadable)?;
+        let seconds = match asked.request.body.get("duration") {
+            None | Some(Json::Null) => 0,
+            Some(duration) => duration.as_i64().ok_or_else(|| unreadable(Error::bad_request()))?,
+        };
+        if seconds < 0 {
+            return Err(Error::form("duration", Violation::at_least(0)));
+        }
+        let cx = asked.context(&state);
+        let mut done = login::impersonate(&cx, &collection, &id, seconds).await?;
+        shown(&asked, &cx, &mut done).await
+    })
+    .await
+}
+
+/// The request with a form whose fields are known.
+async fn with_form(state: &State, request: Request) -> app::Result<Asked> {
+    let (head, body) = request.into_parts();
+    let mut asked = Asked::of(state, &head).await?;
+    asked.request.body = crate::body::read(&head, body).await.map_err(unreadable)?;
+    Ok(asked)
+}
+
+/// What the reference says of a form that it cannot read.
+fn unreadable(error: Error) -> Error {
+    match error.kind {
+        Kind::Invalid => Error { message: "An error occurred while loading the submitted data.".into(), ..error },
+        _ => error,
+    }
+}
+
 /// A form's text: missing is empty, another type is an unreadable body.
 fn text(body: &Map<String, Json>, key: &str) -> app::Result<String> {
     match body.get(key) {
         None | Some(Json::Null) => Ok(String::new()),
         Some(Json::String(text)) => Ok(text.clone()),
-        Some(_) => Err(Error::bad_request().details(format!("{key} is no text"))),
+        Some(_) => Err(unreadable(Error::bad_request().details(format!("{key} is no text")))),
     }
 }

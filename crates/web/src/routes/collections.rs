@@ -5,6 +5,7 @@ use app::collections;
 use axum::body::Body;
 use axum::extract::{Path, Request, State as FromState};
 use axum::http::Response;
+use base::Kind;
 use model::json_text;
 use model::{Collection, Violation};
 use serde_json::Value as Json;
@@ -60,7 +61,7 @@ pub async fn view(
 
 pub async fn create(FromState(state): FromState<State>, request: Request) -> Response<Body> {
     answer(async {
-        let (asked, body) = superuser_with_body(&state, request).await?;
+        let (asked, body) = superuser_with_body(&state, request, "Failed to load the collection type data due to invalid formatting.").await?;
         let collection = collections::change::create(&asked.context(&state), &body).await?;
         with_fields(&asked, encode(&collection), false)
     })
@@ -73,7 +74,7 @@ pub async fn update(
     request: Request,
 ) -> Response<Body> {
     answer(async {
-        let (asked, body) = superuser_with_body(&state, request).await?;
+        let (asked, body) = superuser_with_body(&state, request, "Failed to load the submitted data due to invalid formatting.").await?;
         let collection = collections::change::update(&asked.context(&state), &name, &body).await?;
         with_fields(&asked, encode(&collection), false)
     })
@@ -108,7 +109,7 @@ pub async fn truncate(
 
 pub async fn import(FromState(state): FromState<State>, request: Request) -> Response<Body> {
     answer(async {
-        let (asked, body) = superuser_with_body(&state, request).await?;
+        let (asked, body) = superuser_with_body(&state, request, "An error occurred while loading the submitted data.").await?;
         let list = match body.get("collections") {
             Some(Json::Array(list)) if !list.is_empty() => list,
             None | Some(Json::Null | Json::Array(_)) => {
@@ -131,11 +132,19 @@ pub async fn scaffolds(FromState(state): FromState<State>, request: Request) -> 
     .await
 }
 
-async fn superuser_with_body(state: &State, request: Request) -> app::Result<(Asked, Json)> {
+/// `unreadable` is what is said of a body that is none.
+async fn superuser_with_body(
+    state: &State,
+    request: Request,
+    unreadable: &str,
+) -> app::Result<(Asked, Json)> {
     // Refused before the body is read.
     let (head, body) = request.into_parts();
     let asked = Asked::of(state, &head).await?;
     asked.require_superuser()?;
-    let body = crate::body::read(&head, body).await?;
+    let body = crate::body::read(&head, body).await.map_err(|error| match error.kind {
+        Kind::Invalid => Error { message: unreadable.into(), ..error },
+        _ => error,
+    })?;
     Ok((asked, Json::Object(body)))
 }

@@ -36,6 +36,7 @@ pub fn router(state: State) -> Router {
         .route("/api/collections/{collection}/auth-methods", get(auth::methods))
         .route("/api/collections/{collection}/auth-with-password", post(auth::with_password))
         .route("/api/collections/{collection}/auth-refresh", post(auth::refresh))
+        .route("/api/collections/{collection}/impersonate/{id}", post(auth::impersonate))
         .fallback(general::fallback)
         .method_not_allowed_fallback(general::fallback)
         .with_state(state)

@@ -95,9 +95,14 @@ fn apply(json: &mut Json, pick: &Pick) {
         return;
     }
     match json {
-        Json::Array(items) => items.iter_mut().for_each(|item| apply(item, pick)),
+        // Only lists of objects, as records are, are looked into.
+        Json::Array(items) if items.first().is_some_and(Json::is_object) => {
+            items.iter_mut().for_each(|item| apply(item, pick));
+        }
         Json::Object(object) => {
-            let rest = pick.below.iter().find(|(name, _)| name == "*").map(|(_, rest)| rest);
+            // `*` is every key only where the path ends with it.
+            let every = |(name, below): &&(String, Pick)| name == "*" && below.below.is_empty();
+            let rest = pick.below.iter().find(every).map(|(_, rest)| rest);
             let mut kept = Map::new();
             for (key, mut value) in std::mem::take(object) {
                 let named = pick.below.iter().find(|(name, _)| *name == key).map(|(_, named)| named);
@@ -112,21 +117,30 @@ fn apply(json: &mut Json, pick: &Pick) {
     }
 }
 
-/// Plain text of at most so many characters: tags out, white space folded, cut at a word if there is one.
+/// Elements that run on within a line; the others part words.
+const INLINE_TAGS: [&str; 20] = [
+    "a", "abbr", "b", "bdi", "bdo", "big", "cite", "code", "em", "font", "i", "mark", "q", "s", "small", "span",
+    "strong", "sub", "sup", "u",
+];
+
+/// Plain text of at most so many characters: tags out, white space folded.
 fn shorten(text: &str, excerpt: Excerpt) -> String {
     let mut plain = String::new();
-    let mut in_tag = false;
-    for c in text.chars() {
-        match c {
-            '<' => in_tag = true,
-            '>' if in_tag => {
-                in_tag = false;
-                plain.push(' ');
-            }
-            _ if in_tag => {}
-            c => plain.push(c),
+    let mut rest = text;
+    while let Some(open) = rest.find('<') {
+        plain.push_str(&rest[..open]);
+        let Some(close) = rest[open..].find('>') else {
+            rest = &rest[open..];
+            break;
+        };
+        let tag = rest[open + 1..open + close].trim_start_matches('/');
+        let name: String = tag.chars().take_while(char::is_ascii_alphanumeric).collect();
+        if !INLINE_TAGS.contains(&name.to_ascii_lowercase().as_str()) {
+            plain.push(' ');
         }
+        rest = &rest[open + close + 1..];
     }
+    plain.push_str(rest);
     let folded = plain.split_whitespace().collect::<Vec<_>>().join(" ");
     if folded.chars().count() <= excerpt.chars_max {
         return folded;

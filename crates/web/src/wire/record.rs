@@ -10,7 +10,7 @@ use model::collection::JsonKey;
 pub fn write(out: &mut String, shown: &Shown) {
     let collection = &shown.record.collection;
     out.push('{');
-    let mut expand_due = !shown.expand.is_empty();
+    let mut expand_due = shown.expand.as_deref();
     for key in &collection.json_order {
         let name: &str = match key {
             JsonKey::CollectionId => "collectionId",
@@ -26,21 +26,24 @@ pub fn write(out: &mut String, shown: &Shown) {
                 &field.name
             }
         };
-        if expand_due && name > "expand" {
-            expand_due = false;
+        if name > "expand"
+            && let Some(expand) = expand_due.take()
+        {
             write_key(out, "expand");
-            write_expand(out, &shown.expand);
+            write_expand(out, expand);
         }
         write_key(out, name);
         match key {
             JsonKey::CollectionId => write_string(out, &collection.id),
             JsonKey::CollectionName => write_string(out, &collection.name),
+            // A password that is not hidden shows that it is there, and nothing of it.
+            JsonKey::Field(position) if collection.fields[*position].is_secret() => out.push_str("\"\""),
             JsonKey::Field(position) => write_value(out, shown.record.row.get(*position)),
         }
     }
-    if expand_due {
+    if let Some(expand) = expand_due {
         write_key(out, "expand");
-        write_expand(out, &shown.expand);
+        write_expand(out, expand);
     }
     out.push('}');
 }

@@ -167,9 +167,7 @@ impl Rendered {
         for guard in &self.guards {
             transaction.execute(&guard.sql, &guard.refs()).await?;
         }
-        for change in &self.ddl {
-            schema::apply(&transaction, change).await.map_err(Failed::Final)?;
-        }
+        schema::apply(&transaction, &self.ddl).await.map_err(Failed::Final)?;
         let mut changed = Vec::with_capacity(self.ops.len());
         for (op, counts) in &self.ops {
             changed.push((*counts, transaction.execute(&op.sql, &op.refs()).await?));

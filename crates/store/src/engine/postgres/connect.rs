@@ -1,5 +1,6 @@
 //! Connections: how they are made, what is prepared for them once, and what their failures mean.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use base::{Name, limits};
@@ -7,6 +8,7 @@ use deadpool_postgres::{Manager, ManagerConfig, Pool, PoolError, RecyclingMethod
 use tokio_postgres::config::SslMode;
 use tokio_postgres::error::SqlState;
 use tokio_postgres::{Config, NoTls};
+use tokio_postgres_rustls::MakeRustlsConnect;
 
 use crate::error::{Error, Result};
 
@@ -19,13 +21,12 @@ pub fn pool(url: &str) -> Result<Pool> {
     let mut config: Config = url
         .parse()
         .map_err(|error| Error::Refused(format!("the PostgreSQL address cannot be read: {error}")))?;
-    if config.get_ssl_mode() == SslMode::Require {
-        return Err(Error::Refused(
-            "this build speaks to PostgreSQL without TLS: remove sslmode=require, or reach the server through a tunnel or a local socket"
-                .into(),
-        ));
+    let tls = config.get_ssl_mode() == SslMode::Require;
+    if !tls {
+        // "Prefer" would fail at the self-signed certificate that many servers come with: TLS is asked for by
+        // name, and then the certificate is checked.
+        config.ssl_mode(SslMode::Disable);
     }
-    config.ssl_mode(SslMode::Disable);
     if config.get_connect_timeout().is_none() {
         config.connect_timeout(Duration::from_millis(limits::POSTGRES_CONNECT_MS));
     }
@@ -43,8 +44,11 @@ pub fn pool(url: &str) -> Result<Pool> {
         None => own,
     };
     config.options(options);
-    let manager =
-        Manager::from_config(config, NoTls, ManagerConfig { recycling_method: RecyclingMethod::Fast });
+    let manager_config = ManagerConfig { recycling_method: RecyclingMethod::Fast };
+    let manager = match tls {
+        true => Manager::from_config(config, MakeRustlsConnect::new(client_config()?), manager_config),
+        false => Manager::from_config(config, NoTls, manager_config),
+    };
     Pool::builder(manager)
         .max_size(limits::POSTGRES_CONNECTIONS_MAX)
         .runtime(Runtime::Tokio1)
@@ -54,6 +58,23 @@ pub fn pool(url: &str) -> Result<Pool> {
             recycle: Some(Duration::from_millis(limits::POSTGRES_CONNECT_MS)),
         })
         .build()
+        .map_err(|error| Error::Internal(error.to_string()))
+}
+
+/// Trusts the system's certificates; `SSL_CERT_FILE` names others, as everywhere.
+fn client_config() -> Result<rustls::ClientConfig> {
+    let mut roots = rustls::RootCertStore::empty();
+    roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+    if roots.is_empty() {
+        return Err(Error::Refused(
+            "sslmode=require: no trusted certificates were found; install the system's, or name a file in SSL_CERT_FILE"
+                .into(),
+        ));
+    }
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    rustls::ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .map(|builder| builder.with_root_certificates(roots).with_no_client_auth())
         .map_err(|error| Error::Internal(error.to_string()))
 }
 

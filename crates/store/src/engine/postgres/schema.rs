@@ -12,41 +12,70 @@ use crate::sql::{Dialect, Views, ddl};
 pub const BUMP_VERSION: &str =
     "UPDATE \"_pando_meta\" SET \"value\"=(\"value\"::bigint + 1)::text WHERE \"id\"='schema_version'";
 
-/// Applies one change inside the transaction.
-pub async fn apply(transaction: &Transaction<'_>, change: &Ddl) -> Result<()> {
-    match change {
-        // A column that a view shows can neither go nor change; what mentions it is judged when the view comes
-        // back.
-        Ddl::DropColumn { .. } | Ddl::RetypeColumn { .. } => {
-            let indexes = match change {
-                Ddl::RetypeColumn { table, column, .. } => {
-                    take_indexes(transaction, table, &column.name).await?
+/// Applies the changes in order, inside the transaction. Views that are in the way stand aside meanwhile.
+pub async fn apply(transaction: &Transaction<'_>, changes: &[Ddl]) -> Result<()> {
+    let mut aside = Vec::new();
+    for change in changes {
+        let statements = |change: &Ddl| ddl::statements(Dialect::Postgres, change);
+        match change {
+            // A column that a view shows can neither go nor change.
+            Ddl::DropColumn { .. } => {
+                aside.extend(take_views(transaction).await?);
+                run(transaction, &statements(change)?).await?;
+            }
+            Ddl::RetypeColumn { table, column, .. } => {
+                aside.extend(take_views(transaction).await?);
+                let indexes = take_indexes(transaction, table, &column.name).await?;
+                run(transaction, &statements(change)?).await?;
+                run(transaction, &indexes).await?;
+            }
+            // Other views may stand on this one, which a later change makes anew.
+            Ddl::DropView(name) => {
+                aside.extend(take_views(transaction).await?);
+                aside.retain(|view: &View| view.name != known_as(name));
+            }
+            Ddl::CreateIndex(index) => {
+                let index = with_comparable(transaction, index).await?;
+                run(transaction, &statements(&Ddl::CreateIndex(index))?).await?;
+            }
+            // The texts of views know old names only, and a new view may stand on those that are aside.
+            _ => {
+                restore(transaction, &mut aside).await?;
+                run(transaction, &statements(change)?).await?;
+            }
+        }
+    }
+    restore(transaction, &mut aside).await?.map_or(Ok(()), Err)
+}
+
+/// A view that was dropped for the time of a change.
+struct View {
+    name: String,
+    sql: String,
+}
+
+/// Makes those views again that can be made, and returns what keeps the first of the others from it.
+async fn restore(transaction: &Transaction<'_>, aside: &mut Vec<View>) -> Result<Option<Error>> {
+    loop {
+        let before = aside.len();
+        let mut problem = None;
+        for view in std::mem::take(aside) {
+            run(transaction, &["SAVEPOINT view".to_owned()]).await?;
+            match run(transaction, std::slice::from_ref(&view.sql)).await {
+                Ok(()) => run(transaction, &["RELEASE view".to_owned()]).await?,
+                Err(Error::Refused(text)) => {
+                    run(transaction, &["ROLLBACK TO view".to_owned()]).await?;
+                    problem = problem.or_else(|| {
+                        Some(Error::Refused(format!("the view {} no longer fits: {text}", view.name)))
+                    });
+                    aside.push(view);
                 }
-                _ => Vec::new(),
-            };
-            let views = take_views(transaction).await?;
-            run(transaction, &ddl::statements(Dialect::Postgres, change)?).await?;
-            run(transaction, &indexes).await?;
-            run(transaction, &views).await.map_err(|error| match error {
-                Error::Refused(text) => {
-                    Error::Refused(format!("a view no longer fits the changed column: {text}"))
-                }
-                other => other,
-            })
+                Err(other) => return Err(other),
+            }
         }
-        Ddl::DropTable(name) => {
-            let views = take_views(transaction).await?;
-            run(transaction, &ddl::statements(Dialect::Postgres, change)?).await?;
-            let own = quoted(name);
-            // A view of the dropped table cannot be made again.
-            let kept: Vec<String> = views.into_iter().filter(|view| !view.contains(&own)).collect();
-            run(transaction, &kept).await
+        if aside.is_empty() || aside.len() == before {
+            return Ok(problem);
         }
-        Ddl::CreateIndex(index) => {
-            let index = with_comparable(transaction, index).await?;
-            run(transaction, &ddl::statements(Dialect::Postgres, &Ddl::CreateIndex(index))?).await
-        }
-        _ => run(transaction, &ddl::statements(Dialect::Postgres, change)?).await,
     }
 }
 
@@ -60,20 +89,19 @@ async fn run(transaction: &Transaction<'_>, statements: &[String]) -> Result<()>
     Ok(())
 }
 
-/// Drops every view and returns the statements that make them again, those that others need first.
-async fn take_views(transaction: &Transaction<'_>) -> Result<Vec<String>> {
-    let sql = "SELECT c.relname, pg_get_viewdef(c.oid) FROM pg_class c \
+/// Drops every view and returns what makes them again.
+async fn take_views(transaction: &Transaction<'_>) -> Result<Vec<View>> {
+    let sql = "SELECT c.relname::text, pg_get_viewdef(c.oid) FROM pg_class c \
                WHERE c.relkind='v' AND c.relnamespace=current_schema()::regnamespace ORDER BY c.oid";
     let rows = transaction.query(sql, &[]).await.map_err(failure)?;
     let mut out = Vec::with_capacity(rows.len());
     for row in &rows {
         let name: String = row.try_get(0).map_err(failure)?;
         let text: String = row.try_get(1).map_err(failure)?;
-        out.push(format!("CREATE VIEW {} AS {text}", quoted(&name)));
+        out.push(View { sql: format!("CREATE VIEW {} AS {text}", quoted(&name)), name });
     }
-    for row in rows.iter().rev() {
-        let name: String = row.try_get(0).map_err(failure)?;
-        run(transaction, &[format!("DROP VIEW IF EXISTS {} CASCADE", quoted(&name))]).await?;
+    for view in &out {
+        run(transaction, &[format!("DROP VIEW IF EXISTS {} CASCADE", quoted(&view.name))]).await?;
     }
     Ok(out)
 }
@@ -81,7 +109,7 @@ async fn take_views(transaction: &Transaction<'_>) -> Result<Vec<String>> {
 /// Drops the indexes that have a condition or an expression over a column and returns their statements: those
 /// over the plain column follow its type by themselves.
 async fn take_indexes(transaction: &Transaction<'_>, table: &str, column: &str) -> Result<Vec<String>> {
-    let sql = "SELECT c.relname, pg_get_indexdef(c.oid) FROM pg_index i JOIN pg_class c ON c.oid=i.indexrelid \
+    let sql = "SELECT c.relname::text, pg_get_indexdef(c.oid) FROM pg_index i JOIN pg_class c ON c.oid=i.indexrelid \
                JOIN pg_class t ON t.oid=i.indrelid JOIN pg_attribute a ON a.attrelid=t.oid \
                JOIN pg_depend d ON d.classid='pg_class'::regclass AND d.objid=c.oid \
                  AND d.refobjid=t.oid AND d.refobjsubid=a.attnum \
@@ -100,7 +128,7 @@ async fn take_indexes(transaction: &Transaction<'_>, table: &str, column: &str) 
 
 /// Columns of type `json` have no order: their text is indexed.
 async fn with_comparable(transaction: &Transaction<'_>, index: &Index) -> Result<Index> {
-    let sql = "SELECT a.attname FROM pg_attribute a JOIN pg_class t ON t.oid=a.attrelid \
+    let sql = "SELECT a.attname::text FROM pg_attribute a JOIN pg_class t ON t.oid=a.attrelid \
                WHERE t.relname=$1 AND t.relnamespace=current_schema()::regnamespace AND a.atttypid='json'::regtype";
     let rows = transaction.query(sql, &[&known_as(&index.table)]).await.map_err(failure)?;
     let mut index = index.clone();

@@ -86,3 +86,56 @@ async fn passes_the_contract() {
     store.close().await;
     assert!(matches!(store.ping().await, Err(Error::Unavailable(_))));
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn processes_share_a_database() {
+    use query::{Batch, Column, ColumnType, Ddl, Guard, Op, Select};
+
+    let server = Server::start();
+    let (one, two) = (server.store().await, server.store().await);
+    let table = crate::contract::table("rows", &[("id", ColumnType::Id), ("n", ColumnType::Number)]);
+    let create = |ddl| Batch { ddl: vec![ddl], ..Batch::default() };
+    one.commit(create(Ddl::CreateTable(table.clone()))).await.unwrap();
+    let insert = |id: &str| Op::Insert { table: "rows".into(), values: vec![("id".into(), id.into())] };
+    let all = || {
+        Select::table("rows", vec![Column::new("id", ColumnType::Id), Column::new("n", ColumnType::Number)])
+    };
+
+    // "Only if there is none" from both at once: one of them wins.
+    let tasks: Vec<_> = (0..40)
+        .map(|index| {
+            let store = if index % 2 == 0 { one.clone() } else { two.clone() };
+            let batch = Batch {
+                guards: vec![Guard::Absent(all())],
+                ops: vec![insert(&format!("r{index}")), insert(&format!("s{index}"))],
+                ..Batch::default()
+            };
+            tokio::spawn(async move { store.commit(batch).await })
+        })
+        .collect();
+    let mut won = 0;
+    for task in tasks {
+        match task.await.unwrap() {
+            Ok(_) => won += 1,
+            Err(Error::Guard(0) | Error::Unavailable(_)) => {}
+            Err(other) => panic!("{other}"),
+        }
+    }
+    assert_eq!(won, 1);
+    assert_eq!(one.count(&all()).await.unwrap(), 2);
+
+    // A schema change of one does not trip what the other had prepared.
+    let retype = |ty, from| Ddl::RetypeColumn { table: "rows".into(), column: Column::new("n", ty), from };
+    two.commit(Batch::op(insert("before"))).await.unwrap();
+    two.select(&all()).await.unwrap();
+    let version = two.schema_version().await.unwrap();
+    one.commit(create(retype(ColumnType::List, ColumnType::Number))).await.unwrap();
+    assert!(two.schema_version().await.unwrap() > version);
+    two.commit(Batch::op(insert("after"))).await.unwrap();
+    two.select(&all()).await.unwrap();
+    // Nor does a view that it has not heard of.
+    let view = Ddl::CreateView { name: "seen".into(), query: "SELECT id FROM rows".into() };
+    one.commit(create(view)).await.unwrap();
+    let seen = Select::table("seen", vec![Column::new("id", ColumnType::Id)]);
+    assert_eq!(two.select(&seen).await.unwrap().len(), 4);
+}

@@ -34,6 +34,7 @@ use crate::error::{Error, Result};
 use crate::sql::{Dialect, Renderer, Statement, Views, write};
 
 /// What the writer, the checkpoint thread and the callers share.
+#[derive(Default)]
 struct Shared {
     views: RwLock<Arc<Views>>,
     /// Counts commits of other processes, as far as they are told apart.
@@ -73,12 +74,9 @@ impl Sqlite {
         let path: PathBuf = dir.join(file);
         let connection = connection::open_writer(&path)?;
         bootstrap::bootstrap(&connection, file, now)?;
-        let shared = Arc::new(Shared {
-            views: RwLock::default(),
-            external: AtomicU64::new(0),
-            dirty: AtomicBool::new(true),
-            truncate: AtomicBool::new(false),
-        });
+        let shared = Arc::new(Shared::default());
+        // An earlier process may have left a log behind.
+        shared.dirty.store(true, Ordering::Relaxed);
         shared.reload_views(&connection);
         let (queue, work) = crossbeam_channel::unbounded();
         let (stop, stopped) = crossbeam_channel::bounded(1);
