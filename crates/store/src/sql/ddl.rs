@@ -14,11 +14,7 @@ pub fn statements(dialect: Dialect, ddl: &Ddl) -> Result<Vec<String>> {
     match ddl {
         Ddl::CreateTable(table) => out.create_table(table),
         Ddl::RenameTable { from, to } => out.push("ALTER TABLE ").name(from).push(" RENAME TO ").name(to),
-        Ddl::DropTable(name) => {
-            // SQLite leaves views of the table behind, which then say what they miss; PostgreSQL cannot.
-            let cascade = if dialect == Dialect::Postgres { " CASCADE" } else { "" };
-            out.push("DROP TABLE IF EXISTS ").name(name).push(cascade)
-        }
+        Ddl::DropTable(name) => out.push("DROP TABLE IF EXISTS ").name(name),
         Ddl::AddColumn { table, column } => {
             out.push("ALTER TABLE ").name(table).push(" ADD COLUMN ").column(column)
         }
