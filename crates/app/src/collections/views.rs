@@ -37,6 +37,12 @@ pub(super) async fn refresh(cx: &Context<'_>, changed: &str) -> Result<()> {
     let schema = cx.parts.catalog.schema();
     let mut batch = Batch::default();
     for view in schema.collections.iter().filter(|view| view.is_view() && *view.id != *changed) {
+        let CollectionKind::View { query } = &view.kind else { continue };
+        // Of a table that was renamed the query knows the old name only, while the view goes on; so do its fields.
+        if let Err(store::Error::Refused(why)) = cx.parts.store.describe_view(query).await {
+            tracing::warn!(view = %view.name, why, "the query of a view does not fit the tables any more");
+            continue;
+        }
         let mut derived = (**view).clone();
         if let Err(why) = derived.derive_view(&schema) {
             tracing::warn!(view = %view.name, why, "a view cannot be read any more");

@@ -4,7 +4,7 @@ use super::{Collection, CollectionKind, index, validate_auth, view};
 use crate::field::check::{found_via, is_word};
 use crate::field::{Field, FieldKind, OptionsContext};
 use crate::schema::Schema;
-use crate::violation::{Node, Violation, Violations, sentence};
+use crate::violation::{Violation, Violations, sentence};
 
 /// Resolves a rule against a collection, or says why it cannot be.
 pub type CheckRule<'a> = &'a dyn Fn(&Collection, &str) -> Result<(), String>;
@@ -298,8 +298,9 @@ fn check_index(
     Some(Violation::new("validation_existing_index_name", message).with("usedTableName", &*user.name))
 }
 
-/// What the database would refuse, found before it is asked. Only the first is told, as the database would.
+/// What the database would refuse, found before it is asked.
 fn check_index_columns(new: &Collection, found: &mut Violations) {
+    let mut all = Violations::default();
     for (position, text) in new.indexes.iter().enumerate() {
         let Some(parsed) = index::parse(text) else { continue };
         let known = |name: &str| {
@@ -316,9 +317,8 @@ fn check_index_columns(new: &Collection, found: &mut Violations) {
         if let Some(error) = error {
             let message =
                 format!("Failed to create index {} - SQL logic error: {error} (1).", parsed.index.name);
-            let inner = Violations::one(position.to_string(), invalid_index(&message));
-            found.0.insert("indexes".into(), Node::Branch(inner));
-            return;
+            all.add(position.to_string(), invalid_index(&message));
         }
     }
+    found.nest("indexes", all);
 }

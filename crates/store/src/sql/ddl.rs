@@ -13,6 +13,13 @@ pub fn statements(dialect: Dialect, ddl: &Ddl) -> Result<Vec<String>> {
     let mut out = Sql { dialect, text: String::new() };
     match ddl {
         Ddl::CreateTable(table) => out.create_table(table),
+        // SQLite takes a name in other letters for the table's own and refuses it.
+        Ddl::RenameTable { from, to } if dialect == Dialect::Sqlite && from.eq_ignore_ascii_case(to) => {
+            let passing: base::Name = "_pando_renamed".into();
+            let mut both = statements(dialect, &Ddl::RenameTable { from: from.clone(), to: passing.clone() })?;
+            both.extend(statements(dialect, &Ddl::RenameTable { from: passing, to: to.clone() })?);
+            return Ok(both);
+        }
         Ddl::RenameTable { from, to } => out.push("ALTER TABLE ").name(from).push(" RENAME TO ").name(to),
         Ddl::DropTable(name) => out.push("DROP TABLE IF EXISTS ").name(name),
         Ddl::AddColumn { table, column } => {
