@@ -11,6 +11,7 @@
 //!   > id=/id                          # remembers the value at a JSON pointer as $id, on each server its own
 //!   ~ /slug                           # only the type is compared at this pointer
 //!   + X-Header: value                 # a request header
+//!   ! reason                          # an accepted deviation: both must answer, below 500, as they like
 //!   "b": 2}                           # any other indented line continues the body
 //! PATCH /api/collections/posts/records/$id form:a=1&b=2
 //! POST /api/collections/posts/records multipart:a=1;b=two;doc@a.txt=content
@@ -26,7 +27,8 @@
 //! end
 //! ```
 //! In `each` and `for`, `<>` is the line (percent-encoded in a target, raw in a body), `<raw>` the line as it is,
-//! `<json>` the line as the inside of a JSON string, `<n>` its number.
+//! `<json>` the line as the inside of a JSON string, `<n>` its number. In `each`, what follows ` !! ` on a line is
+//! the reason of an accepted deviation; `docs/compatibility.md` tells the reader of each.
 
 /// Steps under a name.
 #[derive(Clone, Debug, Default)]
@@ -62,6 +64,8 @@ pub struct Send {
     /// Name and JSON pointer.
     pub captures: Vec<(String, String)>,
     pub ignores: Vec<String>,
+    /// Why the answers may differ, where Pando is right to.
+    pub deviates: Option<String>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -104,7 +108,13 @@ impl Parser {
                 "for" => i = self.repeat(lines, i)?,
                 "each" => {
                     for (n, (number, text)) in inside.iter().enumerate() {
-                        self.step(*number, &fill(rest, text.trim(), n + 1), &[])?;
+                        let (text, reason) = match text.split_once(" !! ") {
+                            Some((text, reason)) => (text, format!("  ! {reason}")),
+                            None => (*text, String::new()),
+                        };
+                        let options: Vec<(usize, &str)> =
+                            [(*number, reason.as_str())].into_iter().filter(|o| !o.1.is_empty()).collect();
+                        self.step(*number, &fill(rest, text.trim(), n + 1), &options)?;
                     }
                     i = end;
                 }
@@ -184,6 +194,7 @@ fn send(method: &str, rest: &str, inside: &[(usize, &str)]) -> Result<Send, Stri
         };
         match line.split_once(' ') {
             Some((">", text)) => send.captures.push(pair(text, '=')?),
+            Some(("!", text)) => send.deviates = Some(text.trim().into()),
             Some(("~", text)) => send.ignores.push(text.trim().into()),
             Some(("+", text)) => send.headers.push(pair(text, ':')?),
             _ => {
@@ -276,6 +287,18 @@ mod tests {
         assert_eq!(sends[2].target, "/r?filter=a%20%3D%201%20%26%26%20b");
         assert_eq!(sends[4].body, Some(Body::Json("{\"r\":\"say \\\"x\\\"\"}".into())));
         assert_eq!(sends[7].target, "/c?2");
+    }
+
+    #[test]
+    fn accepted_deviations_have_a_reason() {
+        let scenarios =
+            parse("scenario a\nGET /x\n  ! overflow\neach GET /y?<raw>\n  a !! odd\n  b\n").unwrap();
+        let reasons: Vec<Option<&str>> = scenarios[0]
+            .steps
+            .iter()
+            .map(|s| if let Action::Send(send) = &s.action { send.deviates.as_deref() } else { None })
+            .collect();
+        assert_eq!(reasons, [Some("overflow"), Some("odd"), None]);
     }
 
     #[test]

@@ -232,6 +232,9 @@ impl Run<'_> {
 
     fn differences(&mut self, send: &Send, expected: &Answer, actual: &Answer) -> Vec<Difference> {
         let mut found = Vec::new();
+        if send.deviates.is_some() && actual.status < 500 {
+            return found;
+        }
         if expected.status != actual.status {
             let of = |a: &Answer| format!("{} {}", a.status, a.text());
             return vec![Difference::new("status", of(expected), of(actual))];

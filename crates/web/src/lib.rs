@@ -5,6 +5,7 @@ pub mod server;
 pub mod state;
 
 mod body;
+mod cors;
 mod extract;
 mod requestlog;
 mod routes;

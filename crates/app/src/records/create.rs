@@ -26,7 +26,13 @@ pub async fn create(cx: &Context<'_>, collection: &Arc<Collection>, expand: &[St
     let resolved = resolved(cx.request, &record);
     let cx = &Context::new(cx.parts, &resolved);
     let rule = match collection.create_rule.as_deref() {
-        Some(rule) if !cx.is_superuser() => cx.creation_rule(collection, rule)?,
+        Some(rule) if !cx.is_superuser() => {
+            // A rule that cannot be asked of a new record holds for none.
+            cx.creation_rule(collection, rule).map_err(|error| match error.kind {
+                Kind::Invalid => Error { message: FAILED.into(), ..error },
+                _ => error,
+            })?
+        }
         _ => Condition::always(),
     };
 

@@ -26,8 +26,7 @@ pub async fn delete(cx: &Context<'_>, collection: &Arc<Collection>, id: &str) ->
     if collection.is_superusers() {
         let all = Select::table(collection.name.clone(), vec![Collection::id_column()]).limit(2);
         if cx.parts.store.select(&all).await?.len() < 2 {
-            return Err(Error::new(Kind::Invalid, "Failed to delete record. Make sure that the record is not part of a required relation reference.")
-                .details("the last superuser cannot be deleted"));
+            return Err(Error::new(Kind::Invalid, "You can't delete the only existing superuser."));
         }
     }
     for _ in 0..TRIES_MAX {

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use base::Kind;
 use base::limits::{FILTER_REQUEST_BYTES_MAX, PAGE_ROWS_DEFAULT, PAGE_ROWS_MAX};
 use model::Collection;
 use model::filter::{Resolved, Trust, superusers_only};
@@ -66,7 +67,7 @@ pub async fn list(cx: &Context<'_>, collection: &Arc<Collection>, query: &ListQu
     if !cx.is_superuser()
         && let Some(prefix) = superusers_only(&query.filter).or_else(|| superusers_only(&query.sort))
     {
-        return Err(Error::superusers_only().details(format!("only superusers may filter by {prefix}*")));
+        return Err(Error::new(Kind::Forbidden, format!("Only superusers can filter by {prefix}")));
     }
     if query.filter.len() > FILTER_REQUEST_BYTES_MAX {
         return Err(Error::bad_request().details("the filter is too long"));

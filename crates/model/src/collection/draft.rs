@@ -48,7 +48,9 @@ pub fn create(body: &Json) -> Result<Draft, BodyError> {
     if collection.id.is_empty() {
         collection.id = collection.default_id().into();
     }
-    let suffix = collection.default_id();
+    // The type's own indexes are named before the body says its id; where it brings a list of its own, afterwards.
+    let named_late = reader.get("indexes").is_some();
+    let suffix = if named_late { collection.id.to_string() } else { collection.default_id() };
     complete(&mut collection, &suffix);
     Ok(Draft { collection, violations })
 }

@@ -59,6 +59,11 @@ pub async fn view(
     .await
 }
 
+/// A collection may well be called `import`.
+pub async fn view_import(state: FromState<State>, request: Request) -> Response<Body> {
+    view(state, Path("import".into()), request).await
+}
+
 pub async fn create(FromState(state): FromState<State>, request: Request) -> Response<Body> {
     answer(async {
         let (asked, body) = superuser_with_body(

@@ -7,7 +7,7 @@ use axum::Router;
 use axum::body::Body;
 use axum::extract::Request as HttpRequest;
 use axum::http::Response;
-use axum::routing::{delete, get, post, put};
+use axum::routing::{delete, get, patch, post, put};
 
 use crate::state::State;
 use crate::wire;
@@ -15,13 +15,14 @@ use crate::wire;
 mod auth;
 mod collections;
 mod general;
+mod settings;
 mod records;
 
 pub fn router(state: State) -> Router {
     Router::new()
         .route("/api/health", get(general::health))
         .route("/api/collections", get(collections::list).post(collections::create))
-        .route("/api/collections/import", put(collections::import))
+        .route("/api/collections/import", put(collections::import).get(collections::view_import))
         .route("/api/collections/meta/scaffolds", get(collections::scaffolds))
         .route(
             "/api/collections/{collection}",
@@ -37,6 +38,7 @@ pub fn router(state: State) -> Router {
         .route("/api/collections/{collection}/auth-with-password", post(auth::with_password))
         .route("/api/collections/{collection}/auth-refresh", post(auth::refresh))
         .route("/api/collections/{collection}/impersonate/{id}", post(auth::impersonate))
+        .route("/api/settings", patch(settings::update))
         .fallback(general::fallback)
         .method_not_allowed_fallback(general::fallback)
         .with_state(state)
