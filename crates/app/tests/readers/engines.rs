@@ -54,7 +54,8 @@ impl Engines {
         Engines { stores, _postgres: postgres, _dir: dir }
     }
 
-    pub async fn fill(&self, collections: &[Arc<Collection>], tables: &Tables) {
+    /// Says which engine took what badly.
+    pub async fn fill(&self, collections: &[Arc<Collection>], tables: &Tables) -> Result<(), String> {
         for store in &self.stores {
             for collection in collections {
                 let mut batch =
@@ -63,15 +64,20 @@ impl Engines {
                     let values = row.iter().map(|(column, value)| (column.name.clone(), value.clone()));
                     batch.ops.push(Op::Insert { table: collection.name.clone(), values: values.collect() });
                 }
-                store.commit(batch).await.unwrap();
+                let result = store.commit(batch).await;
+                result.map_err(|error| format!("{}: {}: {error}", store.engine_name(), collection.name))?;
             }
         }
+        Ok(())
     }
 
     pub async fn clear(&self, collections: &[Arc<Collection>]) {
         for store in &self.stores {
-            let ddl = collections.iter().map(|collection| Ddl::DropTable(collection.table.name.clone()));
-            store.commit(Batch { ddl: ddl.collect(), ..Batch::default() }).await.unwrap();
+            for collection in collections {
+                let drop = Ddl::DropTable(collection.name.clone());
+                // It may not have come to be.
+                let _ = store.commit(Batch { ddl: vec![drop], ..Batch::default() }).await;
+            }
         }
     }
 

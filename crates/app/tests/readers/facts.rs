@@ -118,7 +118,7 @@ impl World {
 async fn facts() {
     let world = load();
     let engines = Engines::start().await;
-    engines.fill(&world.collections, &world.tables).await;
+    engines.fill(&world.collections, &world.tables).await.unwrap();
     let schemas = [world.schema(false), world.schema(true)];
     let more = std::env::var(MORE).map(|path| std::fs::read_to_string(path).unwrap()).unwrap_or_default();
     let (mut count, mut wrong) = (0, Vec::new());

@@ -5,3 +5,4 @@
 
 mod engines;
 mod facts;
+mod generated;

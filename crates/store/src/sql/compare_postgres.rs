@@ -2,15 +2,15 @@
 
 use base::{Timestamp, Value};
 use query::eval::{self, Pull, Seen};
-use query::{ColumnType, Operand, Operator};
+use query::{Operand, Operator};
 
 use super::Renderer;
 use super::compare::{pulled, sign};
 use super::operand::Class;
 
-/// The first and last instants with a text form: years have four digits, and `base::Timestamp` ends a day early.
-const DATE_MIN: i64 = -62_135_596_800_000;
-const DATE_MAX: i64 = 253_402_207_200_000;
+/// The first and last instants with a text form.
+const DATE_MIN: i64 = Timestamp::MIN.0;
+const DATE_MAX: i64 = Timestamp::MAX.0;
 
 impl Renderer<'_> {
     pub(super) fn compare_postgres(&mut self, left: &Operand, op: Operator, right: &Operand, strict: bool) {
@@ -88,11 +88,7 @@ impl Renderer<'_> {
             }
         }
         // Only columns carry the collation; beside a computed text the order would be the database's.
-        let carried = |operand: &Operand| {
-            matches!(operand, Operand::Column { alias, column }
-            if matches!(column.ty, ColumnType::Id | ColumnType::Text) && !self.views_at(*alias))
-        };
-        if !carried(left) && !matches!(op, Operator::Eq | Operator::Ne) {
+        if !self.stored(left) && !matches!(op, Operator::Eq | Operator::Ne) {
             self.sql.push_str(" COLLATE \"C\"");
         }
     }
@@ -298,7 +294,8 @@ mod tests {
             ("2026-13", Some("2027-01-01 00:00:00.000Z")),
             ("2026-11-21 10:00:00.000Z", Some("2026-11-21 10:00:00.000Z")),
             ("2026-11-21T10", Some("2026-11-22 00:00:00.000Z")),
-            ("0", Some("0001-01-01 00:00:00.000Z")),
+            ("0", Some("0000-01-01 00:00:00.000Z")),
+            ("9999-12-31 23:59:59.99", Some("9999-12-31 23:59:59.990Z")),
             ("abc", None),
         ] {
             assert_eq!(first_not_below(text).map(|stamp| stamp.to_string()).as_deref(), expected, "{text}");

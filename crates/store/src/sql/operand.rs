@@ -82,6 +82,8 @@ impl Renderer<'_> {
                     ColumnType::Dynamic => ("pando.value(to_json(", "))"),
                     ColumnType::List => ("pando.list_text(", ")"),
                     ColumnType::Point => ("pando.point_text(", ")"),
+                    // Declared so, whatever the view yields.
+                    ColumnType::Id | ColumnType::Text if self.views_at(alias) => ("(", ")::text"),
                     _ => ("", ""),
                 };
                 self.sql.push_str(before);
@@ -339,6 +341,12 @@ impl Renderer<'_> {
         }
     }
 
+    /// Is it the column of a table, as it stands?
+    pub(super) fn stored(&self, operand: &Operand) -> bool {
+        matches!(operand, Operand::Column { alias, column }
+            if matches!(column.ty, ColumnType::Id | ColumnType::Text) && !self.views_at(*alias))
+    }
+
     /// How many sort keys an operand makes.
     pub(super) fn sort_keys(&self, operand: &Operand) -> usize {
         if self.dialect == Dialect::Postgres && self.class(operand) == Class::Any { 2 } else { 1 }
@@ -352,7 +360,8 @@ impl Renderer<'_> {
                 self.value(operand);
                 self.sql.push_str([")", ") COLLATE \"C\""][key.min(1)]);
             }
-            Class::Text if self.dialect == Dialect::Postgres => {
+            // A table's columns carry the collation.
+            Class::Text if self.dialect == Dialect::Postgres && !self.stored(operand) => {
                 self.value(operand);
                 self.sql.push_str(" COLLATE \"C\"");
             }

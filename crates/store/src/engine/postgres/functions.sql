@@ -53,7 +53,8 @@ CREATE OR REPLACE FUNCTION pando.point_text(v jsonb) RETURNS text LANGUAGE sql I
 $$;
 
 CREATE OR REPLACE FUNCTION pando.date_text(v timestamptz) RETURNS text LANGUAGE sql STABLE PARALLEL SAFE AS $$
-    SELECT COALESCE(to_char(v AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS.MS"Z"'), '')
+    SELECT COALESCE(to_char(v AT TIME ZONE 'UTC', CASE WHEN v >= '0001-01-01Z' THEN 'YYYY' ELSE '"0000"' END
+        || '-MM-DD HH24:MI:SS.MS"Z"'), '')
 $$;
 
 CREATE OR REPLACE FUNCTION pando.scalar_text(v jsonb) RETURNS text LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
