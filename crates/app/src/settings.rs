@@ -96,7 +96,10 @@ pub async fn change_logs(parts: &Parts, change: &Map<String, Json>) -> Result<Js
         None => initial(),
         Some(Ok(settings)) if settings.is_object() => settings,
         Some(_) => {
-            return Err(Error::new(Kind::Unsupported, "The stored settings are encrypted and cannot be changed."));
+            return Err(Error::new(
+                Kind::Unsupported,
+                "The stored settings are encrypted and cannot be changed.",
+            ));
         }
     };
     let mut violations = Violations::default();

@@ -15,8 +15,8 @@ use crate::wire;
 mod auth;
 mod collections;
 mod general;
-mod settings;
 mod records;
+mod settings;
 
 pub fn router(state: State) -> Router {
     Router::new()
