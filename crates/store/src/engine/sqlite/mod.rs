@@ -42,7 +42,7 @@ struct Shared {
     /// Was anything committed since the last checkpoint?
     dirty: AtomicBool,
     /// Is the log so large that the writer should stop and empty it?
-    truncate: AtomicBool,
+    restart: AtomicBool,
 }
 
 impl Shared {
