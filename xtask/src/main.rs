@@ -12,7 +12,8 @@ use anyhow::{Result, bail};
 const HELP: &str = "\
 cargo xtask COMMAND
 
-  test       check the tools, then format, lint, tidy, licences and every test
+  test       check the tools, then format, tidy, licences, lint and every test
+             [--tests] [substring of test names]
   tidy       layering, purity, file length and forbidden words
   licences   every dependency's licence against deny.toml
   bench      Pando against PocketBase on one core; writes docs/benchmarks.md

@@ -8,14 +8,18 @@ use anyhow::{Context, Result, bail};
 
 use crate::{licences, needs};
 
-/// Arguments are handed to the test runner, for example a substring of test names.
+/// Arguments are handed to the test runner, for example a substring of test names; `--tests` as the first one
+/// leaves out all that comes before the tests.
 pub fn run(args: &[String]) -> Result<()> {
     let started = Instant::now();
     step("tools", needs::check)?;
-    step("format", || cargo(&["fmt", "--all", "--check"]))?;
-    step("tidy", crate::tidy)?;
-    step("licences", licences::run)?;
-    step("clippy", || cargo(&["clippy", "--workspace", "--all-targets", "--quiet", "--", "-D", "warnings"]))?;
+    let (only_tests, args) = match args.split_first() {
+        Some((first, rest)) if first == "--tests" => (true, rest),
+        _ => (false, args),
+    };
+    if !only_tests {
+        checks()?;
+    }
     let mut summary = Vec::new();
     let outcome = step("tests", || tests(args, &mut summary));
     println!();
@@ -25,6 +29,14 @@ pub fn run(args: &[String]) -> Result<()> {
     outcome?;
     println!("all of it in {} s", started.elapsed().as_secs());
     Ok(())
+}
+
+/// What needs no test to run.
+fn checks() -> Result<()> {
+    step("format", || cargo(&["fmt", "--all", "--check"]))?;
+    step("tidy", crate::tidy)?;
+    step("licences", licences::run)?;
+    step("clippy", || cargo(&["clippy", "--workspace", "--all-targets", "--quiet", "--", "-D", "warnings"]))
 }
 
 fn step(name: &str, run: impl FnOnce() -> Result<()>) -> Result<()> {

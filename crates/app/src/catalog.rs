@@ -40,7 +40,10 @@ impl Catalog {
         let version = store.schema_version().await?;
         let mut select = Select::table(TABLE, columns());
         select.sort = vec![
-            Sort { by: SortKey::Operand(query::Operand::base("created", ColumnType::Text)), descending: false },
+            Sort {
+                by: SortKey::Operand(query::Operand::base("created", ColumnType::Text)),
+                descending: false,
+            },
             Sort { by: SortKey::Insertion, descending: false },
         ];
         let mut collections = Vec::new();

@@ -1,13 +1,14 @@
 //! The use cases: what the product does, told in terms of collections and records. Never knows HTTP, JSON shapes of
 //! answers, SQL or an engine.
 
-pub mod parts;
-pub mod error;
-pub mod catalog;
-pub mod rules;
-pub mod records;
 pub mod auth;
+pub mod catalog;
 pub mod collections;
+pub mod error;
+pub mod logs;
+pub mod parts;
+pub mod records;
+pub mod rules;
 pub mod settings;
 pub mod setup;
 

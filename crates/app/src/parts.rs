@@ -70,7 +70,8 @@ impl Parts {
         if missing.is_empty() {
             return Ok(found);
         }
-        let rows = self.store.select(&Select::by_ids(table.name.clone(), table.columns.clone(), missing)).await?;
+        let rows =
+            self.store.select(&Select::by_ids(table.name.clone(), table.columns.clone(), missing)).await?;
         let keep = cached && self.catalog.holds(collection);
         for row in rows {
             let record = Record { collection: collection.clone(), row: Arc::new(row) };

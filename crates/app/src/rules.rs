@@ -108,8 +108,19 @@ impl<'a> Context<'a> {
         if rule.is_empty() {
             return Ok(Condition::always());
         }
+        self.resolve(self.resolver(collection, Trust::Full), rule)
+    }
+
+    /// A rule over a record that is not stored yet.
+    pub fn creation_rule(&self, collection: &Arc<Collection>, rule: &str) -> Result<Condition> {
+        if rule.is_empty() {
+            return Ok(Condition::always());
+        }
+        self.resolve(self.resolver(collection, Trust::Full).creating(), rule)
+    }
+
+    fn resolve(&self, mut resolver: Resolver<'_>, rule: &str) -> Result<Condition> {
         let filter = self.parts.filters.parse(rule)?;
-        let mut resolver = self.resolver(collection, Trust::Full);
         let expr = resolver.condition(&filter)?;
         let Resolved { filter, joins, .. } = resolver.finish(expr, Vec::new())?;
         self.depends_on_joins(&joins);

@@ -5,9 +5,9 @@ use std::hash::Hash;
 use std::sync::Arc;
 
 use base::Name;
+use query::Row;
 use quick_cache::sync::Cache;
 use quick_cache::{Equivalent, Weighter};
-use query::Row;
 
 use crate::stamps::Stamps;
 

@@ -5,9 +5,6 @@ use jiff::civil::{DateTime, Time};
 use jiff::fmt::strtime;
 use jiff::{SignedDuration, civil};
 
-/// The moment that stands for no date.
-pub const NONE: DateTime = DateTime::constant(1, 1, 1, 0, 0, 0, 0);
-
 /// The date in UTC.
 pub fn parse(text: &str) -> Option<DateTime> {
     if text.as_bytes().get(4) == Some(&b'-') { numeric(text) } else { spelled(text) }
@@ -179,7 +176,7 @@ January 2, 2022|-
     fn forms() {
         for fact in FACTS.lines() {
             let (text, expected) = fact.split_once('|').unwrap();
-            let found = Timestamp::parse(text).map(|stamp| stamp.to_string());
+            let found = Timestamp::parse(text).filter(|stamp| *stamp != Timestamp::NONE).map(|stamp| stamp.to_string());
             assert_eq!(found.as_deref().unwrap_or("-"), expected, "{text}");
         }
     }

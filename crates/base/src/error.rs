@@ -19,6 +19,8 @@ pub enum Kind {
     TooMany,
     /// A dependency does not answer; trying again later may help.
     Unavailable,
+    /// Known, and not to be had here.
+    Unsupported,
     /// A fault of ours, of the disk or of the engine.
     Internal,
 }

@@ -216,7 +216,8 @@ mod tests {
     fn the_environment_reaches_nested_keys() {
         let mut table = toml::Table::new();
         let vars = [("PANDO_DATA", "postgres://x"), ("PANDO_CACHE_QUERY_BYTES", "5"), ("OTHER", "1")];
-        overlay_env(&mut table, vars.iter().map(|(name, value)| (name.to_string(), value.to_string()))).unwrap();
+        overlay_env(&mut table, vars.iter().map(|(name, value)| (name.to_string(), value.to_string())))
+            .unwrap();
         let config: Config = table.try_into().unwrap();
         assert_eq!(config.data.url, "postgres://x");
         assert_eq!(config.cache.query_bytes, 5);

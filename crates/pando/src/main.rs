@@ -1,8 +1,8 @@
 //! The binary: reads the command line and the configuration, puts the parts together and runs one role.
 
+mod assemble;
 mod cli;
 mod config;
-mod assemble;
 mod roles;
 
 use std::process::ExitCode;

@@ -167,9 +167,11 @@ pub enum Operand {
     Lower(Box<Operand>),
     /// The value of the current row of a [`Source::Each`] join.
     Element(Alias),
-    /// Kilometres along a sphere of radius 6371 between (lon, lat) and (lon, lat).
+    /// Kilometres along a sphere of radius 6371 between (lon, lat) and (lon, lat). Missing when one of the four is
+    /// missing or reads as no number.
     GeoDistance(Box<[Operand; 4]>),
-    /// SQLite's `strftime(format, value, modifiers…)`.
+    /// SQLite's `strftime(format, value, modifiers…)`. Missing when the value is no time, or the format or a
+    /// modifier is unknown.
     Strftime {
         format: Name,
         value: Box<Operand>,

@@ -1,4 +1,4 @@
-//! Measures the embedded engine: `cargo run --release -p store --example bench [DIR]`.
+//! Measures an engine: `cargo run --release -p store --example bench [DIR|postgres://…] [ROWS]`.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -9,7 +9,6 @@ use query::{Batch, Column, ColumnType, Ddl, Expr, Op, Operand, Operator, Select,
 use store::sql::{Dialect, Renderer, Views};
 use store::{Options, Target, open};
 
-const ROWS: usize = 20_000;
 const TASKS: usize = 64;
 
 type Failure = Box<dyn std::error::Error + Send + Sync>;
@@ -17,6 +16,7 @@ type Failure = Box<dyn std::error::Error + Send + Sync>;
 #[tokio::main(flavor = "multi_thread", worker_threads = 1)]
 async fn main() -> Result<(), Failure> {
     let given = std::env::args().nth(1);
+    let rows: usize = std::env::args().nth(2).map_or(Ok(20_000), |rows| rows.parse())?;
     let scratch = tempfile::tempdir()?;
     let target = match given {
         Some(url) if url.starts_with("postgres://") => Target::Postgres { url },
@@ -54,7 +54,7 @@ async fn main() -> Result<(), Failure> {
             let (store, table) = (store.clone(), table.clone());
             tokio::spawn(async move {
                 let mut slowest = std::time::Duration::ZERO;
-                for index in (task..ROWS).step_by(TASKS) {
+                for index in (task..rows).step_by(TASKS) {
                     let begun = Instant::now();
                     store.commit(Batch::op(row(&table, index))).await?;
                     slowest = slowest.max(begun.elapsed());
@@ -66,18 +66,18 @@ async fn main() -> Result<(), Failure> {
     for task in tasks {
         slowest = slowest.max(task.await??);
     }
-    report("inserts, 64 tasks", ROWS, started);
+    report("inserts, 64 tasks", rows, started);
     println!("{:>40} {slowest:?}", "slowest insert");
 
     let started = Instant::now();
     for index in 0..500 {
-        store.commit(Batch::op(row(&table, ROWS + index))).await?;
+        store.commit(Batch::op(row(&table, rows + index))).await?;
     }
     report("inserts, one task", 500, started);
 
     let started = Instant::now();
     for index in 0..100_000 {
-        let id = format!("id{:013}", index * 7919 % ROWS).into();
+        let id = format!("id{:013}", index * 7919 % rows).into();
         let select = Select::by_ids(table.name.clone(), table.columns.clone(), vec![id]);
         assert_eq!(store.select(&select).await?.len(), 1);
     }
@@ -108,12 +108,12 @@ async fn main() -> Result<(), Failure> {
     for _ in 0..50 {
         store.select(&scan).await?;
     }
-    report("scans of 20000 rows", 50, started);
+    report("scans of all rows", 50, started);
     let started = Instant::now();
     for _ in 0..50 {
         store.count(&list).await?;
     }
-    report("counts of 20000 rows", 50, started);
+    report("counts of all rows", 50, started);
 
     let views = Views::default();
     let started = Instant::now();

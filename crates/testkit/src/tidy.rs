@@ -22,11 +22,13 @@ impl std::fmt::Display for Breach {
 }
 
 /// A text file of the workspace.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Text {
     /// Relative to the root, with forward slashes.
     pub path: String,
     pub content: String,
+    /// Whether the file is part of a module that exists for tests only.
+    pub only_tests: bool,
 }
 
 impl Text {
@@ -45,14 +47,37 @@ impl Text {
     }
 
     fn is_test(&self) -> bool {
-        self.owner() == "testkit" || ["/tests/", "/benches/"].iter().any(|dir| self.path.contains(dir))
+        self.owner() == "testkit"
+            || self.only_tests
+            || ["/tests/", "/benches/"].iter().any(|dir| self.path.contains(dir))
     }
 
-    /// Lines with their numbers from 1, up to the file's test module.
+    /// Lines with their numbers from 1, up to the file's own test module.
     fn code(&self) -> impl Iterator<Item = (usize, &str)> {
-        let lines = self.content.lines().take_while(|line| line.trim() != "#[cfg(test)]");
-        lines.enumerate().map(|(i, line)| (i + 1, line))
+        let lines: Vec<&str> = self.content.lines().collect();
+        let is_module = |line: Option<&&str>| line.is_some_and(|l| l.contains("mod ") && l.contains('{'));
+        let mut pairs = (0..lines.len()).map(|i| (lines[i], lines.get(i + 1)));
+        let end = pairs.position(|(line, next)| is_test_mark(line.trim()) && is_module(next));
+        let end = end.unwrap_or(lines.len());
+        lines.into_iter().take(end).enumerate().map(|(i, line)| (i + 1, line))
     }
+
+    /// Path prefixes, without `.rs`, of the modules that the file declares for tests only.
+    fn test_modules(&self) -> Vec<String> {
+        let lines: Vec<&str> = self.content.lines().map(str::trim).collect();
+        let stem = self.path.trim_end_matches(".rs");
+        let is_root = ["/mod", "/lib", "/main"].iter().any(|name| stem.ends_with(name));
+        let dir = if is_root { stem.rsplit_once('/').map_or("", |(dir, _)| dir) } else { stem };
+        let declared = lines.windows(2).filter(|pair| is_test_mark(pair[0])).filter_map(|pair| {
+            let name = pair[1].trim_start_matches("pub ").trim_start_matches("pub(crate) ");
+            Some(format!("{dir}/{}", name.strip_prefix("mod ")?.strip_suffix(';')?))
+        });
+        declared.collect()
+    }
+}
+
+fn is_test_mark(line: &str) -> bool {
+    line == "#[cfg(test)]" || line.starts_with("#[cfg(any(test,")
 }
 
 /// Every breach below `root`, sorted.
@@ -71,6 +96,13 @@ fn read(root: &Path) -> Vec<Text> {
     }
     for entry in fs::read_dir(root).into_iter().flatten().flatten() {
         add(root, entry.path(), &mut texts);
+    }
+    let modules: Vec<String> = texts.iter().filter(|t| t.is_rust()).flat_map(Text::test_modules).collect();
+    for text in &mut texts {
+        let inside = |module: &String| {
+            text.path.strip_prefix(module).is_some_and(|rest| rest == ".rs" || rest.starts_with('/'))
+        };
+        text.only_tests = modules.iter().any(inside);
     }
     texts
 }
@@ -95,7 +127,8 @@ fn add(root: &Path, path: PathBuf, texts: &mut Vec<Text>) {
         return;
     }
     if let (Ok(content), Ok(path)) = (fs::read_to_string(&path), path.strip_prefix(root)) {
-        texts.push(Text { path: path.to_string_lossy().replace('\\', "/"), content });
+        let path = path.to_string_lossy().replace('\\', "/");
+        texts.push(Text { path, content, only_tests: false });
     }
 }
 
@@ -104,7 +137,7 @@ mod tests {
     use super::*;
 
     fn breaches(path: &str, content: &str) -> Vec<String> {
-        let texts = [Text { path: path.into(), content: content.into() }];
+        let texts = [Text { path: path.into(), content: content.into(), only_tests: false }];
         let mut found = layers::check(&texts);
         found.extend(sources::check(&texts));
         found.into_iter().map(|b| b.what).collect()
@@ -143,6 +176,22 @@ mod tests {
             assert_eq!(breaches(path, content).len(), 1, "{path}: {content}");
         }
         assert_eq!(breaches("crates/app/src/a.rs", &"// x\n".repeat(601)).len(), 1);
+    }
+
+    #[test]
+    fn test_modules_in_files_of_their_own_are_known() {
+        let text = |path: &str, content: &str| Text {
+            path: path.into(),
+            content: content.into(),
+            only_tests: false,
+        };
+        let declared = "#[cfg(test)]\nmod contract;\npub mod engine;\nfn f() { g().unwrap(); }\n";
+        assert_eq!(text("crates/store/src/lib.rs", declared).test_modules(), ["crates/store/src/contract"]);
+        assert_eq!(
+            text("crates/model/src/filter.rs", declared).test_modules(),
+            ["crates/model/src/filter/contract"]
+        );
+        assert_eq!(breaches("crates/store/src/a.rs", declared).len(), 1);
     }
 
     #[test]

@@ -45,7 +45,12 @@ fn decode_plain(content_type: &str, bytes: &[u8]) -> Result<Map<String, Json>> {
         return Ok(form.finish());
     }
     if !(content_type.is_empty() || content_type.starts_with("application/json")) {
-        return Err(Error::new(Kind::Invalid, UNSUPPORTED));
+        return Err(
+            match content_type.starts_with("application/xml") || content_type.starts_with("text/xml") {
+                true => Error::bad_request().details("XML bodies are not read"),
+                false => Error::new(Kind::Invalid, UNSUPPORTED),
+            },
+        );
     }
     if bytes.iter().all(u8::is_ascii_whitespace) {
         return Ok(Map::new());

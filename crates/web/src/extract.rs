@@ -1,7 +1,5 @@
 //! A request as the use cases see it.
 
-use std::sync::Arc;
-
 use app::auth::token::{self, Caller};
 use app::rules::Context;
 use app::{Error, Result};
@@ -99,10 +97,6 @@ impl Asked {
             Some(_) if self.request.is_superuser() => Ok(()),
             Some(_) => Err(Error::forbidden()),
         }
-    }
-
-    pub fn auth_name(&self) -> Arc<str> {
-        self.request.auth.as_ref().map_or_else(|| "".into(), |auth| auth.collection.name.clone())
     }
 }
 

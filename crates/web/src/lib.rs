@@ -4,11 +4,12 @@
 pub mod server;
 pub mod state;
 
-mod extract;
 mod body;
-mod strict;
+mod cors;
+mod extract;
 mod requestlog;
 mod routes;
+mod strict;
 mod wire;
 
 pub use body::fuzz as fuzz_body;

@@ -63,7 +63,9 @@ impl Started {
         let mut data = String::with_capacity(256 + url.len());
         data.push_str("{\"auth\":");
         write_string(&mut data, auth.map_or("", |auth| &auth.collection));
-        if settings.log_auth_id && let Some(auth) = auth {
+        if settings.log_auth_id
+            && let Some(auth) = auth
+        {
             data.push_str(",\"authId\":");
             write_string(&mut data, &auth.id);
         }
@@ -75,11 +77,7 @@ impl Started {
         }
         data.push_str(",\"execTime\":");
         write_number(&mut data, self.at.elapsed().as_nanos() as f64 / 1e6);
-        for (key, text) in [
-            ("method", self.method.as_str()),
-            ("referer", &self.referer),
-            ("remoteIP", &ip),
-        ] {
+        for (key, text) in [("method", self.method.as_str()), ("referer", &self.referer), ("remoteIP", &ip)] {
             data.push_str(",\"");
             data.push_str(key);
             data.push_str("\":");

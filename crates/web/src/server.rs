@@ -8,6 +8,7 @@ use std::time::Duration;
 use axum::Router;
 use axum::body::Body;
 use axum::extract::Request;
+use axum::http::header;
 use base::limits;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
@@ -16,6 +17,7 @@ use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 use tower::Service;
 
+use crate::cors;
 use crate::requestlog::Started;
 use crate::state::State;
 
@@ -50,7 +52,14 @@ pub async fn serve(
             async move {
                 let (head, body) = request.into_parts();
                 let logged = state.log().enabled().then(|| Started::new(&head, peer.ip()));
-                let response = router.call(Request::from_parts(head, Body::new(body))).await?;
+                let cross_origin = head.headers.contains_key(header::ORIGIN);
+                let mut response = match cors::preflight(&head) {
+                    Some(response) => response,
+                    None => router.call(Request::from_parts(head, Body::new(body))).await?,
+                };
+                if cross_origin {
+                    cors::allow(&mut response);
+                }
                 if let Some(logged) = logged {
                     logged.finish(&state, &response);
                 }

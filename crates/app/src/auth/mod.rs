@@ -1,6 +1,6 @@
 //! Who is asking, and how they prove it.
 
-pub mod token;
-pub mod password;
 pub mod login;
+pub mod password;
 pub mod superuser;
+pub mod token;

@@ -8,7 +8,7 @@ use model::{Collection, Record, Violations};
 use super::input::{check_password_form, resolved};
 use super::shown::Shown;
 use crate::error::{Error, Result};
-use crate::rules::Context;
+use crate::rules::{Condition, Context};
 
 const FAILED: &str = "Failed to create record.";
 
@@ -24,8 +24,17 @@ pub async fn create(cx: &Context<'_>, collection: &Arc<Collection>, expand: &[St
     cx.apply(&mut record, body);
     cx.generate(&mut record, true);
     let resolved = resolved(cx.request, &record);
-    let cx = &Context::new(cx.parts, resolved.as_ref().unwrap_or(cx.request));
-    let rule = cx.required_rule(collection, &collection.create_rule)?;
+    let cx = &Context::new(cx.parts, &resolved);
+    let rule = match collection.create_rule.as_deref() {
+        Some(rule) if !cx.is_superuser() => {
+            // A rule that cannot be asked of a new record holds for none.
+            cx.creation_rule(collection, rule).map_err(|error| match error.kind {
+                Kind::Invalid => Error { message: FAILED.into(), ..error },
+                _ => error,
+            })?
+        }
+        _ => Condition::always(),
+    };
 
     if !cx.would_pass(&record, &rule).await? {
         return Err(Error::invalid(FAILED, Violations::default()).details("the create rule does not hold"));

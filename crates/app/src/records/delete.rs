@@ -26,8 +26,7 @@ pub async fn delete(cx: &Context<'_>, collection: &Arc<Collection>, id: &str) ->
     if collection.is_superusers() {
         let all = Select::table(collection.name.clone(), vec![Collection::id_column()]).limit(2);
         if cx.parts.store.select(&all).await?.len() < 2 {
-            return Err(Error::new(Kind::Invalid, "Failed to delete record. Make sure that the record is not part of a required relation reference.")
-                .details("the last superuser cannot be deleted"));
+            return Err(Error::new(Kind::Invalid, "You can't delete the only existing superuser."));
         }
     }
     delete_all(cx, &[record]).await
@@ -47,7 +46,8 @@ pub(crate) async fn delete_all(cx: &Context<'_>, records: &[Record]) -> Result<(
             Ok(_) => return Ok(()),
         }
     }
-    Err(Error::new(Kind::Conflict, "The record keeps being referred to. Try again.").details("delete guards failed"))
+    Err(Error::new(Kind::Conflict, "The record keeps being referred to. Try again.")
+        .details("delete guards failed"))
 }
 
 /// Everything that goes or changes with a record.
@@ -68,7 +68,10 @@ impl Plan {
             return Ok(());
         }
         if depth > CASCADE_DEPTH_MAX || self.doomed.len() > CASCADE_ROWS_MAX {
-            return Err(Error::new(Kind::TooLarge, "Failed to delete record: too many records depend on it."));
+            return Err(Error::new(
+                Kind::TooLarge,
+                "Failed to delete record: too many records depend on it.",
+            ));
         }
         if record.collection.is_auth() {
             self.system.extend(auth_leftovers(cx, &record));
@@ -110,12 +113,19 @@ impl Plan {
             .limit(CASCADE_ROWS_MAX as u64 + 1);
         let found = cx.parts.select(source, &select).await?;
         if found.len() > CASCADE_ROWS_MAX {
-            return Err(Error::new(Kind::TooLarge, "Failed to delete record: too many records depend on it."));
+            return Err(Error::new(
+                Kind::TooLarge,
+                "Failed to delete record: too many records depend on it.",
+            ));
         }
         let known = found.iter().map(|record| Value::from(record.id())).collect();
-        let unknown = Expr::Not(Box::new(Expr::In { left: Operand::base("id", ColumnType::Id), values: known }));
+        let unknown =
+            Expr::Not(Box::new(Expr::In { left: Operand::base("id", ColumnType::Id), values: known }));
         self.guards.push(Guard::Absent(
-            Select::table(source.name.clone(), vec![Collection::id_column()]).filter(holds).filter(unknown).limit(1),
+            Select::table(source.name.clone(), vec![Collection::id_column()])
+                .filter(holds)
+                .filter(unknown)
+                .limit(1),
         ));
         Ok(found)
     }
@@ -169,7 +179,9 @@ impl Plan {
             let columns = &record.collection.table.columns;
             let set = positions
                 .iter()
-                .map(|position| (columns[*position].name.clone(), Assign::Set(record.row.get(*position).clone())))
+                .map(|position| {
+                    (columns[*position].name.clone(), Assign::Set(record.row.get(*position).clone()))
+                })
                 .collect();
             ops.push(Op::Update { table: record.collection.name.clone(), id: record.id().into(), set });
         }
@@ -190,7 +202,10 @@ fn auth_leftovers(cx: &Context<'_>, record: &Record) -> Vec<Op> {
             table: name.into(),
             filter: Expr::and([
                 Expr::eq(Operand::base("recordRef", ColumnType::Text), Value::from(record.id())),
-                Expr::eq(Operand::base("collectionRef", ColumnType::Text), Value::from(&*record.collection.id)),
+                Expr::eq(
+                    Operand::base("collectionRef", ColumnType::Text),
+                    Value::from(&*record.collection.id),
+                ),
             ]),
         })
         .collect()

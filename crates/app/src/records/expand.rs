@@ -32,7 +32,7 @@ impl Context<'_> {
         let collection = first.record.collection.clone();
         let mut tree = Tree::default();
         for path in paths {
-            let names: Vec<&str> = path.split('.').take(EXPAND_DEPTH_MAX).collect();
+            let names: Vec<&str> = path.trim_matches('.').split('.').take(EXPAND_DEPTH_MAX).collect();
             if !self.leads_somewhere(&collection, &names) {
                 continue;
             }
@@ -45,13 +45,14 @@ impl Context<'_> {
         self.expand_level(&mut items, &tree).await
     }
 
-    /// Whether every name of a path is a relation of the collection before it.
+    /// Whether every name of a path is a relation of the collection before it, to a collection that others than
+    /// superusers may view at all.
     fn leads_somewhere(&self, collection: &Arc<Collection>, names: &[&str]) -> bool {
         let mut at = collection.clone();
         names.iter().all(|name| match self.link(&at, name) {
             Some(Link::Forward { target: next, .. } | Link::Back { source: next, .. }) => {
                 at = next;
-                true
+                self.is_superuser() || at.view_rule.is_some()
             }
             None => false,
         })
@@ -97,7 +98,9 @@ impl Context<'_> {
             let target = self.schema.find(&relation.collection_id)?.clone();
             return Some(Link::Forward { target, position, many: collection.fields[position].is_multiple() });
         }
-        let (source, field) = name.split_once("_via_")?;
+        // `comments(post)` is the older spelling of `comments_via_post`.
+        let older = name.strip_suffix(')').and_then(|name| name.split_once('('));
+        let (source, field) = older.or_else(|| name.split_once("_via_"))?;
         let source = self.schema.find(source)?.clone();
         let position = source.position(field)?;
         let FieldKind::Relation(relation) = &source.fields[position].kind else { return None };
@@ -114,7 +117,8 @@ impl Context<'_> {
         target: &Arc<Collection>,
         position: usize,
     ) -> Result<Option<Groups>> {
-        let ids: Vec<Vec<String>> = items.iter().map(|item| item.record.row.get(position).to_list()).collect();
+        let ids: Vec<Vec<String>> =
+            items.iter().map(|item| item.record.row.get(position).to_list()).collect();
         let mut wanted: Vec<String> = ids.iter().flatten().cloned().collect();
         wanted.sort_unstable();
         wanted.dedup();

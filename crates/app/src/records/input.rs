@@ -1,7 +1,7 @@
 //! Taking a body into a record.
 
-use model::field::Modifier;
 use base::Value;
+use model::field::Modifier;
 use model::{Record, Request, Violation, Violations};
 use serde_json::{Map, Value as Json};
 
@@ -48,23 +48,21 @@ impl Context<'_> {
     }
 }
 
-/// The request as rules see it: what modifiers made of a field stands under the field's own name. `None` when
-/// the body holds no modifiers.
-pub fn resolved(request: &Request, record: &Record) -> Option<Request> {
-    let modified = request.body.keys().filter_map(|key| match record.collection.setter(key) {
-        Some((position, Some(_))) => Some(position),
-        _ => None,
-    });
-    let positions: Vec<usize> = modified.collect();
-    if positions.is_empty() {
-        return None;
-    }
+/// The request as rules see it: what the body makes of a field stands under the field's own name, in the form that
+/// the field would store.
+pub fn resolved(request: &Request, record: &Record) -> Request {
     let mut request = request.clone();
+    let positions: Vec<usize> = request
+        .body
+        .keys()
+        .filter_map(|key| record.collection.setter(key))
+        .map(|(position, _)| position)
+        .collect();
     for position in positions {
         let name = record.collection.fields[position].name.to_string();
         request.body.insert(name, to_json(record.row.get(position)));
     }
-    Some(request)
+    request
 }
 
 fn to_json(value: &Value) -> Json {

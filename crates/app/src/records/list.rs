@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use base::limits::{PAGE_ROWS_DEFAULT, PAGE_ROWS_MAX};
+use base::Kind;
+use base::limits::{FILTER_REQUEST_BYTES_MAX, PAGE_ROWS_DEFAULT, PAGE_ROWS_MAX};
 use model::Collection;
 use model::filter::{Resolved, Trust, superusers_only};
 use query::select::SortKey;
@@ -66,7 +67,10 @@ pub async fn list(cx: &Context<'_>, collection: &Arc<Collection>, query: &ListQu
     if !cx.is_superuser()
         && let Some(prefix) = superusers_only(&query.filter).or_else(|| superusers_only(&query.sort))
     {
-        return Err(Error::superusers_only().details(format!("only superusers may filter by {prefix}*")));
+        return Err(Error::new(Kind::Forbidden, format!("Only superusers can filter by {prefix}")));
+    }
+    if query.filter.len() > FILTER_REQUEST_BYTES_MAX {
+        return Err(Error::bad_request().details("the filter is too long"));
     }
     if !query.filter.is_empty() {
         filters.push(resolver.condition(&*cx.parts.filters.parse(&query.filter)?)?);
@@ -90,11 +94,8 @@ pub async fn list(cx: &Context<'_>, collection: &Arc<Collection>, query: &ListQu
     } else {
         let records = cx.parts.select(collection, &select).await?;
         let first_page_is_all = page == 1 && (records.len() as u64) < per_page;
-        let total = if first_page_is_all {
-            records.len() as u64
-        } else {
-            cx.parts.store.count(&select).await?
-        };
+        let total =
+            if first_page_is_all { records.len() as u64 } else { cx.parts.store.count(&select).await? };
         (records, Some(total))
     };
     cx.depends_on(&table.name);

@@ -1,13 +1,13 @@
 //! Records: read, written and shown as the rules allow.
 
-pub mod list;
-pub mod view;
-pub mod expand;
-pub mod shown;
-pub mod input;
 pub mod create;
-pub mod update;
 pub mod delete;
+pub mod expand;
+pub mod input;
+pub mod list;
+pub mod shown;
+pub mod update;
+pub mod view;
 
 mod save;
 

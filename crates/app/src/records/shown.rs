@@ -40,7 +40,8 @@ impl Context<'_> {
     }
 
     pub async fn show(&self, record: Record) -> Result<Shown> {
-        let email = !record.collection.is_auth() || self.is_superuser() || self.email_visible(&record).await?;
+        let email =
+            !record.collection.is_auth() || self.is_superuser() || self.email_visible(&record).await?;
         Ok(Shown { hidden: self.is_superuser(), email, record, expand: None })
     }
 

@@ -30,7 +30,7 @@ pub async fn update(
     let mut record = old.clone();
     cx.apply(&mut record, body);
     let resolved = resolved(cx.request, &record);
-    let cx = &Context::new(cx.parts, resolved.as_ref().unwrap_or(cx.request));
+    let cx = &Context::new(cx.parts, &resolved);
     let rule = cx.required_rule(collection, &collection.update_rule)?;
     if !cx.passes(&old, &rule).await? {
         return Err(Error::not_found());
@@ -81,7 +81,10 @@ async fn unmanaged(cx: &Context<'_>, old: &Record, new: &Record) -> Result<Viola
     if new.text("password") != old.text("password")
         && !cx.parts.hasher.verify(old_password, old.text("password")).await?
     {
-        violations.add(OLD_PASSWORD, Violation::new("validation_invalid_old_password", "Missing or invalid old password."));
+        violations.add(
+            OLD_PASSWORD,
+            Violation::new("validation_invalid_old_password", "Missing or invalid old password."),
+        );
     }
     Ok(violations)
 }

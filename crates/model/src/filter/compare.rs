@@ -128,6 +128,15 @@ fn to_pattern(side: &mut Side) {
     }
 }
 
+/// A written number on the left of `~` is matched as a double.
+fn to_matched(side: &mut Side) {
+    if let Operand::Literal(Value::Number(number)) = &side.operand
+        && !side.integer
+    {
+        side.operand = Operand::Literal(Value::Text(real_text(*number).into()));
+    }
+}
+
 /// Brings a literal to the type of the column on the other side.
 fn convert(literal: &mut Side, other: &Side) {
     let Operand::Literal(value) = &mut literal.operand else { return };
@@ -172,6 +181,7 @@ impl Resolver<'_> {
         let pattern = matches!(op, Operator::Like | Operator::NotLike);
         if pattern {
             to_pattern(&mut right);
+            to_matched(&mut left);
         } else {
             convert(&mut left, &right);
             convert(&mut right, &left);
@@ -343,11 +353,12 @@ fn mixed(left: &Side, op: Operator, right: &Side, strict: bool) -> Option<Expr> 
                 Some(_) if strict => Expr::Const(false),
                 Some(literal) if literal.as_str() == Some("") => gone,
                 Some(_) => Expr::Const(false),
+                None if strict => Expr::and([gone, Expr::Missing(text.operand.clone())]),
                 None => Expr::and([gone, Expr::eq(text.operand.clone(), "")]),
             };
             Some(if op == Operator::Eq { equal } else { negate(equal) })
         }
-        _ if written || number.pull == Pull::None => {
+        _ if written || (number.pull == Pull::None && text.pull == Pull::None) => {
             let below = matches!(op, Operator::Lt | Operator::Le);
             if below == number_is_left {
                 Some(Expr::and([present(number), present(text)]))
@@ -355,7 +366,7 @@ fn mixed(left: &Side, op: Operator, right: &Side, strict: bool) -> Option<Expr> 
                 Some(Expr::Const(false))
             }
         }
-        // A number column against a text column, by what the text reads as.
+        // A column brings the other side to its type.
         _ => None,
     }
 }

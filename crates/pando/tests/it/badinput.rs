@@ -118,8 +118,7 @@ fn table(server: &Server, token: &str) {
             Err(e) => assert!(e.kind() != std::io::ErrorKind::WouldBlock, "{e} to {filter:.80}"),
         }
     }
-    for bad in ["x", "a.b.c", "Bearer", "Bearer x", "eyJhbGciOiJub25lIn0.e30.", &"a".repeat(7_000)]
-    {
+    for bad in ["x", "a.b.c", "Bearer", "Bearer x", "eyJhbGciOiJub25lIn0.e30.", &"a".repeat(7_000)] {
         polite(&client, &Request::get(RECORDS).header("Authorization", bad));
         refused(&client, Request::get("/api/collections").header("Authorization", bad));
     }

@@ -132,7 +132,9 @@ async fn with_form(state: &State, request: Request) -> app::Result<Asked> {
 /// What the reference says of a form that it cannot read.
 fn unreadable(error: Error) -> Error {
     match error.kind {
-        Kind::Invalid => Error { message: "An error occurred while loading the submitted data.".into(), ..error },
+        Kind::Invalid => {
+            Error { message: "An error occurred while loading the submitted data.".into(), ..error }
+        }
         _ => error,
     }
 }

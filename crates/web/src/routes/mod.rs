@@ -7,21 +7,22 @@ use axum::Router;
 use axum::body::Body;
 use axum::extract::Request as HttpRequest;
 use axum::http::Response;
-use axum::routing::{delete, get, post, put};
+use axum::routing::{delete, get, patch, post, put};
 
 use crate::state::State;
 use crate::wire;
 
-mod records;
 mod auth;
 mod collections;
 mod general;
+mod records;
+mod settings;
 
 pub fn router(state: State) -> Router {
     Router::new()
         .route("/api/health", get(general::health))
         .route("/api/collections", get(collections::list).post(collections::create))
-        .route("/api/collections/import", put(collections::import))
+        .route("/api/collections/import", put(collections::import).get(collections::view_import))
         .route("/api/collections/meta/scaffolds", get(collections::scaffolds))
         .route(
             "/api/collections/{collection}",
@@ -37,6 +38,7 @@ pub fn router(state: State) -> Router {
         .route("/api/collections/{collection}/auth-with-password", post(auth::with_password))
         .route("/api/collections/{collection}/auth-refresh", post(auth::refresh))
         .route("/api/collections/{collection}/impersonate/{id}", post(auth::impersonate))
+        .route("/api/settings", patch(settings::update))
         .fallback(general::fallback)
         .method_not_allowed_fallback(general::fallback)
         .with_state(state)
@@ -58,10 +60,7 @@ fn with_fields(asked: &crate::extract::Asked, body: String, in_items: bool) -> R
 }
 
 /// Splits a request whose body is read as JSON or form.
-async fn with_body(
-    state: &State,
-    request: HttpRequest,
-) -> Result<crate::extract::Asked> {
+async fn with_body(state: &State, request: HttpRequest) -> Result<crate::extract::Asked> {
     let (head, body) = request.into_parts();
     let mut asked = crate::extract::Asked::of(state, &head).await?;
     asked.request.body = crate::body::read(&head, body).await?;

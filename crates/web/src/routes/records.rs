@@ -29,7 +29,13 @@ fn missing(schema: &Schema, name: &str, message: &str) -> Result<Arc<Collection>
 }
 
 fn expand(query: &Query) -> Vec<String> {
-    query.text("expand").split(',').map(str::trim).filter(|path| !path.is_empty()).map(str::to_string).collect()
+    query
+        .text("expand")
+        .split(',')
+        .map(str::trim)
+        .filter(|path| !path.is_empty())
+        .map(str::to_string)
+        .collect()
 }
 
 pub async fn list(

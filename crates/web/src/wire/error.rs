@@ -25,6 +25,7 @@ pub fn status(kind: Kind) -> StatusCode {
         Kind::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
         Kind::TooMany => StatusCode::TOO_MANY_REQUESTS,
         Kind::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
+        Kind::Unsupported => StatusCode::NOT_IMPLEMENTED,
         Kind::Internal => StatusCode::INTERNAL_SERVER_ERROR,
     }
 }
@@ -57,7 +58,8 @@ fn violations(all: &Violations) -> Json {
                 leaf.insert("code".into(), violation.code.into());
                 leaf.insert("message".into(), violation.message.as_str().into());
                 if !violation.params.is_empty() {
-                    let params = violation.params.iter().map(|(name, value)| (name.to_string(), value.clone()));
+                    let params =
+                        violation.params.iter().map(|(name, value)| (name.to_string(), value.clone()));
                     leaf.insert("params".into(), Json::Object(params.collect()));
                 }
                 Json::Object(leaf)

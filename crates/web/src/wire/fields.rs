@@ -119,8 +119,8 @@ fn apply(json: &mut Json, pick: &Pick) {
 
 /// Elements that run on within a line; the others part words.
 const INLINE_TAGS: [&str; 20] = [
-    "a", "abbr", "b", "bdi", "bdo", "big", "cite", "code", "em", "font", "i", "mark", "q", "s", "small", "span",
-    "strong", "sub", "sup", "u",
+    "a", "abbr", "b", "bdi", "bdo", "big", "cite", "code", "em", "font", "i", "mark", "q", "s", "small",
+    "span", "strong", "sub", "sup", "u",
 ];
 
 /// Plain text of at most so many characters: tags out, white space folded.

@@ -138,4 +138,14 @@ async fn processes_share_a_database() {
     one.commit(create(view)).await.unwrap();
     let seen = Select::table("seen", vec![Column::new("id", ColumnType::Id)]);
     assert_eq!(two.select(&seen).await.unwrap().len(), 4);
+
+    // Connections that the server ended are replaced.
+    let end = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name='pando'";
+    let mut psql = Command::new("psql");
+    psql.args(["-h", "127.0.0.1", "-p", &server.port.to_string(), "-U", "postgres", "-c", end, "postgres"]);
+    assert!(psql.stdout(Stdio::null()).status().unwrap().success());
+    assert_eq!(one.select(&all()).await.unwrap().len(), 4);
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    two.commit(Batch::op(insert("again"))).await.unwrap();
+    assert_eq!(one.count(&all()).await.unwrap(), 5);
 }

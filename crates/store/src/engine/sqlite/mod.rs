@@ -43,7 +43,7 @@ struct Shared {
     /// Was anything committed since the last checkpoint?
     dirty: AtomicBool,
     /// Is the log so large that the writer should stop and empty it?
-    truncate: AtomicBool,
+    restart: AtomicBool,
 }
 
 impl Shared {
@@ -62,7 +62,7 @@ pub struct Sqlite {
     places: Arc<Semaphore>,
     threads: Mutex<Vec<JoinHandle<()>>>,
     stop_checkpoints: Mutex<Option<Sender<()>>>,
-    _lock: Option<lock::DirectoryLock>,
+    lock: Mutex<Option<lock::DirectoryLock>>,
 }
 
 impl Sqlite {
@@ -94,7 +94,7 @@ impl Sqlite {
             places: Arc::new(Semaphore::new(limits::WRITE_QUEUE_MAX)),
             threads: Mutex::new(threads),
             stop_checkpoints: Mutex::new(Some(stop)),
-            _lock: lock,
+            lock: Mutex::new(lock),
         })
     }
 
@@ -227,6 +227,7 @@ impl Engine for Sqlite {
             }
         });
         let _ = joined.await;
+        drop(self.lock.lock().take());
     }
 }
 

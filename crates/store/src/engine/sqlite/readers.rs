@@ -1,11 +1,11 @@
 //! Reading. Most queries take microseconds, less than handing them to another thread and back: they run where
-//! they are, under a budget of SQLite instructions. One that uses it up starts again on a thread of its own, so
+//! they are, for a millisecond at most. One that needs longer starts again on a thread of its own, so
 //! that a long scan never holds up an async thread.
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicI64, AtomicUsize, Ordering};
-use std::time::Duration;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
 
 use base::limits;
 use crossbeam_channel::{Receiver, Sender};
@@ -16,10 +16,10 @@ use tokio::sync::{Semaphore, oneshot};
 use super::connection::{failure, open_reader};
 use crate::error::{Error, Result};
 
-/// Instructions between two looks at the budget.
+/// SQLite's instructions between two looks at the clock; a page of rows takes fewer.
 const STEP_OPCODES: i32 = 1000;
-/// Steps that a query may take on an async thread, about a millisecond.
-const INLINE_STEPS: i64 = 40;
+/// How long a query may hold an async thread.
+const INLINE_MAX: Duration = Duration::from_millis(1);
 /// Connections for queries on async threads.
 const INLINE_CONNECTIONS_MAX: usize = 8;
 /// Queries that wait for a reader thread.
@@ -28,14 +28,28 @@ const WAITING_MAX: usize = 1024;
 /// A reading connection and what stops its query.
 struct Reader {
     connection: Connection,
-    stop: Arc<Stop>,
+    limit: Arc<Mutex<Limit>>,
 }
 
-#[derive(Default)]
-struct Stop {
-    steps: AtomicI64,
-    /// Set when nobody waits for the answer any more.
-    abandoned: Mutex<Arc<AtomicBool>>,
+/// When the query that runs must end early.
+enum Limit {
+    /// On an async thread; since when, known from the first look at the clock on.
+    Inline(Option<Instant>),
+    /// On a reader thread, as long as somebody waits for the answer.
+    Abandoned(Arc<AtomicBool>),
+}
+
+impl Limit {
+    fn reached(&mut self) -> bool {
+        match self {
+            Limit::Inline(Some(since)) => since.elapsed() > INLINE_MAX,
+            Limit::Inline(since) => {
+                *since = Some(Instant::now());
+                false
+            }
+            Limit::Abandoned(abandoned) => abandoned.load(Ordering::Relaxed),
+        }
+    }
 }
 
 type Task = Box<dyn FnOnce(&Connection) + Send>;
@@ -86,7 +100,7 @@ impl Readers {
         self.elsewhere(read).await
     }
 
-    /// `None` when no connection is free or the budget was used up.
+    /// `None` when no connection is free or the time was used up.
     pub fn inline<T>(&self, read: &impl Fn(&Connection) -> rusqlite::Result<T>) -> Result<Option<T>> {
         for slot in &self.inline {
             let Some(mut slot) = slot.try_lock() else { continue };
@@ -94,7 +108,7 @@ impl Readers {
                 Some(reader) => reader,
                 empty => empty.insert(Reader::open(&self.path)?),
             };
-            reader.stop.steps.store(INLINE_STEPS, Ordering::Relaxed);
+            *reader.limit.lock() = Limit::Inline(None);
             return match read(&reader.connection) {
                 Ok(value) => Ok(Some(value)),
                 Err(rusqlite::Error::SqliteFailure(code, _))
@@ -173,8 +187,7 @@ fn serve(reader: &Reader, jobs: &Receiver<Job>, idle: &AtomicUsize) {
         let job = jobs.recv();
         idle.fetch_sub(1, Ordering::AcqRel);
         let Ok(job) = job else { return };
-        reader.stop.steps.store(i64::MAX, Ordering::Relaxed);
-        *reader.stop.abandoned.lock() = job.abandoned;
+        *reader.limit.lock() = Limit::Abandoned(job.abandoned);
         let task = std::panic::AssertUnwindSafe(|| (job.task)(&reader.connection));
         if std::panic::catch_unwind(task).is_err() {
             tracing::error!("a query panicked");
@@ -185,18 +198,12 @@ fn serve(reader: &Reader, jobs: &Receiver<Job>, idle: &AtomicUsize) {
 impl Reader {
     fn open(path: &std::path::Path) -> Result<Reader> {
         let mut connection = open_reader(path)?;
-        let stop = Arc::new(Stop::default());
-        let watch = stop.clone();
+        let limit = Arc::new(Mutex::new(Limit::Inline(None)));
+        let watched = limit.clone();
         connection
-            .progress_handler(
-                STEP_OPCODES,
-                Some(move || {
-                    watch.steps.fetch_sub(1, Ordering::Relaxed) <= 0
-                        || watch.abandoned.lock().load(Ordering::Relaxed)
-                }),
-            )
+            .progress_handler(STEP_OPCODES, Some(move || watched.lock().reached()))
             .map_err(|error| Error::Internal(error.to_string()))?;
-        Ok(Reader { connection, stop })
+        Ok(Reader { connection, limit })
     }
 }
 

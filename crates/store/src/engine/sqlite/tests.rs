@@ -65,7 +65,6 @@ async fn one_server_for_each_directory() {
     tokio::time::sleep(std::time::Duration::from_millis(1700)).await;
     assert_eq!(first.external_version(), after);
     first.close().await;
-    drop(first);
     store(dir.path(), true).await.unwrap();
 }
 
@@ -101,17 +100,16 @@ async fn a_long_scan_leaves_the_async_thread() {
             tokio::spawn(async move { opened.select(&scan("nothing")).await.map(|rows| rows.len()) })
         })
         .collect();
-    let started = std::time::Instant::now();
-    let mut slowest = std::time::Duration::ZERO;
+    // Scans that ran where they are would leave no more turns than there are scans.
+    let mut turns = 0;
     while scans.iter().any(|scan| !scan.is_finished()) {
-        let begun = std::time::Instant::now();
         tokio::task::yield_now().await;
-        slowest = slowest.max(begun.elapsed());
+        turns += 1;
     }
+    assert!(turns > 100, "{turns} turns");
     for scan in scans {
         assert_eq!(scan.await.unwrap().unwrap(), 0);
     }
-    assert!(slowest * 2 < started.elapsed(), "one turn took {slowest:?} of {:?}", started.elapsed());
     assert_eq!(opened.count(&scan("match")).await.unwrap(), 50_000);
     // Nobody waits for this one any more.
     let unwanted = scan("nothing");
@@ -153,4 +151,66 @@ fn a_full_disk_takes_nothing_half() {
         .query_row("SELECT COUNT(*) FROM t", [], |row| row.get(0))
         .unwrap();
     assert_eq!(rows, 3);
+}
+
+#[tokio::test]
+async fn reads_what_others_stored_oddly() {
+    use base::Value;
+    let dir = tempfile::tempdir().unwrap();
+    let opened = store(dir.path(), false).await.unwrap();
+    let other = rusqlite::Connection::open(dir.path().join("data.db")).unwrap();
+    other
+        .execute_batch(
+            "CREATE TABLE odd (id TEXT, n, ok, born, data JSON, tags JSON, place JSON);
+             INSERT INTO odd VALUES
+                (7, '1.5', 'true', '2022-01-02', 'plain', 'one', 'nowhere'),
+                ('b', 'abc', 2, 1640995200, '{\"a\": 1}', '[\"x\", \"y\"]', '{\"lat\":2}'),
+                ('c', NULL, NULL, NULL, '', NULL, NULL),
+                (x'ff', 9007199254740993, 0.0, 'x', 9007199254740993, 5, 5)",
+        )
+        .unwrap();
+    use ColumnType::{Bool, Date, Dynamic, Id, Json, List, Number, Point};
+    let columns = [("id", Id), ("n", Number), ("ok", Bool), ("born", Date), ("data", Json), ("tags", List)];
+    let columns = columns.into_iter().chain([("place", Point), ("data", Dynamic)]);
+    let select = Select::table("odd", columns.map(|(name, ty)| Column::new(name, ty)).collect());
+    let json = |text: &str| Value::Json(text.into());
+    let zero = r#"{"lon":0,"lat":0}"#;
+    let expected: [[Value; 8]; 4] = [
+        [
+            "7".into(),
+            1.5.into(),
+            true.into(),
+            "2022-01-02 00:00:00.000Z".into(),
+            json("\"plain\""),
+            json("[\"one\"]"),
+            json(zero),
+            "plain".into(),
+        ],
+        [
+            "b".into(),
+            0.0.into(),
+            true.into(),
+            "2022-01-01 00:00:00.000Z".into(),
+            json("{\"a\":1}"),
+            json("[\"x\",\"y\"]"),
+            json(r#"{"lon":0,"lat":2}"#),
+            json("{\"a\":1}"),
+        ],
+        ["c".into(), 0.0.into(), false.into(), "".into(), Value::Null, json("[]"), json(zero), "".into()],
+        [
+            "\u{fffd}".into(),
+            9_007_199_254_740_992.0.into(),
+            false.into(),
+            "".into(),
+            json("9007199254740993"),
+            json("[\"5\"]"),
+            json(zero),
+            json("9007199254740993"),
+        ],
+    ];
+    let rows = opened.select(&select).await.unwrap();
+    for (row, expected) in rows.iter().zip(&expected) {
+        assert_eq!(*row.0, *expected);
+    }
+    assert_eq!(rows.len(), expected.len());
 }

@@ -22,7 +22,7 @@ const IDLE_TICK: Duration = Duration::from_millis(250);
 /// An idle writer empties the log after this long.
 const IDLE_TRUNCATE: Duration = Duration::from_secs(1);
 /// How long emptying the log may wait for readers that still need it.
-const TRUNCATE_WAIT: Duration = Duration::from_millis(50);
+const CHECKPOINT_WAIT: Duration = Duration::from_millis(50);
 
 /// A rendered batch and who waits for it.
 pub struct Work {
@@ -70,29 +70,30 @@ impl Writer {
                 }
             }
             self.group(&mut group);
-            if self.shared.truncate.swap(false, Ordering::Relaxed) {
-                self.truncate();
+            if self.shared.restart.swap(false, Ordering::Relaxed) {
+                self.checkpoint("RESTART");
             }
         }
-        self.truncate();
+        self.checkpoint("TRUNCATE");
     }
 
     fn idle(&mut self) {
         self.notice_others();
         if self.dirty_since.is_some_and(|since| since.elapsed() > IDLE_TRUNCATE) {
-            self.truncate();
+            self.checkpoint("TRUNCATE");
         }
     }
 
-    /// Copies the log into the database and empties it. When readers are in the way, another time will do.
-    fn truncate(&mut self) {
-        let _ = self.connection.busy_timeout(TRUNCATE_WAIT);
-        let busy = self
-            .connection
-            .query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get::<_, i64>(0))
-            .unwrap_or(1);
+    /// Copies the log into the database, so that it is written from its start again. Under load the file keeps
+    /// its size, because overwriting costs less than growing; when idle it is emptied. When readers are in the
+    /// way, another time will do.
+    fn checkpoint(&mut self, mode: &str) {
+        let _ = self.connection.busy_timeout(CHECKPOINT_WAIT);
+        let sql = format!("PRAGMA wal_checkpoint({mode})");
+        let busy = self.connection.query_row(&sql, [], |row| row.get::<_, i64>(0)).unwrap_or(1);
         let _ = self.connection.busy_timeout(Duration::from_millis(limits::STORE_WAIT_MS));
-        self.dirty_since = (busy != 0).then(Instant::now);
+        let emptied = busy == 0 && mode == "TRUNCATE";
+        self.dirty_since = (!emptied).then(Instant::now);
     }
 
     /// This connection makes every commit of this process, so a new data version is another process's.

@@ -1,4 +1,4 @@
-//! What the reference answered, kept as data: `tests/world.json` holds a schema with its records, `tests/facts.tsv`
+//! What the reference answered, kept as data: `world.json` holds a schema with its records, `facts.tsv`
 //! which of them each filter and rule found. Every line is resolved and evaluated over those records.
 
 use std::collections::BTreeMap;
@@ -39,7 +39,7 @@ fn value(json: &Json, ty: ColumnType) -> Value {
 
 impl World {
     pub fn load() -> World {
-        let world: Json = serde_json::from_str(include_str!("tests/world.json")).unwrap();
+        let world: Json = serde_json::from_str(include_str!("world.json")).unwrap();
         let collections: Vec<Arc<Collection>> = world["collections"]
             .as_array()
             .unwrap()
@@ -143,7 +143,7 @@ fn facts() {
     let mut wrong = Vec::new();
     let mut guarded = false;
     let mut count = 0;
-    for line in include_str!("tests/facts.tsv").lines() {
+    for line in include_str!("facts.tsv").lines() {
         let [mode, who, collection, expected, filter] = line.split('\t').collect::<Vec<_>>()[..] else {
             panic!("{line}")
         };
@@ -186,7 +186,7 @@ fn bodies() {
     let world = World::load();
     let posts = world.collection("posts");
     let mut wrong = Vec::new();
-    for line in include_str!("tests/bodies.tsv").lines() {
+    for line in include_str!("bodies.tsv").lines() {
         let [kind, expected, rule, body] = line.split('\t').collect::<Vec<_>>()[..] else { panic!("{line}") };
         let Json::Object(body) = serde_json::from_str(body).unwrap() else { panic!("{line}") };
         let row: Vec<(Column, Value)> = match kind {
