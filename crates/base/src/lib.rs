@@ -6,7 +6,6 @@ pub mod id;
 pub mod json;
 pub mod limits;
 pub mod time;
-mod date;
 pub mod topology;
 pub mod value;
 

@@ -3,9 +3,10 @@
 use jiff::SignedDuration;
 use jiff::civil::DateTime;
 
-use crate::date;
+mod read;
 
-const EPOCH: DateTime = DateTime::constant(1970, 1, 1, 0, 0, 0, 0);
+/// What the reference writes for a date that is not set.
+const NONE: DateTime = DateTime::constant(1, 1, 1, 0, 0, 0, 0);
 
 /// A point in time in milliseconds since the Unix epoch, written `2006-01-02 15:04:05.000Z`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -14,9 +15,12 @@ pub struct Timestamp(pub i64);
 /// Length of a written timestamp.
 pub const TIMESTAMP_LEN: usize = 24;
 
+const EPOCH: DateTime = DateTime::constant(1970, 1, 1, 0, 0, 0, 0);
+
 impl Timestamp {
-    /// The first moment of year 1, which the reference takes for no date.
-    pub const NONE: Timestamp = Timestamp(-62_135_596_800_000);
+    /// The first and the last with a year of four digits, `0000` and `9999`.
+    pub const MIN: Timestamp = Timestamp(-62_167_219_200_000);
+    pub const MAX: Timestamp = Timestamp(253_402_300_799_999);
 
     pub fn seconds(self) -> i64 {
         self.0.div_euclid(1000)
@@ -24,22 +28,27 @@ impl Timestamp {
 
     /// The civil time in UTC; the epoch for what lies outside of years -9999 to 9999.
     pub fn civil(self) -> DateTime {
+        // Not by way of `jiff::Timestamp`, which ends a day before the last year does.
         EPOCH.checked_add(SignedDuration::from_millis(self.0)).unwrap_or(EPOCH)
     }
 
-    pub fn from_civil(civil: DateTime) -> Option<Self> {
-        i64::try_from(civil.duration_since(EPOCH).as_millis()).ok().map(Timestamp)
+    /// Whole milliseconds: the rest is cut off.
+    pub fn from_civil(civil: DateTime) -> Self {
+        let since = civil.duration_since(EPOCH);
+        Timestamp(since.as_nanos().div_euclid(1_000_000) as i64)
     }
 
-    /// Reads a date in any of the forms that the reference takes, see the module `date`. `None` when the text is none
-    /// of them.
+    /// Reads a date in any of the forms that the reference takes: the API's own, RFC 3339 and its kin, a date
+    /// with or without time, fraction and offset, and the forms of RFC 822, 850 and 1123. A number is no date,
+    /// nor is a text with blanks around it. `None` when the text is none of them.
     pub fn parse(text: &str) -> Option<Self> {
-        Self::from_civil(parse_plain(text).or_else(|| date::parse(text))?)
+        // The first moment of year 1 stands for no date.
+        parse_plain(text).or_else(|| read::read(text)).filter(|stamp| stamp.civil() != NONE)
     }
 }
 
 /// The fixed-width form with a literal `Z`, by far the most frequent input.
-fn parse_plain(text: &str) -> Option<DateTime> {
+fn parse_plain(text: &str) -> Option<Timestamp> {
     let bytes = text.as_bytes();
     if bytes.len() != TIMESTAMP_LEN || bytes[TIMESTAMP_LEN - 1] != b'Z' {
         return None;
@@ -58,7 +67,7 @@ fn parse_plain(text: &str) -> Option<DateTime> {
     {
         return None;
     }
-    DateTime::new(
+    let civil = DateTime::new(
         digits(0, 4)? as i16,
         digits(5, 7)? as i8,
         digits(8, 10)? as i8,
@@ -67,7 +76,8 @@ fn parse_plain(text: &str) -> Option<DateTime> {
         digits(17, 19)? as i8,
         digits(20, 23)? * 1_000_000,
     )
-    .ok()
+    .ok()?;
+    Some(Timestamp::from_civil(civil))
 }
 
 impl std::fmt::Display for Timestamp {
@@ -108,8 +118,75 @@ mod tests {
 
     #[test]
     fn reads_what_it_writes() {
-        for text in ["2026-11-21 07:59:21.081Z", "0001-01-01 00:00:00.000Z", "9999-12-31 23:59:59.999Z"] {
+        for text in [
+            "2026-11-21 07:59:21.081Z",
+            "1969-12-31 23:59:59.999Z",
+            "0000-01-01 00:00:00.000Z",
+            "0001-01-02 00:00:00.000Z",
+            "9999-12-31 23:59:59.999Z",
+        ] {
             assert_eq!(Timestamp::parse(text).unwrap().to_string(), text);
+        }
+    }
+
+    #[test]
+    fn other_forms() {
+        for (text, expected) in [
+            ("2022-01-02", "2022-01-02 00:00:00.000Z"),
+            ("2022-01-02T10:20:30+02:00", "2022-01-02 08:20:30.000Z"),
+            ("2022-01-02 10:20:30", "2022-01-02 10:20:30.000Z"),
+            ("2022-01-02 10:20:30.5Z", "2022-01-02 10:20:30.500Z"),
+            ("2022-01-02 1:20:30,5Z", "2022-01-02 01:20:30.500Z"),
+            ("2022-01-02  10:20:30.1239", "2022-01-02 10:20:30.123Z"),
+            ("2022-01-02 10:20:30 +0200 EET", "2022-01-02 08:20:30.000Z"),
+            ("2022-01-02 10:20:30.5 +02:00", "2022-01-02 08:20:30.500Z"),
+            ("2022-01-02T10:20:30.5+0200", "2022-01-02 08:20:30.500Z"),
+            ("2022-01-02 10:20:30-24:00", "2022-01-03 10:20:30.000Z"),
+            ("9999-12-31", "9999-12-31 00:00:00.000Z"),
+            ("Mon, 02 Jan 2006 15:04:05 MST", "2006-01-02 15:04:05.000Z"),
+            ("Sat, 02 Jan 2006 15:04:05 -0700", "2006-01-02 22:04:05.000Z"),
+            ("02 Jan 06 15:04 -0700", "2006-01-02 22:04:00.000Z"),
+            ("Monday, 02-Jan-06 15:04:05 MST", "2006-01-02 15:04:05.000Z"),
+            ("Mon Jan  2 15:04:05 2006", "2006-01-02 15:04:05.000Z"),
+            ("Mon Jan 02 15:04:05 -0700 2006", "2006-01-02 22:04:05.000Z"),
+            ("02 Jan 2006", "2006-01-02 00:00:00.000Z"),
+        ] {
+            assert_eq!(
+                Timestamp::parse(text).map(|stamp| stamp.to_string()).as_deref(),
+                Some(expected),
+                "{text}"
+            );
+        }
+        for text in [
+            "",
+            "x",
+            "2022-13-01 00:00:00.000Z",
+            "2022-1",
+            "1700000000",
+            "20220102",
+            "2022-01-02 10:20",
+            "2022-01-02 10:20:30 UTC",
+            "2022-01-02T10:20:30z",
+            " 2022-01-02",
+            "2022-01-02 ",
+            "2022-01-02Z",
+            "2022-01-02 10:20:30.Z",
+            "2022-01-02 10:20:60Z",
+            "2022-02-29",
+            "2 Jan 2006",
+            "9999-12-31T23:59:59-02:00",
+        ] {
+            assert_eq!(Timestamp::parse(text), None, "{text}");
+        }
+    }
+
+    /// Answers of the reference, `-` for none.
+    #[test]
+    fn facts() {
+        for line in include_str!("time/facts.txt").lines() {
+            let (text, expected) = line.split_once('|').unwrap();
+            let read = Timestamp::parse(text).map_or_else(|| "-".to_string(), |stamp| stamp.to_string());
+            assert_eq!(read, expected, "{text}");
         }
     }
 }

@@ -29,8 +29,7 @@
 //! end
 //! ```
 //! In `each` and `for`, `<>` is the line (percent-encoded in a target, raw in a body), `<raw>` the line as it is,
-//! `<json>` the line as the inside of a JSON string, `<n>` its number. In `each`, what follows ` !! ` on a line is
-//! the reason of an accepted deviation; `docs/compatibility.md` tells the reader of each.
+//! `<json>` the line as the inside of a JSON string, `<n>` its number.
 
 /// Steps under a name.
 #[derive(Clone, Debug, Default)]
