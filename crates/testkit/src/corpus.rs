@@ -226,8 +226,9 @@ fn deviation(text: &str) -> Option<Deviation> {
     let engine = words.next_if(|word| matches!(*word, "sqlite" | "postgres")).map(str::to_owned);
     let status = words.next_if(|word| word.parse::<u16>().is_ok()).and_then(|word| word.parse().ok());
     let mut values = Vec::new();
-    while let Some((pointer, value)) =
-        words.next_if(|word| word.starts_with('/') && word.contains('=')).and_then(|word| word.split_once('='))
+    while let Some((pointer, value)) = words
+        .next_if(|word| word.starts_with('/') && word.contains('='))
+        .and_then(|word| word.split_once('='))
     {
         values.push((pointer.to_owned(), value.to_owned()));
     }

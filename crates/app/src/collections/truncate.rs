@@ -40,8 +40,8 @@ pub async fn truncate(cx: &Context<'_>, name_or_id: &str) -> Result<()> {
             op: query::Operator::Gt,
             right: base::Value::from(after.as_str()).into(),
         };
-        let mut select = Select::table(collection.name.clone(), collection.table.columns.clone());
-        select.filter = later;
+        let mut select =
+            Select::table(collection.name.clone(), collection.table.columns.clone()).filter(later);
         select.sort = records::list::id_order();
         select.limit = Some(PAGE_ROWS);
         let page: Vec<Record> = cx.parts.select(&collection, &select).await?;
