@@ -341,8 +341,8 @@ impl World {
             let condition = resolver.condition(&parse(text).ok()?).ok()?;
             resolver.finish(condition, Vec::new()).ok()?
         };
-        let id = Column::new("id", ColumnType::Id);
-        let mut select = Select::table(collection.name.clone(), vec![id]);
+        // All columns: ids alone are read from their index, which is another order where sort keys are equal.
+        let mut select = Select::table(collection.name.clone(), collection.table.columns.clone());
         select.joins = resolved.joins;
         select.filter = resolved.filter;
         select.sort = resolved.sort;
