@@ -431,10 +431,16 @@ fn all_readers_agree() {
     let world = World { schema: Schema::new(collections.clone(), 1), collections, engines };
     let given: Option<u64> = std::env::var(SECONDS).ok().map(|text| text.parse().unwrap());
     let until = Instant::now() + Duration::from_secs(given.unwrap_or(SECONDS_DEFAULT));
-    let config = Config { cases: 8, failure_persistence: None, max_shrink_iters: 1500, ..Config::default() };
+    let config = Config {
+        cases: 8,
+        failure_persistence: None,
+        max_shrink_iters: 1500,
+        max_shrink_time: 30_000,
+        ..Config::default()
+    };
     let mut runner = match given {
-        Some(_) => TestRunner::new(config),
-        None => TestRunner::new_with_rng(config, TestRng::deterministic_rng(RngAlgorithm::ChaCha)),
+        Some(_) => TestRunner::new(config.clone()),
+        None => TestRunner::new_with_rng(config.clone(), TestRng::deterministic_rng(RngAlgorithm::ChaCha)),
     };
     let asked = std::cell::Cell::new(0);
     while Instant::now() < until {
@@ -447,6 +453,9 @@ fn all_readers_agree() {
         if let Err(TestError::Fail(reason, _)) = result {
             panic!("{reason}");
         }
+        // A runner runs its number of cases once.
+        let rng = runner.new_rng();
+        runner = TestRunner::new_with_rng(config.clone(), rng);
     }
     println!("{} questions", asked.get());
 }

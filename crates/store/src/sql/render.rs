@@ -19,6 +19,8 @@ pub struct Renderer<'a> {
     pub(super) lists: Aliases,
     /// Sources that are views: their columns need not have the declared type.
     computed: Aliases,
+    /// Do `Each` sources number their rows?
+    pub(super) numbered: bool,
 }
 
 /// A select taken apart: what is joined outside, and what must hide in a subquery so that base rows come once.
@@ -42,6 +44,7 @@ impl<'a> Renderer<'a> {
             nullable: Aliases::default(),
             lists: Aliases::default(),
             computed: Aliases::default(),
+            numbered: false,
         }
     }
 
@@ -263,7 +266,10 @@ impl<'a> Renderer<'a> {
                 self.sort_key(operand, key);
                 self.nullable.truncate(before);
                 self.sql.push(' ');
+                self.numbered = true;
                 mark = Some(self.subquery_joins(&shape.inner, used.clone()));
+                self.numbered = false;
+                self.first_joined(&shape.inner, &used);
                 self.sql.push_str(" LIMIT 1)");
             } else {
                 self.sort_key(operand, key);
@@ -276,6 +282,24 @@ impl<'a> Renderer<'a> {
             if self.dialect == Dialect::Postgres && (inner || self.may_be_null(operand)) {
                 self.sql.push_str(if descending { " NULLS LAST" } else { " NULLS FIRST" });
             }
+        }
+    }
+
+    /// PostgreSQL joins in any order: the first row is the one that nested loops, as SQLite's are, come to first.
+    fn first_joined(&mut self, joins: &[&Join], used: &Aliases) {
+        if self.dialect != Dialect::Postgres {
+            return;
+        }
+        let mut glue = " ORDER BY ";
+        for join in wanted(joins, used.clone()) {
+            let column = match &join.source {
+                Source::Each(_) => "n",
+                Source::Table(name) if !self.views.contains(name) => self.dialect.insertion(),
+                _ => continue,
+            };
+            self.sql.push_str(glue);
+            self.column(join.alias, column);
+            glue = ",";
         }
     }
 
