@@ -147,11 +147,7 @@ impl<'q, 'v: 'q> Scope<'q, 'v> {
             Source::Each(list) => match self.value(list) {
                 Err(NeedsDatabase) => return vec![Bound::Unknown],
                 Ok(Seen::Missing) => Vec::new(),
-                Ok(Seen::Number(number)) => vec![Bound::Element(Seen::Number(number))],
-                Ok(Seen::Text(text)) => match json::elements(&text) {
-                    Some(items) => items.into_iter().map(|item| Bound::Element(element(item))).collect(),
-                    None => vec![Bound::Element(Seen::text(text.into_owned()))],
-                },
+                Ok(seen) => elements(&seen).into_iter().map(|item| Bound::Element(owned(item))).collect(),
             },
         };
         let mut kept = Vec::with_capacity(rows.len().max(1));
@@ -199,13 +195,14 @@ impl<'q, 'v: 'q> Scope<'q, 'v> {
             Expr::Not(inner) => self.holds(inner).map(|held| !held),
             Expr::Missing(operand) => Ok(self.value(operand)? == Seen::Missing),
             Expr::Same(left, right) => {
-                let left = self.value(left)?;
-                Ok(left != Seen::Missing && left == self.value(right)?)
+                let (left, right) = (self.value(left)?, self.value(right)?);
+                Ok(matches!((left.to_text(), right.to_text()), (Some(left), Some(right)) if left == right))
             }
             Expr::Compare { left, op, right } => self.compare(left, *op, right),
             Expr::In { left, values } => {
-                let left_value = self.value(left)?;
-                Ok(values.iter().any(|value| Seen::literal(value) == left_value))
+                let left = self.value(left)?;
+                let Some(left) = left.to_text() else { return Ok(false) };
+                Ok(values.iter().any(|value| value.as_str() == Some(&left)))
             }
             Expr::All { joins, test } => self.every_row(joins, test),
             Expr::Exists { joins, test } => self.some_match(joins, test),
@@ -253,14 +250,7 @@ impl<'q, 'v: 'q> Scope<'q, 'v> {
                 Some(raw) => json::at(&raw, path).map_or(Seen::Missing, |found| owned(json::seen(found))),
                 None => Seen::Missing,
             },
-            Operand::Length(list) => Seen::Number(match self.value(list)? {
-                Seen::Missing => 0.0,
-                Seen::Number(_) => 1.0,
-                Seen::Text(text) => match json::elements(&text) {
-                    Some(items) => items.len() as f64,
-                    None => f64::from(u8::from(!text.is_empty())),
-                },
-            }),
+            Operand::Length(list) => Seen::Number(length(&self.value(list)?)),
             Operand::Lower(inner) => match self.value(inner)?.to_text() {
                 Some(text) => Seen::text(text.to_ascii_lowercase()),
                 None => Seen::Missing,
@@ -271,18 +261,9 @@ impl<'q, 'v: 'q> Scope<'q, 'v> {
                 Bound::Unknown | Bound::Row(_) => return Err(NeedsDatabase),
             },
             Operand::GeoDistance(points) => {
-                let mut degrees = [0.0; 4];
-                for (slot, point) in degrees.iter_mut().zip(points.iter()) {
-                    match self.value(point)? {
-                        Seen::Number(number) => *slot = number,
-                        Seen::Text(text) => match number_of(&text) {
-                            Some(number) => *slot = number,
-                            None => return Ok(Seen::Missing),
-                        },
-                        Seen::Missing => return Ok(Seen::Missing),
-                    }
-                }
-                Seen::Number(geo::distance(degrees))
+                let [lon_a, lat_a, lon_b, lat_b] = &**points;
+                let points = [self.value(lon_a)?, self.value(lat_a)?, self.value(lon_b)?, self.value(lat_b)?];
+                geo_distance(&points).map_or(Seen::Missing, Seen::Number)
             }
             Operand::Strftime { format, value, modifiers } => {
                 strftime::strftime(format, &self.value(value)?, modifiers)?.map_or(Seen::Missing, Seen::text)
@@ -306,12 +287,49 @@ impl<'q, 'v: 'q> Scope<'q, 'v> {
     }
 }
 
+/// What [`Source::Each`] yields of a value: texts, and missing ones for JSON's `null`.
+pub fn elements<'a>(of: &'a Seen<'_>) -> Vec<Seen<'a>> {
+    match of {
+        Seen::Missing => Vec::new(),
+        Seen::Number(_) => of.to_text().map(Seen::Text).into_iter().collect(),
+        Seen::Text(text) => match json::elements(text) {
+            Some(items) => items.into_iter().map(element).collect(),
+            None => vec![Seen::text(&**text)],
+        },
+    }
+}
+
+/// What [`Operand::Length`] counts.
+pub fn length(of: &Seen<'_>) -> f64 {
+    match of {
+        Seen::Missing => 0.0,
+        Seen::Number(_) => 1.0,
+        Seen::Text(text) => match json::elements(text) {
+            Some(items) => items.len() as f64,
+            None => f64::from(u8::from(!text.is_empty())),
+        },
+    }
+}
+
+/// What [`Operand::GeoDistance`] measures; `None` when it is missing.
+pub fn geo_distance(points: &[Seen<'_>; 4]) -> Option<f64> {
+    let mut degrees = [0.0; 4];
+    for (slot, point) in degrees.iter_mut().zip(points) {
+        *slot = match point {
+            Seen::Number(number) => *number,
+            Seen::Text(text) => number_of(text)?,
+            Seen::Missing => return None,
+        };
+    }
+    Some(geo::distance(degrees))
+}
+
 /// Strings by their content, everything else as JSON text.
-fn element(raw: &str) -> Seen<'static> {
+fn element(raw: &str) -> Seen<'_> {
     match raw.as_bytes().first() {
         Some(b'n') => Seen::Missing,
-        Some(b'"') => owned(json::seen(raw)),
-        _ => Seen::text(raw.to_owned()),
+        Some(b'"') => json::seen(raw),
+        _ => Seen::text(raw),
     }
 }
 

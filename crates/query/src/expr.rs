@@ -18,7 +18,8 @@
 //!   with a text column, so this matters only for order between columns and for `Any` against a column.
 //! - `Like` and `NotLike` match text with `%` and `_`, escaped by a backslash, ASCII letters of either case being
 //!   equal. Numbers are matched by their shortest text, booleans as `1` and `0`. A literal right operand is the
-//!   pattern as it stands; any other stands for `%value%`, the wildcards inside the value working as such.
+//!   pattern as it stands; any other stands for `%value%`, the wildcards inside the value working as such. A
+//!   pattern whose last backslash escapes nothing matches nothing.
 
 use base::{Name, Value};
 
@@ -232,8 +233,8 @@ pub struct Join {
 pub enum Source {
     Table(Name),
     /// One row for each element of a list, or of a JSON value that is an array (its texts; other elements as
-    /// JSON text); a text that is no array, the empty text included, is its own only element. A missing value
-    /// yields none.
+    /// JSON text; its nulls are missing values); a text that is no array, the empty text included, is its own
+    /// only element, and so is the text of a number. A missing value yields none.
     Each(Operand),
     /// A row that is not stored (yet): the record about to be created.
     Literal(Vec<(Column, Value)>),

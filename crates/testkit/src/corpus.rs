@@ -11,7 +11,8 @@
 //!   > id=/id                          # remembers the value at a JSON pointer as $id, on each server its own
 //!   ~ /slug                           # only the type is compared at this pointer
 //!   + X-Header: value                 # a request header
-//!   ! reason                          # an accepted deviation: both must answer, below 500, as they like
+//!   ! 400 /data/x/code=y we are right # a deliberate difference: the candidate's own status and values, and why
+//!   ! postgres 400 it keeps no NULs   # the same, of one engine only
 //!   "b": 2}                           # any other indented line continues the body
 //! PATCH /api/collections/posts/records/$id form:a=1&b=2
 //! POST /api/collections/posts/records multipart:a=1;b=two;doc@a.txt=content
@@ -27,8 +28,7 @@
 //! end
 //! ```
 //! In `each` and `for`, `<>` is the line (percent-encoded in a target, raw in a body), `<raw>` the line as it is,
-//! `<json>` the line as the inside of a JSON string, `<n>` its number. In `each`, what follows ` !! ` on a line is
-//! the reason of an accepted deviation; `docs/compatibility.md` tells the reader of each.
+//! `<json>` the line as the inside of a JSON string, `<n>` its number.
 
 /// Steps under a name.
 #[derive(Clone, Debug, Default)]
@@ -64,8 +64,18 @@ pub struct Send {
     /// Name and JSON pointer.
     pub captures: Vec<(String, String)>,
     pub ignores: Vec<String>,
-    /// Why the answers may differ, where Pando is right to.
-    pub deviates: Option<String>,
+    pub differs: Vec<Differs>,
+}
+
+/// A deliberate difference: what the candidate answers instead of what the reference answers.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Differs {
+    /// `sqlite` or `postgres` when only that engine differs.
+    pub engine: Option<String>,
+    pub status: u16,
+    /// JSON pointers and the text of what stands there; an absent value is the empty text.
+    pub values: Vec<(String, String)>,
+    pub reason: String,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -108,13 +118,7 @@ impl Parser {
                 "for" => i = self.repeat(lines, i)?,
                 "each" => {
                     for (n, (number, text)) in inside.iter().enumerate() {
-                        let (text, reason) = match text.split_once(" !! ") {
-                            Some((text, reason)) => (text, format!("  ! {reason}")),
-                            None => (*text, String::new()),
-                        };
-                        let options: Vec<(usize, &str)> =
-                            [(*number, reason.as_str())].into_iter().filter(|o| !o.1.is_empty()).collect();
-                        self.step(*number, &fill(rest, text.trim(), n + 1), &options)?;
+                        self.step(*number, &fill(rest, text.trim(), n + 1), &[])?;
                     }
                     i = end;
                 }
@@ -194,8 +198,11 @@ fn send(method: &str, rest: &str, inside: &[(usize, &str)]) -> Result<Send, Stri
         };
         match line.split_once(' ') {
             Some((">", text)) => send.captures.push(pair(text, '=')?),
-            Some(("!", text)) => send.deviates = Some(text.trim().into()),
             Some(("~", text)) => send.ignores.push(text.trim().into()),
+            Some(("!", text)) => {
+                let found = differs(text).ok_or_else(|| format!("line {number}: differs how, and why?"))?;
+                send.differs.push(found);
+            }
             Some(("+", text)) => send.headers.push(pair(text, ':')?),
             _ => {
                 body.push('\n');
@@ -205,6 +212,20 @@ fn send(method: &str, rest: &str, inside: &[(usize, &str)]) -> Result<Send, Stri
     }
     send.body = parse_body(body.trim());
     Ok(send)
+}
+
+fn differs(text: &str) -> Option<Differs> {
+    let mut words = text.split_whitespace().peekable();
+    let engine = words.next_if(|word| matches!(*word, "sqlite" | "postgres")).map(str::to_owned);
+    let status = words.next()?.parse().ok()?;
+    let mut values = Vec::new();
+    while let Some((pointer, value)) =
+        words.next_if(|word| word.starts_with('/') && word.contains('=')).and_then(|word| word.split_once('='))
+    {
+        values.push((pointer.to_owned(), value.to_owned()));
+    }
+    let reason: Vec<&str> = words.collect();
+    (!reason.is_empty()).then(|| Differs { engine, status, values, reason: reason.join(" ") })
 }
 
 fn parse_body(body: &str) -> Option<Body> {
@@ -290,19 +311,21 @@ mod tests {
     }
 
     #[test]
-    fn accepted_deviations_have_a_reason() {
-        let scenarios =
-            parse("scenario a\nGET /x\n  ! overflow\neach GET /y?<raw>\n  a !! odd\n  b\n").unwrap();
-        let reasons: Vec<Option<&str>> = scenarios[0]
-            .steps
-            .iter()
-            .map(|s| if let Action::Send(send) = &s.action { send.deviates.as_deref() } else { None })
-            .collect();
-        assert_eq!(reasons, [Some("overflow"), Some("odd"), None]);
+    fn deliberate_differences_name_status_values_and_reason() {
+        let scenarios = parse("scenario a\nGET /a\n  ! postgres 400 /data/x= no such thing\n").unwrap();
+        let Action::Send(send) = &scenarios[0].steps[0].action else { panic!("a request") };
+        let expected = Differs {
+            engine: Some("postgres".into()),
+            status: 400,
+            values: vec![("/data/x".into(), String::new())],
+            reason: "no such thing".into(),
+        };
+        assert_eq!(send.differs, [expected]);
     }
 
     #[test]
     fn mistakes_have_a_line() {
+        assert!(parse("scenario a\nGET /a\n  ! 400").is_err());
         assert_eq!(parse("scenario a\nfly away").unwrap_err(), "line 2: what is `fly`?");
     }
 }

@@ -11,7 +11,7 @@ pub(super) fn value(name: &str, now: Timestamp) -> Option<Side> {
     let number = |number: i64| Side::integer(number);
     let at = |date: Date, end: bool| {
         let time = if end { Time::constant(23, 59, 59, 999_000_000) } else { Time::midnight() };
-        text(Timestamp::from_civil(DateTime::from_parts(date, time)).unwrap_or(now))
+        text(Timestamp::from_civil(DateTime::from_parts(date, time)))
     };
     const DAY_MS: i64 = 86_400_000;
     let civil = now.civil();

@@ -192,11 +192,11 @@ fn compact(raw: &str) -> Cow<'_, str> {
     Cow::Owned(out)
 }
 
-/// The elements of an array; `None` when the text is none.
+/// The elements of an array; `None` when the text is none, be it only in part.
 pub fn elements(text: &str) -> Option<Vec<&str>> {
     let text = text.trim();
     let bytes = text.as_bytes();
-    if bytes.first() != Some(&b'[') {
+    if bytes.first() != Some(&b'[') || serde_json::from_str::<serde::de::IgnoredAny>(text).is_err() {
         return None;
     }
     let mut found = Vec::new();

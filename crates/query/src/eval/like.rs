@@ -1,6 +1,7 @@
 //! `LIKE` without a regular expression.
 
 /// Does the text match a pattern of `%`, `_` and backslash escapes? ASCII letters of either case are equal.
+/// A backslash at the end that escapes nothing matches nothing.
 /// On a mismatch only the last `%` is tried again, so the cost is bounded by the product of both lengths.
 pub fn like(text: &str, pattern: &str) -> bool {
     if let Some(inner) = pattern.strip_prefix('%').and_then(|rest| rest.strip_suffix('%'))
@@ -47,6 +48,7 @@ fn matches(text: &[u8], pattern: &[u8]) -> bool {
             Some(&byte) => {
                 let (byte, used) = match (byte, pattern.get(want + 1)) {
                     (b'\\', Some(&next)) => (next, 2),
+                    (b'\\', None) => return false,
                     _ => (byte, 1),
                 };
                 let same = text[at].eq_ignore_ascii_case(&byte);
@@ -95,6 +97,8 @@ mod tests {
             ("a%c", "a\\%c", true),
             ("abc", "a\\%c", false),
             ("a\\c", "%\\\\%", true),
+            ("a\\", "%\\", false),
+            ("a\\", "%\\\\", true),
             ("aaab", "%a%ab", true),
             ("mississippi", "m%iss%ip%i", true),
             ("mississippi", "m%iss%ipx%", false),

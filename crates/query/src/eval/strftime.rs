@@ -188,6 +188,9 @@ fn time(text: &str) -> Option<i64> {
         rest = rest.get(3..)?;
         if let Some(fraction) = rest.strip_prefix('.') {
             let digits = fraction.bytes().take_while(u8::is_ascii_digit).count();
+            if digits == 0 {
+                return None;
+            }
             let part: f64 = format!("0.{}", fraction.get(..digits)?).parse().ok()?;
             ms += (part * 1000.0 + 0.5) as i64;
             rest = fraction.get(digits..)?;

@@ -22,7 +22,7 @@ pub async fn check(store: &Store) {
         (Date, "".into()),
         (Date, "2026-11-21 07:59:21.081Z".into()),
         (Date, "0001-01-01 00:00:00.000Z".into()),
-        (Date, "9999-12-30 21:59:59.999Z".into()),
+        (Date, "9999-12-31 23:59:59.999Z".into()),
         (Json, Value::Null),
         (Json, json(r#"{"b":1,"a":[1.5,"x y",null,{"z":true}]}"#)),
         (Json, json("\"text with \\\"quotes\\\"\"")),

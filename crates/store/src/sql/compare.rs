@@ -1,11 +1,11 @@
 //! Conditions as SQL. What is rendered is true exactly when the condition holds; when it does not, it is false
 //! or null, and `NOT` is written so that both become true.
 
-use base::{Value, json};
-use query::{Expr, Join, Operand, Operator, ValueType};
+use base::Value;
+use query::eval::{self, Pull, Seen, strict};
+use query::{ColumnType, Expr, Join, Operand, Operator, ValueType};
 
-use super::operand::column_type;
-use super::pattern::pattern;
+use super::operand::Class;
 use super::{Dialect, Renderer};
 
 /// Up to this many values stand in the statement; more come as one JSON array.
@@ -39,10 +39,7 @@ impl Renderer<'_> {
                 self.sql.push('=');
                 self.text(right);
             }
-            Expr::Missing(operand) => {
-                self.text(operand);
-                self.sql.push_str(" IS NULL");
-            }
+            Expr::Missing(operand) => self.missing(operand, false),
             Expr::Compare { left, op, right } => self.compare(left, *op, right),
             Expr::In { left, values } => self.within(left, values),
             Expr::All { joins, test } => {
@@ -136,116 +133,149 @@ impl Renderer<'_> {
     }
 
     fn compare(&mut self, left: &Operand, op: Operator, right: &Operand) {
+        if let (Operand::Literal(a), Operand::Literal(b)) = (left, right) {
+            let (a, b) = (Seen::literal(a), Seen::literal(b));
+            let strict = strict(left) || strict(right);
+            let held = eval::compare(a, Pull::None, op, b, Pull::None, strict);
+            return self.sql.push_str(self.dialect.constant(held));
+        }
         if let Operator::Like | Operator::NotLike = op {
             return self.like(left, op == Operator::NotLike, right);
         }
-        let literal = |operand: &Operand| matches!(operand, Operand::Literal(_));
-        let (left, op, right) = match literal(left) && !literal(right) {
-            true => (right, flipped(op), left),
-            false => (left, op, right),
+        let (left, op, right) = match left {
+            Operand::Literal(_) => (right, flipped(op), left),
+            _ => (left, op, right),
         };
-        if let Operand::Literal(value) = right {
-            let null = *value == Value::Null;
-            if null && !matches!(op, Operator::Eq | Operator::Ne) {
+        let strict = strict(left) || strict(right);
+        if *right == Operand::Literal(Value::Null) {
+            match op {
+                Operator::Eq | Operator::Ne if strict => self.missing(left, op == Operator::Ne),
+                Operator::Eq | Operator::Ne => self.compare(left, op, &Operand::from("")),
                 // A missing value is not less or greater than anything.
-                return self.sql.push_str(self.dialect.constant(false));
+                _ => self.sql.push_str(self.dialect.constant(false)),
             }
-            if null {
-                return self.compare(left, op, &Operand::from(""));
-            }
-        }
-        match self.dialect {
-            Dialect::Sqlite => self.compare_sqlite(left, op, right),
-            Dialect::Postgres => self.compare_postgres(left, op, right),
-        }
-    }
-
-    fn compare_sqlite(&mut self, left: &Operand, op: Operator, right: &Operand) {
-        let literal = matches!(right, Operand::Literal(_));
-        let empty = matches!(right, Operand::Literal(Value::Text(text)) if text.is_empty());
-        let nullable = self.may_be_null(left) || self.may_be_null(right);
-        match op {
-            Operator::Eq if empty && nullable => {
-                self.sql.push('(');
-                self.sides(left, "=", right);
-                self.sql.push_str(" OR ");
-                self.value(left);
-                self.sql.push_str(" IS NULL)");
-            }
-            Operator::Ne if literal && nullable && !empty => self.sides(left, " IS NOT ", right),
-            Operator::Eq | Operator::Ne if nullable && !literal => {
-                let ne = op == Operator::Ne;
-                self.sql.push_str(if ne { "((" } else { "(" });
-                self.sides(left, "=", right);
-                self.sql.push_str(" OR (COALESCE(");
-                self.value(left);
-                self.sql.push_str(",'')='' AND COALESCE(");
-                self.value(right);
-                self.sql.push_str(if ne { ",'')='')) IS NOT TRUE)" } else { ",'')=''))" });
-            }
-            op => self.sides(left, sign(op), right),
-        }
-    }
-
-    /// SQLite compares by the affinities of its two sides. A number beside a text must have that of numbers, so
-    /// that a text which reads as one becomes one; beside JSON nothing may be converted.
-    fn sides(&mut self, left: &Operand, sign: &str, right: &Operand) {
-        let (lt, rt) = (left.ty(), right.ty());
-        self.side(left, lt, rt);
-        self.sql.push_str(sign);
-        self.side(right, rt, lt);
-    }
-
-    fn side(&mut self, operand: &Operand, own: ValueType, other: ValueType) {
-        let column = column_type(operand);
-        let stored = matches!(operand, Operand::Column { alias, .. } if !self.views_at(*alias));
-        if own == ValueType::Number && other == ValueType::Text && !stored {
-            self.sql.push_str("CAST(");
-            self.value(operand);
-            self.sql.push_str(" AS NUMERIC)");
             return;
         }
-        let json = matches!(column, Some(query::ColumnType::List | query::ColumnType::Point));
-        if json || (column.is_some() && other == ValueType::Any && own != ValueType::Any) {
-            self.sql.push('+');
+        match self.dialect {
+            Dialect::Sqlite => self.compare_sqlite(left, op, right, strict),
+            Dialect::Postgres => self.compare_postgres(left, op, right, strict),
         }
-        self.value(operand);
+    }
+
+    /// Has the operand no value (or, negated, has it one)?
+    fn missing(&mut self, operand: &Operand, negated: bool) {
+        match operand {
+            // A stored date without a value is no missing one, but PostgreSQL keeps it as null.
+            Operand::Column { .. } if self.class(operand) == Class::Date => self.text(operand),
+            other => self.value(other),
+        }
+        self.sql.push_str(if negated { " IS NOT NULL" } else { " IS NULL" });
+    }
+
+    fn compare_sqlite(&mut self, left: &Operand, op: Operator, right: &Operand, strict: bool) {
+        let (pull_left, pull_right) = pulled(left, right);
+        let literal = matches!(right, Operand::Literal(_));
+        let empty = matches!(right, Operand::Literal(Value::Text(text)) if text.is_empty());
+        let (null_left, null_right) = (self.may_be_null(left), self.may_be_null(right));
+        let nullable = null_left || null_right;
+        let sign = match op {
+            Operator::Eq if null_left && null_right && strict => " IS ",
+            Operator::Ne if nullable && (strict || (literal && !empty)) => " IS NOT ",
+            op => sign(op),
+        };
+        let equality = matches!(op, Operator::Eq | Operator::Ne);
+        if op == Operator::Eq && empty && nullable && !strict {
+            // Not COALESCE, so that an index on the column serves.
+            self.sql.push('(');
+            self.side(left, pull_left);
+            self.sql.push_str("='' OR ");
+            self.value(left);
+            self.sql.push_str(" IS NULL)");
+            return;
+        }
+        let coalesce = equality && !strict && !literal;
+        for (operand, pull, nullable) in [(left, pull_left, null_left), (right, pull_right, null_right)] {
+            let coalesce = coalesce && nullable;
+            self.sql.push_str(if coalesce { "COALESCE(" } else { "" });
+            self.side(operand, pull);
+            self.sql.push_str(if coalesce { ",'')" } else { "" });
+            if std::ptr::eq(operand, left) {
+                self.sql.push_str(sign);
+            }
+        }
+    }
+
+    /// One side of a comparison, brought to what the other side wants. SQLite would do so by the affinities of
+    /// columns, but not in all places, and with a text form of its own for numbers.
+    fn side(&mut self, operand: &Operand, pull: Pull) {
+        match (operand, pull, operand.ty()) {
+            (Operand::Literal(Value::Text(text)), Pull::Number, _) => match eval::number_of(text) {
+                Some(number) => self.param(Value::Number(number)),
+                None => self.param(Value::Text(text.clone())),
+            },
+            (_, Pull::Number, ValueType::Text | ValueType::Any) => {
+                self.sql.push_str("pando_pulled(");
+                self.value(operand);
+                self.sql.push(')');
+            }
+            (_, Pull::Text, ValueType::Number | ValueType::Any) => self.text(operand),
+            // Declared as JSON, which has the affinity of numbers.
+            (Operand::Column { column, .. }, ..)
+                if matches!(column.ty, ColumnType::List | ColumnType::Point) =>
+            {
+                self.sql.push('+');
+                self.value(operand);
+            }
+            _ => self.value(operand),
+        }
     }
 
     fn like(&mut self, left: &Operand, negated: bool, right: &Operand) {
-        // A missing value is like nothing, so it is unlike everything.
-        let guarded = negated && (self.may_be_null(left) || !matches!(right, Operand::Literal(_)));
-        let (verb, escape) = self.dialect.like(negated && !guarded);
-        if guarded {
-            self.sql.push_str("((");
-        }
-        self.text(left);
-        self.sql.push_str(verb);
+        let (verb, escape) = self.dialect.like(negated);
         match right {
             Operand::Literal(value) => {
-                let text = match value {
-                    Value::Text(text) | Value::Json(text) => pattern(text),
-                    Value::Number(_) | Value::Bool(_) => pattern(&json::number_text(value.as_number())),
-                    Value::Null => pattern(""),
+                let seen = Seen::literal(value);
+                let Some(pattern) = seen.to_text() else {
+                    return self.sql.push_str(self.dialect.constant(false));
                 };
-                self.param(Value::text(text));
-                if self.dialect == Dialect::Postgres {
-                    self.sql.push_str("::text");
+                if pattern.bytes().rev().take_while(|byte| *byte == b'\\').count() % 2 == 1 {
+                    // An error on one engine. Nothing is like it; what is missing is not unlike it either.
+                    return match negated {
+                        true => self.missing(left, true),
+                        false => self.sql.push_str(self.dialect.constant(false)),
+                    };
                 }
+                self.matched(left);
+                self.sql.push_str(verb);
+                self.param(Value::Text(pattern.as_ref().into()));
+                self.sql.push_str(if self.dialect == Dialect::Postgres { "::text" } else { "" });
             }
             other => {
-                self.sql.push_str(match self.dialect {
-                    Dialect::Sqlite => "pando_pattern(",
-                    Dialect::Postgres => "pando.pattern(",
-                });
+                self.matched(left);
+                self.sql.push_str(verb);
+                self.sql.push_str("('%'||");
                 self.text(other);
-                self.sql.push(')');
+                self.sql.push_str("||'%')");
             }
         }
         self.sql.push_str(escape);
-        if guarded {
-            self.sql.push_str(") IS NOT TRUE)");
-        }
+    }
+
+    /// The left side of LIKE. PostgreSQL folds the letters of a text by its collation, which only columns carry.
+    fn matched(&mut self, operand: &Operand) {
+        self.sql.push_str(if self.dialect == Dialect::Postgres { "(" } else { "" });
+        self.text(operand);
+        self.sql.push_str(if self.dialect == Dialect::Postgres { ") COLLATE \"C\"" } else { "" });
+    }
+}
+
+/// What each side is brought to by the other.
+pub(super) fn pulled(left: &Operand, right: &Operand) -> (Pull, Pull) {
+    match (Pull::of(left), Pull::of(right)) {
+        (Pull::Number, Pull::Number) | (Pull::Text, Pull::Text) => (Pull::None, Pull::None),
+        (Pull::Number, _) => (Pull::None, Pull::Number),
+        (_, Pull::Number) => (Pull::Number, Pull::None),
+        (left, right) => (right, left),
     }
 }
 

@@ -1,23 +1,29 @@
 //! Comparisons as PostgreSQL needs them: it has types, and no comparison crosses them.
 
 use base::{Timestamp, Value};
+use query::eval::{self, Pull, Seen};
 use query::{Operand, Operator};
 
 use super::Renderer;
-use super::compare::sign;
+use super::compare::{pulled, sign};
 use super::operand::Class;
 
-/// The first and last instants with a text form: years have four digits, and `base::Timestamp` ends a day early.
-const DATE_MIN: i64 = -62_135_596_800_000;
-const DATE_MAX: i64 = 253_402_207_200_000;
+/// The first and last instants with a text form.
+const DATE_MIN: i64 = Timestamp::MIN.0;
+const DATE_MAX: i64 = Timestamp::MAX.0;
 
 impl Renderer<'_> {
-    pub(super) fn compare_postgres(&mut self, left: &Operand, op: Operator, right: &Operand) {
+    pub(super) fn compare_postgres(&mut self, left: &Operand, op: Operator, right: &Operand, strict: bool) {
         let (lc, rc) = (self.class(left), self.class(right));
+        let (pull_left, pull_right) = pulled(left, right);
         let numeric = |class| matches!(class, Class::Number | Class::Bool);
         let textual = |class| matches!(class, Class::Text | Class::Date);
         match (lc, rc, right) {
-            (Class::Date, _, Operand::Literal(Value::Text(text))) => self.compare_date(left, op, text),
+            // Their text form is compared; that of a number would be made of the literal.
+            (Class::Date, _, Operand::Literal(value)) if !strict => match Seen::literal(value).to_text() {
+                Some(text) => self.compare_date(left, op, &text),
+                None => self.compare_date(left, op, ""),
+            },
             (Class::Date, Class::Date, _) => self.compare_dates(left, op, right),
             (Class::Bool, _, Operand::Literal(value))
                 if matches!(op, Operator::Eq | Operator::Ne)
@@ -33,43 +39,44 @@ impl Renderer<'_> {
             }
             _ if numeric(lc) && numeric(rc) => {
                 self.number(left);
-                self.sql.push_str(match op {
-                    Operator::Eq if self.both_may_be_null(left, right) => " IS NOT DISTINCT FROM ",
-                    Operator::Ne if self.either_may_be_null(left, right) => " IS DISTINCT FROM ",
-                    op => sign(op),
-                });
+                let sign = self.sign(left, op, right);
+                self.sql.push_str(sign);
                 self.number(right);
             }
-            _ if textual(lc) && textual(rc) => self.compare_texts(left, op, right),
             (_, Class::Text, Operand::Literal(Value::Text(text))) if numeric(lc) => {
-                self.compare_number_text(left, op, text);
+                let number = eval::number_of(text).filter(|_| pull_right == Pull::Number);
+                match number {
+                    Some(number) => self.compare_postgres(left, op, &Operand::from(number), strict),
+                    None => self.compare_number_text(left, op, text, strict),
+                }
             }
-            _ => {
-                // Beside JSON nothing is converted; otherwise a text that reads as a number is one.
-                let convert = lc != Class::Any && rc != Class::Any;
-                self.compare_any(left, op, right, convert);
+            _ if (textual(lc) || pull_left == Pull::Text) && (textual(rc) || pull_right == Pull::Text) => {
+                self.compare_texts(left, op, right, strict);
             }
+            _ => self.compare_any((left, pull_left), op, (right, pull_right), strict),
         }
     }
 
-    fn both_may_be_null(&self, left: &Operand, right: &Operand) -> bool {
-        self.may_be_null(left) && self.may_be_null(right)
+    /// The sign where a null is a value that equals nulls alone.
+    fn sign(&self, left: &Operand, op: Operator, right: &Operand) -> &'static str {
+        match op {
+            Operator::Eq if self.may_be_null(left) && self.may_be_null(right) => " IS NOT DISTINCT FROM ",
+            Operator::Ne if self.may_be_null(left) || self.may_be_null(right) => " IS DISTINCT FROM ",
+            op => sign(op),
+        }
     }
 
-    fn either_may_be_null(&self, left: &Operand, right: &Operand) -> bool {
-        self.may_be_null(left) || self.may_be_null(right)
-    }
-
-    fn compare_texts(&mut self, left: &Operand, op: Operator, right: &Operand) {
+    fn compare_texts(&mut self, left: &Operand, op: Operator, right: &Operand, strict: bool) {
         let literal = matches!(right, Operand::Literal(_));
         let empty = matches!(right, Operand::Literal(Value::Text(text)) if text.is_empty());
         match op {
-            Operator::Ne if literal && !empty && self.may_be_null(left) => {
+            Operator::Eq | Operator::Ne if strict || (literal && !empty) => {
                 self.text(left);
-                self.sql.push_str(" IS DISTINCT FROM ");
+                let sign = self.sign(left, op, right);
+                self.sql.push_str(sign);
                 self.text(right);
             }
-            Operator::Eq | Operator::Ne if !literal || (empty && op == Operator::Eq) => {
+            Operator::Eq | Operator::Ne if !literal || op == Operator::Eq => {
                 self.text_or_empty(left);
                 self.sql.push_str(sign(op));
                 self.text_or_empty(right);
@@ -81,7 +88,7 @@ impl Renderer<'_> {
             }
         }
         // Only columns carry the collation; beside a computed text the order would be the database's.
-        if !matches!(left, Operand::Column { .. }) && !matches!(op, Operator::Eq | Operator::Ne) {
+        if !self.stored(left) && !matches!(op, Operator::Eq | Operator::Ne) {
             self.sql.push_str(" COLLATE \"C\"");
         }
     }
@@ -93,12 +100,9 @@ impl Renderer<'_> {
         self.sql.push_str(if nullable { ",'')" } else { "" });
     }
 
-    /// A number beside a text that is known: either the text is a number too, or every number is below it.
-    fn compare_number_text(&mut self, left: &Operand, op: Operator, text: &str) {
-        if let Some(number) = text.trim().parse::<f64>().ok().filter(|number| number.is_finite()) {
-            return self.compare_postgres(left, op, &Operand::from(number));
-        }
-        let missing_equals = text.is_empty();
+    /// A number beside a text that is none: every number is below it.
+    fn compare_number_text(&mut self, left: &Operand, op: Operator, text: &str, strict: bool) {
+        let missing_equals = text.is_empty() && !strict;
         match op {
             Operator::Eq if missing_equals => {
                 self.value(left);
@@ -113,43 +117,60 @@ impl Renderer<'_> {
         }
     }
 
-    fn compare_any(&mut self, left: &Operand, op: Operator, right: &Operand, convert: bool) {
+    fn compare_any(
+        &mut self,
+        (left, pull_left): (&Operand, Pull),
+        op: Operator,
+        (right, pull_right): (&Operand, Pull),
+        strict: bool,
+    ) {
         if let Operator::Eq | Operator::Ne = op {
-            for (index, side) in [left, right].into_iter().enumerate() {
-                let nullable = self.may_be_null(side);
-                self.sql.push_str(if nullable { "COALESCE(" } else { "" });
-                self.any(side, convert);
-                self.sql.push_str(if nullable { ",'\"\"'::jsonb)" } else { "" });
+            let sign = if strict { self.sign(left, op, right) } else { sign(op) };
+            for (index, (side, pull)) in [(left, pull_left), (right, pull_right)].into_iter().enumerate() {
+                let coalesce = !strict && self.may_be_null(side);
+                self.sql.push_str(if coalesce { "COALESCE(" } else { "" });
+                self.any(side, pull);
+                self.sql.push_str(if coalesce { ",'\"\"'::jsonb)" } else { "" });
                 if index == 0 {
-                    self.sql.push_str(sign(op));
+                    self.sql.push_str(sign);
                 }
             }
             return;
         }
         self.sql.push_str("pando.compare(");
-        self.any(left, convert);
+        self.any(left, pull_left);
         self.sql.push(',');
-        self.any(right, convert);
+        self.any(right, pull_right);
         self.sql.push(')');
         self.sql.push_str(sign(op));
         self.sql.push('0');
     }
 
     /// The value as a `jsonb` scalar: number, text, or null.
-    fn any(&mut self, operand: &Operand, convert: bool) {
-        match self.class(operand) {
-            Class::Any => self.value(operand),
-            Class::Number | Class::Bool => {
+    fn any(&mut self, operand: &Operand, pull: Pull) {
+        let after = match (self.class(operand), pull) {
+            (Class::Text | Class::Date, Pull::Number) => {
+                self.sql.push_str("pando.number_or_text(");
+                ")"
+            }
+            (Class::Any, Pull::Number) => {
+                self.sql.push_str("pando.pulled(");
+                self.value(operand);
+                return self.sql.push(')');
+            }
+            (Class::Any, Pull::None) => return self.value(operand),
+            (Class::Number | Class::Bool, Pull::None | Pull::Number) => {
                 self.sql.push_str("to_jsonb(");
                 self.number(operand);
-                self.sql.push(')');
+                return self.sql.push(')');
             }
-            Class::Text | Class::Date => {
-                self.sql.push_str(if convert { "pando.number_or_text(" } else { "to_jsonb(" });
-                self.text(operand);
-                self.sql.push(')');
+            _ => {
+                self.sql.push_str("to_jsonb((");
+                ")::text)"
             }
-        }
+        };
+        self.text(operand);
+        self.sql.push_str(after);
     }
 
     /// Two dates, unset ones before all others as the empty text is.
@@ -273,7 +294,8 @@ mod tests {
             ("2026-13", Some("2027-01-01 00:00:00.000Z")),
             ("2026-11-21 10:00:00.000Z", Some("2026-11-21 10:00:00.000Z")),
             ("2026-11-21T10", Some("2026-11-22 00:00:00.000Z")),
-            ("0", Some("0001-01-01 00:00:00.000Z")),
+            ("0", Some("0000-01-01 00:00:00.000Z")),
+            ("9999-12-31 23:59:59.99", Some("9999-12-31 23:59:59.990Z")),
             ("abc", None),
         ] {
             assert_eq!(first_not_below(text).map(|stamp| stamp.to_string()).as_deref(), expected, "{text}");

@@ -8,7 +8,6 @@ pub mod ddl;
 pub mod dialect;
 pub mod operand;
 pub mod outline;
-pub mod pattern;
 pub mod render;
 pub mod translate;
 pub mod write;

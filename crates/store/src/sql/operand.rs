@@ -35,24 +35,12 @@ impl Renderer<'_> {
             Operand::Column { alias, column } => self.column_value(*alias, column),
             Operand::Literal(value) => self.literal(value),
             Operand::Path { of, path } => self.path(of, path, true),
-            Operand::Length(of) => match self.dialect {
-                Dialect::Sqlite => {
-                    self.sql.push_str("iif(json_valid(");
-                    self.document(of);
-                    self.sql.push_str("),json_array_length(");
-                    self.document(of);
-                    self.sql.push_str("),0)");
-                }
-                Dialect::Postgres => {
-                    self.sql.push_str("pando.length(");
-                    self.document(of);
-                    self.sql.push(')');
-                }
-            },
+            Operand::Length(of) => self.length(of),
             Operand::Lower(of) => {
-                self.sql.push_str("lower(");
+                self.sql.push_str("lower((");
                 self.text(of);
-                self.sql.push(')');
+                // Only columns carry the collation that keeps PostgreSQL to ASCII.
+                self.sql.push_str(if self.dialect == Dialect::Postgres { ") COLLATE \"C\")" } else { "))" });
             }
             Operand::Element(alias) => self.element(*alias),
             Operand::GeoDistance(parts) => {
@@ -94,6 +82,8 @@ impl Renderer<'_> {
                     ColumnType::Dynamic => ("pando.value(to_json(", "))"),
                     ColumnType::List => ("pando.list_text(", ")"),
                     ColumnType::Point => ("pando.point_text(", ")"),
+                    // Declared so, whatever the view yields.
+                    ColumnType::Id | ColumnType::Text if self.views_at(alias) => ("(", ")::text"),
                     _ => ("", ""),
                 };
                 self.sql.push_str(before);
@@ -127,25 +117,29 @@ impl Renderer<'_> {
         }
     }
 
-    fn element(&mut self, alias: Alias) {
-        if self.dialect == Dialect::Sqlite && !self.lists.contains(alias) {
-            // json_each shows booleans as 1 and 0.
-            self.sql.push_str("CASE WHEN ");
-            self.column(alias, "type");
-            self.sql.push_str(" IN ('true','false','null') THEN ");
-            self.column(alias, "type");
-            self.sql.push_str(" ELSE CAST(");
-            self.column(alias, "value");
-            self.sql.push_str(" AS TEXT) END");
-            return;
+    fn length(&mut self, of: &Operand) {
+        match self.dialect {
+            Dialect::Sqlite => {
+                self.sql.push_str("pando_length(");
+                self.value(of);
+            }
+            Dialect::Postgres if column_type(of) == Some(ColumnType::List) => {
+                self.sql.push_str("pando.length(");
+                self.document(of);
+            }
+            Dialect::Postgres => {
+                self.sql.push_str("pando.length(");
+                self.text(of);
+            }
         }
-        let (before, after) = match self.dialect {
-            Dialect::Sqlite => ("CAST(", " AS TEXT)"),
-            Dialect::Postgres => ("(", " COLLATE \"C\")"),
-        };
-        self.sql.push_str(before);
+        self.sql.push(')');
+    }
+
+    fn element(&mut self, alias: Alias) {
         self.column(alias, "value");
-        self.sql.push_str(after);
+        if self.dialect == Dialect::Postgres {
+            self.sql.push_str(" COLLATE \"C\"");
+        }
     }
 
     fn strftime(&mut self, format: &Name, value: &Operand, modifiers: &[Name]) {
@@ -305,51 +299,23 @@ impl Renderer<'_> {
     /// The source of [`query::Source::Each`].
     pub(super) fn each(&mut self, of: &Operand, alias: Alias) {
         let list = column_type(of) == Some(ColumnType::List);
-        let text = of.ty() == ValueType::Text;
-        if list || (text && column_type(of).is_some()) {
+        if list {
             self.lists.insert(alias);
         }
         match self.dialect {
             Dialect::Sqlite => {
-                self.sql.push_str("json_each(CASE WHEN ");
-                self.document(of);
-                self.sql.push_str(" IS NULL OR ");
-                self.document(of);
-                if text {
-                    self.sql.push_str("='' THEN '[]' WHEN iif(json_valid(");
-                    self.document(of);
-                    self.sql.push_str("),json_type(");
-                    self.document(of);
-                    self.sql.push_str("),'')='array' THEN ");
-                    self.document(of);
-                    self.sql.push_str(" ELSE json_array(");
-                    self.document(of);
-                    self.sql.push_str(") END) AS ");
-                } else {
-                    self.sql.push_str(" IN ('','\"\"','null') THEN '[]' WHEN NOT json_valid(");
-                    self.document(of);
-                    self.sql.push_str(") THEN json_array(");
-                    self.document(of);
-                    self.sql.push_str(") WHEN json_type(");
-                    self.document(of);
-                    self.sql.push_str(")='array' THEN ");
-                    self.document(of);
-                    self.sql.push_str(" ELSE json_array(json(");
-                    self.document(of);
-                    self.sql.push_str(")) END) AS ");
-                }
+                self.sql.push_str("json_each(pando_elements(");
+                self.value(of);
+                self.sql.push_str(")) AS ");
                 self.dialect.alias(&mut self.sql, alias);
             }
             Dialect::Postgres => {
                 if list {
                     self.sql.push_str("jsonb_array_elements_text(");
                     self.document(of);
-                } else if text {
-                    self.sql.push_str("pando.each(");
-                    self.text(of);
                 } else {
                     self.sql.push_str("pando.each(");
-                    self.document(of);
+                    self.text(of);
                 }
                 self.sql.push_str(") AS ");
                 self.dialect.alias(&mut self.sql, alias);
@@ -369,9 +335,16 @@ impl Renderer<'_> {
             Operand::Literal(value) => !matches!(value, Value::Text(_) | Value::Number(_) | Value::Bool(_)),
             Operand::Length(_) => false,
             Operand::Lower(of) => self.may_be_null(of),
-            Operand::Element(alias) => self.nullable.contains(*alias),
+            // Outside of lists, JSON's null may be an element.
+            Operand::Element(alias) => self.nullable.contains(*alias) || !self.lists.contains(*alias),
             Operand::Path { .. } | Operand::GeoDistance(_) | Operand::Strftime { .. } => true,
         }
+    }
+
+    /// Is it the column of a table, as it stands?
+    pub(super) fn stored(&self, operand: &Operand) -> bool {
+        matches!(operand, Operand::Column { alias, column }
+            if matches!(column.ty, ColumnType::Id | ColumnType::Text) && !self.views_at(*alias))
     }
 
     /// How many sort keys an operand makes.
@@ -386,6 +359,11 @@ impl Renderer<'_> {
                 self.sql.push_str(["pando.sort_number(", "pando.sort_text("][key.min(1)]);
                 self.value(operand);
                 self.sql.push_str([")", ") COLLATE \"C\""][key.min(1)]);
+            }
+            // A table's columns carry the collation.
+            Class::Text if self.dialect == Dialect::Postgres && !self.stored(operand) => {
+                self.value(operand);
+                self.sql.push_str(" COLLATE \"C\"");
             }
             _ => self.value(operand),
         }

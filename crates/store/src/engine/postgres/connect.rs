@@ -150,6 +150,14 @@ pub fn may_retry(error: &tokio_postgres::Error) -> bool {
     })
 }
 
+/// The server has ended the connection, or it broke.
+pub fn is_ended(error: &tokio_postgres::Error) -> bool {
+    error.is_closed()
+        || error
+            .code()
+            .is_some_and(|code| [SqlState::ADMIN_SHUTDOWN, SqlState::CRASH_SHUTDOWN].contains(code))
+}
+
 /// The statement was prepared for a schema that another process has changed since.
 pub fn is_stale(error: &tokio_postgres::Error) -> bool {
     error.code().is_some_and(|code| {

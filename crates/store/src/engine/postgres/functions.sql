@@ -13,10 +13,20 @@ $$;
 CREATE OR REPLACE FUNCTION pando.value(v json) RETURNS jsonb LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
     SELECT CASE json_typeof(v)
         WHEN 'string' THEN v::jsonb
-        WHEN 'number' THEN v::jsonb
-        WHEN 'boolean' THEN CASE WHEN v::text = 'true' THEN '1'::jsonb ELSE '0'::jsonb END
+        WHEN 'number' THEN pando.double(v::text)
+        WHEN 'boolean' THEN CASE WHEN v::text ~ 'true' THEN '1'::jsonb ELSE '0'::jsonb END
         WHEN 'null' THEN NULL
-        ELSE to_jsonb(v::text) END
+        ELSE to_jsonb(CASE WHEN v::text ~ '\s'
+            THEN regexp_replace(v::text, '("(\\.|[^"\\])*")|\s+', '\1', 'g') ELSE v::text END) END
+$$;
+
+-- A JSON number as the double that it reads as.
+CREATE OR REPLACE FUNCTION pando.double(v text) RETURNS jsonb LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
+    SELECT CASE WHEN length(v) < 16 AND v !~ '[eE]' THEN v::jsonb
+        WHEN v ~ '[eE]-?\d{4}' OR abs(v::numeric) > 1.7976931348623157e308
+            THEN CASE WHEN v ~ '^\s*-' THEN '-1e400'::jsonb ELSE '1e400'::jsonb END
+        WHEN abs(v::numeric) < 1e-300 THEN '0'::jsonb
+        ELSE to_jsonb(v::float8) END
 $$;
 
 CREATE OR REPLACE FUNCTION pando.value(v jsonb) RETURNS jsonb LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
@@ -33,8 +43,9 @@ CREATE OR REPLACE FUNCTION pando.list_text(v jsonb) RETURNS text LANGUAGE sql IM
 $$;
 
 CREATE OR REPLACE FUNCTION pando.number_text(v float8) RETURNS text LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
-    SELECT CASE WHEN v::text LIKE '%e%' AND abs(v) >= 1e-6 AND abs(v) < 1e21
-        THEN (v::text::numeric)::text ELSE v::text END
+    SELECT CASE WHEN v::text NOT LIKE '%e%' THEN v::text
+        WHEN abs(v) >= 1e-6 AND abs(v) < 1e21 THEN (v::text::numeric)::text
+        ELSE regexp_replace(v::text, 'e([+-])0*', 'e\1') END
 $$;
 
 CREATE OR REPLACE FUNCTION pando.point_text(v jsonb) RETURNS text LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
@@ -42,11 +53,13 @@ CREATE OR REPLACE FUNCTION pando.point_text(v jsonb) RETURNS text LANGUAGE sql I
 $$;
 
 CREATE OR REPLACE FUNCTION pando.date_text(v timestamptz) RETURNS text LANGUAGE sql STABLE PARALLEL SAFE AS $$
-    SELECT COALESCE(to_char(v AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS.MS"Z"'), '')
+    SELECT COALESCE(to_char(v AT TIME ZONE 'UTC', CASE WHEN v >= '0001-01-01Z' THEN 'YYYY' ELSE '"0000"' END
+        || '-MM-DD HH24:MI:SS.MS"Z"'), '')
 $$;
 
 CREATE OR REPLACE FUNCTION pando.scalar_text(v jsonb) RETURNS text LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
-    SELECT v #>> '{}'
+    SELECT CASE WHEN jsonb_typeof(v) = 'number' AND abs(v::numeric) < 1e308
+        THEN pando.number_text(v::float8) ELSE v #>> '{}' END
 $$;
 
 -- The number that a text reads as in full, else null.
@@ -59,6 +72,11 @@ $$;
 
 CREATE OR REPLACE FUNCTION pando.number_or_text(v text) RETURNS jsonb LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
     SELECT COALESCE(to_jsonb(pando.text_number(v)), to_jsonb(v))
+$$;
+
+-- The same of a scalar.
+CREATE OR REPLACE FUNCTION pando.pulled(v jsonb) RETURNS jsonb LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
+    SELECT CASE jsonb_typeof(v) WHEN 'string' THEN pando.number_or_text(v #>> '{}') ELSE v END
 $$;
 
 CREATE OR REPLACE FUNCTION pando.number(v jsonb) RETURNS float8 LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
@@ -93,42 +111,30 @@ BEGIN
 EXCEPTION WHEN OTHERS THEN RETURN NULL;
 END $$;
 
-CREATE OR REPLACE FUNCTION pando.length(v json) RETURNS float8 LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
-    SELECT CASE json_typeof(v) WHEN 'array' THEN json_array_length(v) ELSE 0 END::float8
+CREATE OR REPLACE FUNCTION pando.length(v text) RETURNS float8 LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
+    SELECT CASE WHEN COALESCE(v, '') = '' THEN 0
+        WHEN json_typeof(pando.array(v)) = 'array' THEN json_array_length(pando.array(v)) ELSE 1 END::float8
+$$;
+
+-- A text that is a JSON array as JSON, else null.
+CREATE OR REPLACE FUNCTION pando.array(v text) RETURNS json LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
+    SELECT CASE WHEN v ~ '^\s*\[' THEN pando.to_json(v) END
 $$;
 
 CREATE OR REPLACE FUNCTION pando.length(v jsonb) RETURNS float8 LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
     SELECT CASE jsonb_typeof(v) WHEN 'array' THEN jsonb_array_length(v) ELSE 0 END::float8
 $$;
 
-CREATE OR REPLACE FUNCTION pando.each(v json) RETURNS SETOF text LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
-    SELECT CASE json_typeof(e) WHEN 'string' THEN e #>> '{}' ELSE e::text END
-    FROM json_array_elements(CASE json_typeof(v) WHEN 'array' THEN v ELSE json_build_array(v) END) AS x(e)
-    WHERE v IS NOT NULL AND json_typeof(v) <> 'null' AND v::text <> '""'
-$$;
-
-CREATE OR REPLACE FUNCTION pando.each(v jsonb) RETURNS SETOF text LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
-    SELECT CASE jsonb_typeof(e) WHEN 'string' THEN e #>> '{}' ELSE pando.compact(e) END
-    FROM jsonb_array_elements(CASE jsonb_typeof(v) WHEN 'array' THEN v ELSE jsonb_build_array(v) END) AS x(e)
-    WHERE v IS NOT NULL AND jsonb_typeof(v) <> 'null' AND v <> '""'
-$$;
-
 CREATE OR REPLACE FUNCTION pando.each(v text) RETURNS SETOF text LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
-    SELECT e FROM pando.each(CASE json_typeof(pando.to_json(v)) WHEN 'array' THEN pando.to_json(v) ELSE to_json(v) END) AS x(e)
-$$;
-
--- The pattern of LIKE: a text without an unescaped % stands for itself anywhere.
-CREATE OR REPLACE FUNCTION pando.pattern(v text) RETURNS text LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
-    SELECT CASE WHEN regexp_replace(v, '\\.', '', 'g') LIKE '%\%%' THEN
-        CASE WHEN length(substring(v from '\\*$')) % 2 = 1 THEN v || '\' ELSE v END
-        ELSE '%' || replace(replace(replace(v, '\', '\\'), '%', '\%'), '_', '\_') || '%' END
+    SELECT CASE json_typeof(e) WHEN 'null' THEN NULL WHEN 'string' THEN e #>> '{}' ELSE e::text END
+    FROM json_array_elements(COALESCE(pando.array(v), json_build_array(v))) AS x(e) WHERE v IS NOT NULL
 $$;
 
 CREATE OR REPLACE FUNCTION pando.geo_distance(lon_a float8, lat_a float8, lon_b float8, lat_b float8)
-RETURNS float8 LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
-    SELECT 2 * 6371 * asin(least(1, sqrt(
-        power(sin(radians(lat_b - lat_a) / 2), 2)
-        + cos(radians(lat_a)) * cos(radians(lat_b)) * power(sin(radians(lon_b - lon_a) / 2), 2))))
+RETURNS float8 LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE AS $$
+    SELECT 6371 * acos(greatest(-1, least(1,
+        cos(radians(lat_a)) * cos(radians(lat_b)) * cos(radians(lon_b) - radians(lon_a))
+        + sin(radians(lat_a)) * sin(radians(lat_b)))))
 $$;
 
 -- Fails the transaction when a guard of the batch does not hold, and says which.
@@ -168,49 +174,100 @@ $$;
 
 CREATE OR REPLACE AGGREGATE pando.group_concat(text) (SFUNC = pando.group_concat_step, STYPE = text);
 
--- SQLite's strftime over the usual modifiers; null for what is no date and for modifiers it does not know.
+-- HH:MM[:SS[.FFF]] with Z or an offset, in milliseconds; null for what is none.
+CREATE OR REPLACE FUNCTION pando.clock_ms(v text) RETURNS bigint LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE AS $$
+DECLARE
+    p text[] := regexp_match(v, '^(\d\d):(\d\d)(?::(\d\d)(\.\d+)?)?\s*(?:[zZ]|([+-])(\d\d):(\d\d))?$');
+BEGIN
+    IF p IS NULL OR p[1]::int > 24 OR p[2]::int > 59 OR COALESCE(p[3]::int, 0) > 59
+        OR COALESCE(p[6]::int, 0) > 14 OR COALESCE(p[7]::int, 0) > 59 THEN RETURN NULL; END IF;
+    RETURN (p[1]::bigint * 60 + p[2]::bigint) * 60000 + COALESCE(p[3]::bigint, 0) * 1000
+        + floor(COALESCE('0' || p[4], '0')::float8 * 1000 + 0.5)::bigint
+        - CASE p[5] WHEN '-' THEN -1 ELSE 1 END * (COALESCE(p[6]::bigint, 0) * 60 + COALESCE(p[7]::bigint, 0)) * 60000;
+END $$;
+
+-- What SQLite takes for a time, in milliseconds since 1970; null for what is none. A day past the end of its
+-- month is one of the next.
+CREATE OR REPLACE FUNCTION pando.time_ms(v text) RETURNS bigint LANGUAGE plpgsql STABLE PARALLEL SAFE AS $$
+DECLARE
+    p text[] := regexp_match(v, '^(\d{4})-(\d\d)-(\d\d)[ Tt]*(.*?)\s*$');
+BEGIN
+    IF lower(v) = 'now' THEN RETURN floor(extract(epoch FROM now()) * 1000); END IF;
+    -- A time alone is on the first of January 2000.
+    IF p IS NULL THEN RETURN 946684800000 + pando.clock_ms(rtrim(v, E' \t\n\r')); END IF;
+    IF p[2]::int NOT BETWEEN 1 AND 12 OR p[3]::int NOT BETWEEN 1 AND 31 THEN RETURN NULL; END IF;
+    RETURN (make_date(p[1]::int, p[2]::int, 1) - date '1970-01-01' + p[3]::int - 1) * 86400000::bigint
+        + CASE p[4] WHEN '' THEN 0 ELSE pando.clock_ms(p[4]) END;
+EXCEPTION WHEN OTHERS THEN RETURN NULL;
+END $$;
+
+-- SQLite's strftime in UTC; null for what is no time, and for formats and modifiers it does not know.
 CREATE OR REPLACE FUNCTION pando.strftime(format text, v text, modifiers text[]) RETURNS text
 LANGUAGE plpgsql STABLE PARALLEL SAFE AS $$
 DECLARE
+    day constant bigint := 86400000;
+    julian constant bigint := 210866760000000;
+    epoch constant date := date '1970-01-01';
+    ms bigint := pando.time_ms(v);
+    n float8;
+    d date;
     t timestamp;
     m text;
     part text[];
-    n numeric;
+    first boolean := true;
     out text := '';
     c text;
     i int := 1;
 BEGIN
-    IF v = 'now' THEN
-        t := now() AT TIME ZONE 'UTC';
-    ELSIF v ~ '^\d{4}-\d{2}-\d{2}' THEN
-        t := v::timestamptz AT TIME ZONE 'UTC';
-    ELSIF pando.text_number(v) IS NOT NULL AND 'unixepoch' = ANY(modifiers) THEN
-        t := to_timestamp(pando.text_number(v)) AT TIME ZONE 'UTC';
-    ELSIF pando.text_number(v) IS NOT NULL THEN
-        t := to_timestamp((pando.text_number(v) - 2440587.5) * 86400) AT TIME ZONE 'UTC';
-    ELSE
-        RETURN NULL;
+    IF ms IS NULL THEN
+        n := pando.text_number(v);
+        IF n IS NULL THEN RETURN NULL; END IF;
+        IF n >= 0 AND n < 5373484.5 THEN ms := trunc(n * day + 0.5)::bigint - julian; END IF;
     END IF;
     FOREACH m IN ARRAY modifiers LOOP
         m := lower(trim(m));
-        part := regexp_match(m, '^([+-]?\d+(?:\.\d+)?) +(second|minute|hour|day|month|year)s?$');
-        IF part IS NOT NULL THEN
-            n := part[1]::numeric;
-            IF part[2] IN ('month', 'year') THEN
-                -- Days that the month has not run over into the next one.
-                t := date_trunc('month', t) + make_interval(months => (CASE part[2] WHEN 'year' THEN 12 ELSE 1 END * trunc(n))::int)
-                    + (t - date_trunc('month', t));
-            ELSE
-                t := t + (n || ' ' || part[2])::interval;
-            END IF;
-        ELSIF m LIKE 'start of %' AND substr(m, 10) IN ('day', 'month', 'year') THEN
-            t := date_trunc(substr(m, 10), t);
-        ELSIF m ~ '^weekday [0-6]$' THEN
-            t := t + make_interval(days => (7 + right(m, 1)::int - extract(dow FROM t)::int) % 7);
-        ELSIF m NOT IN ('unixepoch', 'auto', 'utc', 'localtime', 'subsec', 'subsecond', 'julianday') THEN
+        IF m = 'unixepoch' THEN
+            IF n IS NULL OR NOT first THEN RETURN NULL; END IF;
+            ms := trunc(n * 1000 + sign(n) * 0.5)::bigint;
+        ELSIF m = 'julianday' THEN
+            IF n IS NULL OR NOT first OR ms IS NULL THEN RETURN NULL; END IF;
+            first := false;
+            CONTINUE;
+        ELSIF m = 'auto' AND n IS NOT NULL AND ms IS NULL THEN
+            ms := trunc(n * 1000 + sign(n) * 0.5)::bigint;
+        ELSIF ms IS NULL THEN
             RETURN NULL;
+        -- The server's own zone is taken for UTC.
+        ELSIF m NOT IN ('auto', 'utc', 'localtime', 'subsec', 'subsecond', 'floor', 'ceiling') THEN
+            d := epoch + floor(ms::numeric / day)::int;
+            part := regexp_match(m, '^(\S+) \s*(second|minute|hour|day|month|year)s?$');
+            IF part IS NOT NULL THEN
+                n := pando.text_number(part[1]);
+                IF n IS NULL OR abs(n) > 5e11 THEN RETURN NULL; END IF;
+                IF part[2] IN ('month', 'year') THEN
+                    -- Days that the month has not run over into the next one.
+                    ms := ((date_trunc('month', d) + make_interval(months =>
+                        CASE part[2] WHEN 'year' THEN 12 ELSE 1 END * trunc(n)::int))::date - epoch
+                        + extract(day FROM d)::int - 1) * day + (ms - (d - epoch) * day)
+                        + trunc((n - trunc(n)) * CASE part[2] WHEN 'year' THEN 365 ELSE 30 END * day)::bigint;
+                ELSE
+                    ms := ms + trunc(n * CASE part[2] WHEN 'second' THEN 1000 WHEN 'minute' THEN 60000
+                        WHEN 'hour' THEN 3600000 ELSE day END + CASE WHEN n < 0 THEN -0.5 ELSE 0.5 END)::bigint;
+                END IF;
+            ELSIF m IN ('start of day', 'start of month', 'start of year') THEN
+                ms := (date_trunc(substr(m, 10), d)::date - epoch) * day;
+            ELSIF m ~ '^weekday \s*[0-6]$' THEN
+                ms := ms + ((right(m, 1)::int - extract(dow FROM d)::int + 7) % 7) * day;
+            ELSE
+                RETURN NULL;
+            END IF;
         END IF;
+        n := NULL;
+        first := false;
     END LOOP;
+    IF ms IS NULL OR ms < -julian OR ms > 253402300799999 THEN RETURN NULL; END IF;
+    d := epoch + floor(ms::numeric / day)::int;
+    t := d + make_interval(secs => (ms - (d - epoch) * day) / 1000.0);
     WHILE i <= length(format) LOOP
         c := substr(format, i, 1);
         IF c = '%' THEN
@@ -221,11 +278,12 @@ BEGIN
                 WHEN 'f' THEN to_char(t, 'SS.MS') WHEN 'F' THEN to_char(t, 'YYYY-MM-DD')
                 WHEN 'G' THEN to_char(t, 'IYYY') WHEN 'g' THEN to_char(t, 'IY')
                 WHEN 'H' THEN to_char(t, 'HH24') WHEN 'I' THEN to_char(t, 'HH12')
-                WHEN 'j' THEN to_char(t, 'DDD') WHEN 'J' THEN (extract(epoch FROM t) / 86400 + 2440587.5)::float8::text
+                WHEN 'j' THEN to_char(t, 'DDD') WHEN 'J' THEN trim_scale(round((ms + julian)::numeric / day,
+                    16 - length(((ms + julian) / day)::text)))::text
                 WHEN 'k' THEN lpad(to_char(t, 'FMHH24'), 2) WHEN 'l' THEN lpad(to_char(t, 'FMHH12'), 2)
                 WHEN 'm' THEN to_char(t, 'MM') WHEN 'M' THEN to_char(t, 'MI')
                 WHEN 'p' THEN to_char(t, 'AM') WHEN 'P' THEN to_char(t, 'am')
-                WHEN 'R' THEN to_char(t, 'HH24:MI') WHEN 's' THEN floor(extract(epoch FROM t))::bigint::text
+                WHEN 'R' THEN to_char(t, 'HH24:MI') WHEN 's' THEN floor(ms::numeric / 1000)::text
                 WHEN 'S' THEN to_char(t, 'SS') WHEN 'T' THEN to_char(t, 'HH24:MI:SS')
                 WHEN 'u' THEN to_char(t, 'ID') WHEN 'V' THEN to_char(t, 'IW')
                 WHEN 'U' THEN lpad(((extract(doy FROM t)::int + 6 - extract(dow FROM t)::int) / 7)::text, 2, '0')

@@ -21,7 +21,7 @@ use query::{Batch, Column, Row, Select};
 
 use self::codec::{Param, Raw};
 use self::commit::Rendered;
-use self::connect::{SILENCE, failure, is_stale, pool_failure};
+use self::connect::{SILENCE, failure, is_ended, is_stale, pool_failure};
 use super::{Engine, ViewColumn};
 use crate::error::{Error, Result};
 use crate::sql::{Dialect, Renderer, Statement, Views};
@@ -81,10 +81,15 @@ impl Inner {
                     return Err(Error::Unavailable("PostgreSQL does not answer".into()));
                 }
             };
-            let dead = error.is_closed() || client.is_closed();
-            if again && (dead || is_stale(&error)) {
+            let ended = is_ended(&error);
+            if again && (ended || client.is_closed() || is_stale(&error)) {
                 again = false;
                 client.statement_cache.clear();
+                if ended {
+                    // The server went away or is about to: the idle connections are as dead as this one.
+                    drop(deadpool_postgres::Object::take(client));
+                    self.pool.retain(|_, _| false);
+                }
                 continue;
             }
             return Err(failure(error));

@@ -4,13 +4,13 @@ use std::path::Path;
 use std::time::Duration;
 
 use base::{Timestamp, Value, json, limits};
+use query::eval::{self, Seen};
 use rusqlite::functions::FunctionFlags;
 use rusqlite::types::{ToSqlOutput, ValueRef};
 use rusqlite::{Connection, ErrorCode, OpenFlags, ToSql};
 
 use crate::error::{Error, Result};
 use crate::sql::Statement;
-use crate::sql::pattern::pattern;
 
 /// Pages that the writer and each reader keep, in KiB.
 const WRITER_CACHE_KIB: u32 = 8 << 10;
@@ -60,26 +60,51 @@ fn functions(connection: &Connection) -> rusqlite::Result<()> {
         let text = text_of(context.get_raw(0)).unwrap_or_default();
         Ok(Timestamp::parse(&text).map(|stamp| stamp.to_string()).unwrap_or_default())
     })?;
-    connection.create_scalar_function("pando_pattern", 1, flags, |context| {
-        Ok(text_of(context.get_raw(0)).map(|text| pattern(&text)))
+    connection.create_scalar_function("pando_pulled", 1, flags, |context| {
+        let raw = context.get_raw(0);
+        let number = match raw {
+            ValueRef::Text(text) => std::str::from_utf8(text).ok().and_then(eval::number_of),
+            _ => None,
+        };
+        Ok(match number {
+            Some(number) => rusqlite::types::Value::Real(number),
+            None => raw.try_into()?,
+        })
+    })?;
+    connection.create_scalar_function("pando_length", 1, flags, |context| {
+        Ok(eval::length(&seen(context.get_raw(0))))
+    })?;
+    connection.create_scalar_function("pando_elements", 1, flags, |context| {
+        Ok(elements(&seen(context.get_raw(0))))
     })?;
     connection.create_scalar_function("pando_geo_distance", 4, flags, |context| {
-        let mut parts = [0.0; 4];
-        for (index, part) in parts.iter_mut().enumerate() {
-            match number_of(context.get_raw(index)) {
-                Some(number) => *part = number,
-                None => return Ok(None),
-            }
-        }
-        Ok(Some(geo_distance(parts)))
+        Ok(eval::geo_distance(&std::array::from_fn(|index| seen(context.get_raw(index)))))
     })
 }
 
-/// Kilometres between (lon, lat) and (lon, lat), by the haversine formula on a sphere of radius 6371.
-fn geo_distance([lon_a, lat_a, lon_b, lat_b]: [f64; 4]) -> f64 {
-    let (lat_a, lat_b, lon) = (lat_a.to_radians(), lat_b.to_radians(), (lon_b - lon_a).to_radians());
-    let half = ((lat_b - lat_a) / 2.0).sin().powi(2) + lat_a.cos() * lat_b.cos() * (lon / 2.0).sin().powi(2);
-    2.0 * 6371.0 * half.sqrt().min(1.0).asin()
+/// The elements of a value as a JSON array of texts and nulls.
+fn elements(of: &Seen<'_>) -> String {
+    let mut out = String::from("[");
+    for element in eval::elements(of) {
+        if out.len() > 1 {
+            out.push(',');
+        }
+        match element.to_text() {
+            Some(text) => json::write_string(&mut out, &text),
+            None => out.push_str("null"),
+        }
+    }
+    out.push(']');
+    out
+}
+
+fn seen(value: ValueRef<'_>) -> Seen<'_> {
+    match value {
+        ValueRef::Null => Seen::Missing,
+        ValueRef::Integer(number) => Seen::Number(number as f64),
+        ValueRef::Real(number) => Seen::Number(number),
+        ValueRef::Text(text) | ValueRef::Blob(text) => Seen::Text(String::from_utf8_lossy(text)),
+    }
 }
 
 fn text_of(value: ValueRef<'_>) -> Option<String> {
@@ -95,7 +120,7 @@ fn number_of(value: ValueRef<'_>) -> Option<f64> {
     match value {
         ValueRef::Integer(number) => Some(number as f64),
         ValueRef::Real(number) => Some(number),
-        ValueRef::Text(text) => std::str::from_utf8(text).ok()?.trim().parse().ok(),
+        ValueRef::Text(text) => std::str::from_utf8(text).ok().and_then(eval::number_of),
         _ => None,
     }
 }
@@ -196,14 +221,4 @@ fn taken(connection: &Connection, message: &str) -> Error {
         }
     }
     Error::Taken { table: table.into(), columns }
-}
-
-#[cfg(test)]
-mod tests {
-    #[test]
-    fn distances() {
-        let sofia_varna = super::geo_distance([23.3219, 42.6977, 27.9147, 43.2141]);
-        assert!((sofia_varna - 379.0).abs() < 3.0, "{sofia_varna}");
-        assert_eq!(super::geo_distance([1.0, 2.0, 1.0, 2.0]), 0.0);
-    }
 }

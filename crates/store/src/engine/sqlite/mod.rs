@@ -8,6 +8,7 @@ mod lock;
 mod readers;
 mod rows;
 mod schema;
+mod views;
 mod writer;
 
 #[cfg(test)]

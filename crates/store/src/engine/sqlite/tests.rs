@@ -97,7 +97,7 @@ async fn a_long_scan_leaves_the_async_thread() {
     let scans: Vec<_> = (0..4)
         .map(|_| {
             let opened = opened.clone();
-            tokio::spawn(async move { opened.select(&scan("nothing")).await.map(|rows| rows.len()) })
+            tokio::spawn(async move { opened.select(&scan("%nothing%")).await.map(|rows| rows.len()) })
         })
         .collect();
     // Scans that ran where they are would leave no more turns than there are scans.
@@ -110,9 +110,9 @@ async fn a_long_scan_leaves_the_async_thread() {
     for scan in scans {
         assert_eq!(scan.await.unwrap().unwrap(), 0);
     }
-    assert_eq!(opened.count(&scan("match")).await.unwrap(), 50_000);
+    assert_eq!(opened.count(&scan("%match%")).await.unwrap(), 50_000);
     // Nobody waits for this one any more.
-    let unwanted = scan("nothing");
+    let unwanted = scan("%nothing%");
     let given_up = tokio::time::timeout(std::time::Duration::from_millis(1), opened.select(&unwanted));
     assert!(given_up.await.is_err());
     opened.close().await;
