@@ -219,8 +219,9 @@ fn differs(text: &str) -> Option<Differs> {
     let engine = words.next_if(|word| matches!(*word, "sqlite" | "postgres")).map(str::to_owned);
     let status = words.next()?.parse().ok()?;
     let mut values = Vec::new();
-    while let Some((pointer, value)) =
-        words.next_if(|word| word.starts_with('/') && word.contains('=')).and_then(|word| word.split_once('='))
+    while let Some((pointer, value)) = words
+        .next_if(|word| word.starts_with('/') && word.contains('='))
+        .and_then(|word| word.split_once('='))
     {
         values.push((pointer.to_owned(), value.to_owned()));
     }

@@ -151,9 +151,7 @@ pub(super) fn judge(
 /// Every comparison by itself: as a whole, a filter may be settled before all of it was looked at.
 fn check_all(resolver: &mut Resolver<'_>, filter: &Filter) -> std::result::Result<(), String> {
     match filter {
-        Filter::And(parts) | Filter::Or(parts) => {
-            parts.iter().try_for_each(|part| check_all(resolver, part))
-        }
+        Filter::And(parts) | Filter::Or(parts) => parts.iter().try_for_each(|part| check_all(resolver, part)),
         Filter::Test(_) => resolver.condition(filter).map(drop).map_err(|error| error.to_string()),
     }
 }

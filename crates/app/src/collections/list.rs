@@ -5,8 +5,8 @@ use std::sync::Arc;
 use base::Value;
 use base::limits::{PAGE_ROWS_DEFAULT, PAGE_ROWS_MAX};
 use model::field::{BoolField, TextField};
-use model::{Collection, Field, FieldKind, Record};
 use model::filter::{Filter, Resolved, Term, superusers_only};
+use model::{Collection, Field, FieldKind, Record};
 use query::select::SortKey;
 
 use crate::error::{Error, Result};
@@ -68,7 +68,8 @@ pub fn list(cx: &Context<'_>, query: &ListQuery) -> Result<CollectionPage> {
     let page = query.page.max(1);
     let total = rows.len() as u64;
     let skip = usize::try_from((page - 1).saturating_mul(per_page)).unwrap_or(usize::MAX);
-    let items = rows.into_iter().skip(skip).take(per_page as usize).map(|(_, collection)| collection).collect();
+    let items =
+        rows.into_iter().skip(skip).take(per_page as usize).map(|(_, collection)| collection).collect();
     Ok(CollectionPage { items, page, per_page, total: (!query.skip_total).then_some(total) })
 }
 

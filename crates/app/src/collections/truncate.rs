@@ -35,9 +35,13 @@ pub async fn truncate(cx: &Context<'_>, name_or_id: &str) -> Result<()> {
     let mut after = String::new();
     loop {
         let id = Operand::base("id", query::ColumnType::Id);
-        let later =
-            Expr::Compare { left: id, op: query::Operator::Gt, right: base::Value::from(after.as_str()).into() };
-        let mut select = Select::table(collection.name.clone(), collection.table.columns.clone()).filter(later);
+        let later = Expr::Compare {
+            left: id,
+            op: query::Operator::Gt,
+            right: base::Value::from(after.as_str()).into(),
+        };
+        let mut select =
+            Select::table(collection.name.clone(), collection.table.columns.clone()).filter(later);
         select.sort = records::list::id_order();
         select.limit = Some(PAGE_ROWS);
         let page: Vec<Record> = cx.parts.select(&collection, &select).await?;

@@ -227,11 +227,13 @@ fn path() -> impl Strategy<Value = String> {
 }
 
 fn literal() -> impl Strategy<Value = String> {
-    let text = |text: &str| format!("'{}'", text.replace('\'', "\\'"));
+    fn text(text: &str) -> String {
+        format!("'{}'", text.replace('\'', "\\'"))
+    }
     prop_oneof![
-        3 => select(&TEXTS[..]).prop_map(move |word| text(word)),
-        1 => select(&DATES[..]).prop_map(move |word| text(word)),
-        1 => select(&IDS[..]).prop_map(move |word| text(word)),
+        3 => select(&TEXTS[..]).prop_map(text),
+        1 => select(&DATES[..]).prop_map(text),
+        1 => select(&IDS[..]).prop_map(text),
         2 => select(&["0", "1", "5", "-1", "0.5", "100", "1000000", "2.50"][..]).prop_map(str::to_owned),
         1 => select(&["null", "true", "false", "''"][..]).prop_map(str::to_owned),
         1 => select(&["'%a%'", "'a%'", "'%\\\\\\\\'", "'\\\\%'", "'_%'"][..]).prop_map(str::to_owned),

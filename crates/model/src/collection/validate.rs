@@ -255,15 +255,16 @@ fn check_indexes(new: &Collection, old: Option<&Collection>, schema: &Schema, fo
 
 /// What keeps system fields unique stays.
 fn lost_unique_index(old: &Collection, indexes: &[index::ParsedIndex]) -> Option<Violation> {
-    for before in old.indexes.iter().filter_map(|text| index::parse(text)).filter(|before| before.index.unique)
+    for before in
+        old.indexes.iter().filter_map(|text| index::parse(text)).filter(|before| before.index.unique)
     {
         let is_system = |name: &&str| old.field(name).is_some_and(|field| field.system);
         let Some(field) = before.column_names().find(is_system) else { continue };
-        let stays = |index: &index::ParsedIndex| {
-            index.index.unique && index.column_names().eq(before.column_names())
-        };
+        let stays =
+            |index: &index::ParsedIndex| index.index.unique && index.column_names().eq(before.column_names());
         if !indexes.iter().any(stays) {
-            let message = format!("Unique index definition on system fields ({field}) is invalid or missing.");
+            let message =
+                format!("Unique index definition on system fields ({field}) is invalid or missing.");
             let violation = Violation::new("validation_invalid_unique_system_field_index", message);
             return Some(violation.with("fieldName", field));
         }

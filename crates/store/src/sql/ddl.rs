@@ -16,7 +16,8 @@ pub fn statements(dialect: Dialect, ddl: &Ddl) -> Result<Vec<String>> {
         // SQLite takes a name in other letters for the table's own and refuses it.
         Ddl::RenameTable { from, to } if dialect == Dialect::Sqlite && from.eq_ignore_ascii_case(to) => {
             let passing: base::Name = "_pando_renamed".into();
-            let mut both = statements(dialect, &Ddl::RenameTable { from: from.clone(), to: passing.clone() })?;
+            let mut both =
+                statements(dialect, &Ddl::RenameTable { from: from.clone(), to: passing.clone() })?;
             both.extend(statements(dialect, &Ddl::RenameTable { from: passing, to: to.clone() })?);
             return Ok(both);
         }

@@ -66,7 +66,12 @@ pub async fn view_import(state: FromState<State>, request: Request) -> Response<
 
 pub async fn create(FromState(state): FromState<State>, request: Request) -> Response<Body> {
     answer(async {
-        let (asked, body) = superuser_with_body(&state, request, "Failed to load the collection type data due to invalid formatting.").await?;
+        let (asked, body) = superuser_with_body(
+            &state,
+            request,
+            "Failed to load the collection type data due to invalid formatting.",
+        )
+        .await?;
         let collection = collections::change::create(&asked.context(&state), &body).await?;
         with_fields(&asked, encode(&collection), false)
     })
@@ -79,7 +84,12 @@ pub async fn update(
     request: Request,
 ) -> Response<Body> {
     answer(async {
-        let (asked, body) = superuser_with_body(&state, request, "Failed to load the submitted data due to invalid formatting.").await?;
+        let (asked, body) = superuser_with_body(
+            &state,
+            request,
+            "Failed to load the submitted data due to invalid formatting.",
+        )
+        .await?;
         let collection = collections::change::update(&asked.context(&state), &name, &body).await?;
         with_fields(&asked, encode(&collection), false)
     })

@@ -29,19 +29,17 @@ pub fn apply(connection: &Connection, change: &Ddl) -> Result<()> {
             run(connection, &views)
         }),
         // Renames rewrite the views that mention the old name, unless one is broken already.
-        Ddl::RenameTable { .. } | Ddl::RenameColumn { .. } => views::kept(connection, || {
-            match run(connection, &statements) {
+        Ddl::RenameTable { .. } | Ddl::RenameColumn { .. } => {
+            views::kept(connection, || match run(connection, &statements) {
                 Err(Error::Refused(text)) if text.contains("error in view") => {
                     let views = take_views(connection)?;
                     run(connection, &statements)?;
                     run(connection, &views)
                 }
                 other => other,
-            }
-        }),
-        Ddl::CreateIndex(index) => {
-            run(connection, &statements).map_err(|error| error.of_index(&index.name))
+            })
         }
+        Ddl::CreateIndex(index) => run(connection, &statements).map_err(|error| error.of_index(&index.name)),
         Ddl::CreateView { name, .. } => {
             run(connection, &statements)?;
             // SQLite does not look into a view before it is used.
