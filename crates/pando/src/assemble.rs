@@ -10,7 +10,7 @@ use app::logs::Logs;
 use arc_swap::ArcSwap;
 use backing::{Bus, QueryCache, RecordCache, Stamps};
 use base::topology::Node;
-use base::{Clock, SystemClock, limits};
+use base::{Clock, SystemClock};
 use observe::Sink;
 use query::Change;
 use store::{Options, Store, Target};
@@ -85,7 +85,7 @@ pub async fn open(config: &Config, purpose: Purpose) -> Result<Assembled> {
         answers: QueryCache::new(stamps.clone(), config.cache.query_bytes),
         filters: Default::default(),
         tokens: Default::default(),
-        hasher: Hasher::new(limits::PASSWORD_HASHES_MAX),
+        hasher: Hasher::new(half_the_processors()),
         settings: ArcSwap::from_pointee(app::settings::Settings::default()),
         // Nothing tells this process yet of what others write to the same server.
         caching: !on_postgres && purpose == Purpose::Serve,
@@ -97,6 +97,11 @@ pub async fn open(config: &Config, purpose: Purpose) -> Result<Assembled> {
     app::setup::prepare(&parts).await.with_context(|| format!("cannot prepare {place}"))?;
     let logs = Arc::new(Logs::new(log_store.clone(), parts.clock.clone()));
     Ok(Assembled { parts, place, logs, log_store })
+}
+
+/// What logins may take at most; the rest is everyone else's.
+fn half_the_processors() -> usize {
+    std::thread::available_parallelism().map_or(1, |count| count.get() / 2)
 }
 
 impl Assembled {

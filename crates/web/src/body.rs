@@ -1,11 +1,13 @@
 //! Reading bodies: JSON, URL-encoded forms and multipart forms without files, all to one JSON object.
 
+use std::time::Duration;
+
 use app::{Error, Result};
 use axum::body::Body;
 use axum::http::request::Parts as Head;
 use axum::http::{HeaderMap, header};
 use base::Kind;
-use base::limits::BODY_BYTES_MAX;
+use base::limits::{BODY_BYTES_MAX, BODY_READ_MS};
 use http_body_util::{BodyExt, Limited};
 use serde_json::{Map, Value as Json};
 
@@ -19,7 +21,11 @@ const UNSUPPORTED: &str = "Unsupported Content-Type.";
 
 pub async fn read(head: &Head, body: Body) -> Result<Map<String, Json>> {
     let content_type = content_type(&head.headers).to_string();
-    let bytes = match Limited::new(body, BODY_BYTES_MAX).collect().await {
+    let body = Limited::new(body, BODY_BYTES_MAX).collect();
+    let Ok(collected) = tokio::time::timeout(Duration::from_millis(BODY_READ_MS), body).await else {
+        return Err(Error::bad_request().details("the body took too long to arrive"));
+    };
+    let bytes = match collected {
         Ok(collected) => collected.to_bytes(),
         Err(error) if error.is::<http_body_util::LengthLimitError>() => {
             return Err(Error::new(Kind::TooLarge, "Request entity too large."));
