@@ -70,7 +70,9 @@ fn tests(args: &[String], summary: &mut Vec<String>) -> Result<()> {
         let line = String::from_utf8_lossy(&line?).into_owned();
         println!("{line}");
         let plain = line.trim();
-        if sums_up(plain, nextest) && !summary.iter().any(|known| known == plain) {
+        // Failures are named twice: as they happen, and at the end.
+        let again = plain.starts_with("FAIL ") && summary.iter().any(|known| known == plain);
+        if sums_up(plain, nextest) && !again {
             summary.push(plain.to_owned());
         }
     }
