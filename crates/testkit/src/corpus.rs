@@ -11,8 +11,9 @@
 //!   > id=/id                          # remembers the value at a JSON pointer as $id, on each server its own
 //!   ~ /slug                           # only the type is compared at this pointer
 //!   + X-Header: value                 # a request header
-//!   ! 400 /data/x/code=y we are right # a deliberate difference: the candidate's own status and values, and why
+//!   ! 400 /data/x/code=y we are right # an accepted deviation: Pando's own status and values, and why
 //!   ! postgres 400 it keeps no NULs   # the same, of one engine only
+//!   ! reason                          # both must answer, below 500, as they like
 //!   "b": 2}                           # any other indented line continues the body
 //! PATCH /api/collections/posts/records/$id form:a=1&b=2
 //! POST /api/collections/posts/records multipart:a=1;b=two;doc@a.txt=content
@@ -64,15 +65,16 @@ pub struct Send {
     /// Name and JSON pointer.
     pub captures: Vec<(String, String)>,
     pub ignores: Vec<String>,
-    pub differs: Vec<Differs>,
+    pub deviations: Vec<Deviation>,
 }
 
-/// A deliberate difference: what the candidate answers instead of what the reference answers.
+/// What Pando answers on purpose instead of what the reference answers.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Differs {
-    /// `sqlite` or `postgres` when only that engine differs.
+pub struct Deviation {
+    /// `sqlite` or `postgres` when only that engine deviates.
     pub engine: Option<String>,
-    pub status: u16,
+    /// Any below 500 when not told.
+    pub status: Option<u16>,
     /// JSON pointers and the text of what stands there; an absent value is the empty text.
     pub values: Vec<(String, String)>,
     pub reason: String,
@@ -118,7 +120,12 @@ impl Parser {
                 "for" => i = self.repeat(lines, i)?,
                 "each" => {
                     for (n, (number, text)) in inside.iter().enumerate() {
-                        self.step(*number, &fill(rest, text.trim(), n + 1), &[])?;
+                        let mut parts = text.split(" !! ");
+                        let text = parts.next().unwrap_or_default();
+                        let options: Vec<String> = parts.map(|reason| format!("  ! {reason}")).collect();
+                        let options: Vec<(usize, &str)> =
+                            options.iter().map(|option| (*number, option.as_str())).collect();
+                        self.step(*number, &fill(rest, text.trim(), n + 1), &options)?;
                     }
                     i = end;
                 }
@@ -200,8 +207,8 @@ fn send(method: &str, rest: &str, inside: &[(usize, &str)]) -> Result<Send, Stri
             Some((">", text)) => send.captures.push(pair(text, '=')?),
             Some(("~", text)) => send.ignores.push(text.trim().into()),
             Some(("!", text)) => {
-                let found = differs(text).ok_or_else(|| format!("line {number}: differs how, and why?"))?;
-                send.differs.push(found);
+                let found = deviation(text).ok_or_else(|| format!("line {number}: deviates why?"))?;
+                send.deviations.push(found);
             }
             Some(("+", text)) => send.headers.push(pair(text, ':')?),
             _ => {
@@ -214,10 +221,10 @@ fn send(method: &str, rest: &str, inside: &[(usize, &str)]) -> Result<Send, Stri
     Ok(send)
 }
 
-fn differs(text: &str) -> Option<Differs> {
+fn deviation(text: &str) -> Option<Deviation> {
     let mut words = text.split_whitespace().peekable();
     let engine = words.next_if(|word| matches!(*word, "sqlite" | "postgres")).map(str::to_owned);
-    let status = words.next()?.parse().ok()?;
+    let status = words.next_if(|word| word.parse::<u16>().is_ok()).and_then(|word| word.parse().ok());
     let mut values = Vec::new();
     while let Some((pointer, value)) = words
         .next_if(|word| word.starts_with('/') && word.contains('='))
@@ -226,7 +233,7 @@ fn differs(text: &str) -> Option<Differs> {
         values.push((pointer.to_owned(), value.to_owned()));
     }
     let reason: Vec<&str> = words.collect();
-    (!reason.is_empty()).then(|| Differs { engine, status, values, reason: reason.join(" ") })
+    (!reason.is_empty()).then(|| Deviation { engine, status, values, reason: reason.join(" ") })
 }
 
 fn parse_body(body: &str) -> Option<Body> {
@@ -312,16 +319,23 @@ mod tests {
     }
 
     #[test]
-    fn deliberate_differences_name_status_values_and_reason() {
-        let scenarios = parse("scenario a\nGET /a\n  ! postgres 400 /data/x= no such thing\n").unwrap();
-        let Action::Send(send) = &scenarios[0].steps[0].action else { panic!("a request") };
-        let expected = Differs {
+    fn accepted_deviations_have_a_reason() {
+        let scenarios =
+            parse("scenario a\nGET /x\n  ! overflow\n  ! postgres 400 /data/x= none\neach GET /y?<raw>\n  a !! odd\n  b\n")
+                .unwrap();
+        let found: Vec<&[Deviation]> = scenarios[0]
+            .steps
+            .iter()
+            .map(|s| if let Action::Send(send) = &s.action { &*send.deviations } else { &[] })
+            .collect();
+        let any = |reason: &str| Deviation { reason: reason.into(), ..Deviation::default() };
+        let precise = Deviation {
             engine: Some("postgres".into()),
-            status: 400,
+            status: Some(400),
             values: vec![("/data/x".into(), String::new())],
-            reason: "no such thing".into(),
+            reason: "none".into(),
         };
-        assert_eq!(send.differs, [expected]);
+        assert_eq!(found, [&[any("overflow"), precise][..], &[any("odd")], &[]]);
     }
 
     #[test]

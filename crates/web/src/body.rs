@@ -149,6 +149,14 @@ pub fn content_type(headers: &HeaderMap) -> &str {
 /// Decodes arbitrary bytes as each kind of body, for fuzzing: the first byte chooses the kind.
 pub fn fuzz(data: &[u8]) {
     let Some((kind, rest)) = data.split_first() else { return };
-    let content_type = if kind % 2 == 0 { "application/json" } else { "application/x-www-form-urlencoded" };
-    let _ = decode_plain(content_type, rest);
+    let _ = match kind % 3 {
+        0 => decode_plain("application/json", rest),
+        1 => decode_plain("application/x-www-form-urlencoded", rest),
+        _ => {
+            use futures_util::FutureExt;
+            // All bytes are there, so that nothing is ever waited for.
+            let parts = multipart("multipart/form-data; boundary=b", bytes::Bytes::copy_from_slice(rest));
+            parts.now_or_never().unwrap_or_else(|| Ok(Map::new()))
+        }
+    };
 }

@@ -46,12 +46,12 @@ pub fn create(body: &Json, schema: &Schema) -> Result<Draft, BodyError> {
     };
     let mut collection = Collection::blank(kind);
     collection.merge(reader)?;
-    let own = collection.free_id(schema);
+    let free = collection.free_id(schema);
     if collection.id.is_empty() {
-        collection.id = own.as_str().into();
+        collection.id = free.as_str().into();
     }
     // The type's own indexes are named before the body says its id; where it brings a list of its own, afterwards.
-    let suffix = if reader.get("indexes").is_some() { collection.id.to_string() } else { own };
+    let suffix = if reader.get("indexes").is_some() { collection.id.to_string() } else { free };
     complete(&mut collection, &suffix);
     Ok(Draft { collection, violations })
 }

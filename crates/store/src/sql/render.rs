@@ -264,6 +264,10 @@ impl<'a> Renderer<'a> {
                 self.nullable.truncate(before);
                 self.sql.push(' ');
                 mark = Some(self.subquery_joins(&shape.inner, used.clone()));
+                // Of several values the smallest, as the reference's plans come to; nulls are below all.
+                let nulls = if self.dialect == Dialect::Postgres { " NULLS FIRST" } else { "" };
+                self.sql.push_str(" ORDER BY 1");
+                self.sql.push_str(nulls);
                 self.sql.push_str(" LIMIT 1)");
             } else {
                 self.sort_key(operand, key);
