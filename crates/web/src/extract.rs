@@ -113,9 +113,11 @@ fn bearer(headers: &HeaderMap) -> &str {
     }
 }
 
+/// Without `Host`, which the reference takes for part of the address.
 fn header_map(headers: &HeaderMap) -> FxHashMap<String, String> {
     headers
         .iter()
+        .filter(|(name, _)| *name != header::HOST)
         .map(|(name, value)| {
             let name = name.as_str().to_ascii_lowercase().replace('-', "_");
             (name, String::from_utf8_lossy(value.as_bytes()).into_owned())
