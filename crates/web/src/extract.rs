@@ -113,9 +113,11 @@ fn bearer(headers: &HeaderMap) -> &str {
     }
 }
 
+/// The host counts as part of the address, not as a header.
 fn header_map(headers: &HeaderMap) -> FxHashMap<String, String> {
     headers
         .iter()
+        .filter(|(name, _)| *name != header::HOST)
         .map(|(name, value)| {
             let name = name.as_str().to_ascii_lowercase().replace('-', "_");
             (name, String::from_utf8_lossy(value.as_bytes()).into_owned())
