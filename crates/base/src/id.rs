@@ -13,6 +13,20 @@ pub fn record() -> String {
     random(RECORD_LEN, RECORD_ALPHABET)
 }
 
+/// A new id that sorts after those of earlier milliseconds, so that an index over such ids grows at its end.
+pub fn ordered(now: crate::Timestamp) -> String {
+    const TIME_LEN: usize = 8;
+    let mut rest = now.0.max(0) as u64;
+    let mut digits = [b'0'; TIME_LEN];
+    for digit in digits.iter_mut().rev() {
+        *digit = b"0123456789abcdefghijklmnopqrstuvwxyz"[(rest % 36) as usize];
+        rest /= 36;
+    }
+    let mut id: String = digits.iter().map(|digit| char::from(*digit)).collect();
+    id.push_str(&random(RECORD_LEN - TIME_LEN, RECORD_ALPHABET));
+    id
+}
+
 /// `len` characters drawn evenly from an ASCII alphabet by a cryptographically secure generator, so that
 /// the result may serve as a secret.
 pub fn random(len: usize, alphabet: &str) -> String {

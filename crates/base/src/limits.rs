@@ -55,9 +55,7 @@ pub const QUERY_CACHE_BYTES_MAX: u64 = 64 << 20;
 /// Changes that a bus subscriber may lag behind before it is told to resync.
 pub const BUS_LAG_MAX: usize = 4096;
 /// Request log entries that wait to be written; more are dropped and counted.
-pub const LOG_QUEUE_MAX: usize = 16_384;
-/// Concurrent password hashes.
-pub const PASSWORD_HASHES_MAX: usize = 1;
+pub const LOG_QUEUE_MAX: usize = 65_536;
 /// Password hashes that may wait.
 pub const PASSWORD_QUEUE_MAX: usize = 256;
 /// The longest password that bcrypt reads, in bytes.
@@ -69,11 +67,21 @@ pub const TOKEN_CACHE_MAX: usize = 10_000;
 pub const CONNECTIONS_MAX: usize = 32_768;
 /// How long a client may take to send a request's head.
 pub const HEADER_READ_MS: u64 = 30_000;
+/// How long a client may take to send a request's body.
+pub const BODY_READ_MS: u64 = 120_000;
 /// How long open requests may finish after the stop signal.
 pub const DRAIN_MS: u64 = 10_000;
 /// How often another process's changes to the same database are looked for.
-pub const FOREIGN_CHANGES_MS: u64 = 500;
+pub const FOREIGN_CHANGES_MS: u64 = 250;
 /// How long request log entries wait to be written together.
 pub const LOG_FLUSH_MS: u64 = 1_000;
 /// Request log entries in one batch.
-pub const LOG_BATCH_MAX: usize = 2_000;
+pub const LOG_BATCH_MAX: usize = 8_192;
+/// A batch of more entries than this is spooled rather than indexed at once.
+pub const LOG_DIRECT_MAX: usize = 500;
+/// Batches that the spool holds before the oldest are given up.
+pub const LOG_SPOOL_MAX: usize = 512;
+/// How long the end of a process may be held up by indexing spooled entries.
+pub const LOG_DRAIN_MS: u64 = 2_000;
+/// How often log entries past their time are deleted.
+pub const LOG_SWEEP_MS: i64 = 3_600_000;

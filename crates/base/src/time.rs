@@ -15,6 +15,9 @@ pub const TIMESTAMP_LEN: usize = 24;
 const EPOCH: DateTime = DateTime::constant(1970, 1, 1, 0, 0, 0, 0);
 
 impl Timestamp {
+    /// The first moment of year 1, which the reference takes for no date when it is given one.
+    pub const NONE: Timestamp = Timestamp(-62_135_596_800_000);
+
     /// The first and the last with a year of four digits, `0000` and `9999`.
     pub const MIN: Timestamp = Timestamp(-62_167_219_200_000);
     pub const MAX: Timestamp = Timestamp(253_402_300_799_999);
@@ -179,6 +182,17 @@ mod tests {
             "9999-12-31T23:59:59-02:00",
         ] {
             assert_eq!(Timestamp::parse(text), None, "{text}");
+        }
+    }
+
+    /// Answers of the reference, `-` for none.
+    #[test]
+    fn facts() {
+        for line in include_str!("time/facts.txt").lines() {
+            let (text, expected) = line.split_once('|').unwrap();
+            let read = Timestamp::parse(text).filter(|stamp| *stamp != Timestamp::NONE);
+            let read = read.map_or_else(|| "-".to_string(), |stamp| stamp.to_string());
+            assert_eq!(read, expected, "{text}");
         }
     }
 }

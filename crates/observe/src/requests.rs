@@ -22,7 +22,8 @@ pub struct LogEntry {
     pub data: String,
 }
 
-/// Writes a batch somewhere; what it cannot write is lost, which it reports itself.
+/// Writes a batch somewhere; what it cannot write is lost, which it reports itself. An empty batch comes when there was
+/// nothing to write for a while.
 pub type Sink = Box<dyn Fn(Vec<LogEntry>) -> Pin<Box<dyn Future<Output = ()> + Send>> + Send + Sync>;
 
 #[derive(Clone, Default)]
@@ -67,9 +68,7 @@ impl RequestLog {
                 () = tokio::time::sleep(Duration::from_millis(LOG_FLUSH_MS)) => false,
             };
             let entries = std::mem::take(&mut *self.0.queue.lock());
-            if !entries.is_empty() {
-                sink(entries).await;
-            }
+            sink(entries).await;
             let dropped = self.0.dropped.swap(0, Ordering::Relaxed);
             if dropped > 0 {
                 tracing::warn!(dropped, "request log entries were dropped");

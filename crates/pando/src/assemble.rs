@@ -6,12 +6,13 @@ use anyhow::{Context, Result};
 use app::Parts;
 use app::auth::password::Hasher;
 use app::catalog::Catalog;
+use app::logs::Logs;
 use arc_swap::ArcSwap;
 use backing::{Bus, QueryCache, RecordCache, Stamps};
 use base::topology::Node;
-use base::{Clock, SystemClock, Value, limits};
-use observe::{LogEntry, Sink};
-use query::{Batch, Change, Op};
+use base::{Clock, SystemClock};
+use observe::Sink;
+use query::Change;
 use store::{Options, Store, Target};
 
 use crate::config::Config;
@@ -29,7 +30,8 @@ pub struct Assembled {
     pub parts: Arc<Parts>,
     /// Where the data is, for people.
     pub place: String,
-    logs: Store,
+    logs: Arc<Logs>,
+    log_store: Store,
 }
 
 pub async fn open(config: &Config, purpose: Purpose) -> Result<Assembled> {
@@ -64,7 +66,7 @@ pub async fn open(config: &Config, purpose: Purpose) -> Result<Assembled> {
     })
     .await
     .with_context(|| format!("cannot open {place}"))?;
-    let logs = match on_postgres {
+    let log_store = match on_postgres {
         true => store.clone(),
         false => store::open(Options {
             target: target("auxiliary.db"),
@@ -83,7 +85,7 @@ pub async fn open(config: &Config, purpose: Purpose) -> Result<Assembled> {
         answers: QueryCache::new(stamps.clone(), config.cache.query_bytes),
         filters: Default::default(),
         tokens: Default::default(),
-        hasher: Hasher::new(limits::PASSWORD_HASHES_MAX),
+        hasher: Hasher::new(half_the_processors()),
         settings: ArcSwap::from_pointee(app::settings::Settings::default()),
         // Nothing tells this process yet of what others write to the same server.
         caching: !on_postgres && purpose == Purpose::Serve,
@@ -93,39 +95,39 @@ pub async fn open(config: &Config, purpose: Purpose) -> Result<Assembled> {
         clock,
     });
     app::setup::prepare(&parts).await.with_context(|| format!("cannot prepare {place}"))?;
-    Ok(Assembled { parts, place, logs })
+    let logs = Arc::new(Logs::new(log_store.clone(), parts.clock.clone()));
+    Ok(Assembled { parts, place, logs, log_store })
+}
+
+/// What logins may take at most; the rest is everyone else's.
+fn half_the_processors() -> usize {
+    std::thread::available_parallelism().map_or(1, |count| count.get() / 2)
 }
 
 impl Assembled {
     /// Where request log entries go.
     pub fn log_sink(&self) -> Sink {
-        let logs = self.logs.clone();
+        let (logs, parts) = (self.logs.clone(), self.parts.clone());
         Box::new(move |entries| {
-            let logs = logs.clone();
+            let (logs, parts) = (logs.clone(), parts.clone());
             Box::pin(async move {
-                let batch = Batch { ops: entries.into_iter().map(log_row).collect(), ..Batch::default() };
-                if let Err(error) = logs.commit(batch).await {
-                    tracing::warn!(%error, "request log entries were lost");
+                let days_max = parts.settings.load().logs.max_days;
+                if let Err(error) = logs.write(entries, days_max).await {
+                    tracing::warn!(details = error.details, "request log entries were lost: {error}");
                 }
             })
         })
     }
 
+    /// For the end of a server, which alone indexes its log.
+    pub async fn drain_logs(&self) {
+        if let Err(error) = self.logs.drain(self.parts.settings.load().logs.max_days).await {
+            tracing::warn!(details = error.details, "spooled log entries wait for the next start: {error}");
+        }
+    }
+
     pub async fn close(&self) {
         self.parts.store.close().await;
-        self.logs.close().await;
-    }
-}
-
-fn log_row(entry: LogEntry) -> Op {
-    Op::Insert {
-        table: "_logs".into(),
-        values: vec![
-            ("id".into(), Value::from(base::id::record())),
-            ("level".into(), Value::Number(entry.level as f64)),
-            ("message".into(), Value::from(entry.message)),
-            ("data".into(), Value::Json(entry.data.into())),
-            ("created".into(), Value::from(entry.at.to_string())),
-        ],
+        self.log_store.close().await;
     }
 }

@@ -16,6 +16,9 @@ pub enum Error {
     /// The text is the engine's own and fit to show to a superuser.
     #[error("{0}")]
     Refused(String),
+    /// An index could not be made: a column is missing, or values repeat. The text is the engine's own.
+    #[error("failed to create index {name} - {why}")]
+    Index { name: Name, why: String },
     /// The database does not answer in time; nothing is known to be written.
     #[error("the database is not available: {0}")]
     Unavailable(String),
@@ -38,6 +41,7 @@ impl Error {
             }
             Error::Guard(index) => Error::Guard(*index),
             Error::Refused(text) => Error::Refused(text.clone()),
+            Error::Index { name, why } => Error::Index { name: name.clone(), why: why.clone() },
             Error::Unavailable(text) => Error::Unavailable(text.clone()),
             Error::Locked(text) => Error::Locked(text.clone()),
             Error::Full(text) => Error::Full(text.clone()),
@@ -45,10 +49,19 @@ impl Error {
         }
     }
 
+    /// What a failed `CREATE INDEX` says: at fault is the index, unless the database itself was.
+    pub(crate) fn of_index(self, name: &Name) -> Error {
+        match self {
+            Error::Refused(why) => Error::Index { name: name.clone(), why },
+            taken @ Error::Taken { .. } => Error::Index { name: name.clone(), why: taken.to_string() },
+            other => other,
+        }
+    }
+
     pub fn kind(&self) -> Kind {
         match self {
             Error::Taken { .. } | Error::Guard(_) => Kind::Conflict,
-            Error::Refused(_) => Kind::Invalid,
+            Error::Refused(_) | Error::Index { .. } => Kind::Invalid,
             Error::Unavailable(_) | Error::Locked(_) | Error::Full(_) => Kind::Unavailable,
             Error::Internal(_) => Kind::Internal,
         }

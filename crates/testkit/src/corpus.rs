@@ -11,7 +11,9 @@
 //!   > id=/id                          # remembers the value at a JSON pointer as $id, on each server its own
 //!   ~ /slug                           # only the type is compared at this pointer
 //!   + X-Header: value                 # a request header
-//!   ! reason                          # an accepted deviation: both must answer, below 500, as they like
+//!   ! 400 /data/x/code=y we are right # an accepted deviation: Pando's own status and values, and why
+//!   ! postgres 400 it keeps no NULs   # the same, of one engine only
+//!   ! reason                          # both must answer, below 500, as they like
 //!   "b": 2}                           # any other indented line continues the body
 //! PATCH /api/collections/posts/records/$id form:a=1&b=2
 //! POST /api/collections/posts/records multipart:a=1;b=two;doc@a.txt=content
@@ -27,8 +29,7 @@
 //! end
 //! ```
 //! In `each` and `for`, `<>` is the line (percent-encoded in a target, raw in a body), `<raw>` the line as it is,
-//! `<json>` the line as the inside of a JSON string, `<n>` its number. In `each`, what follows ` !! ` on a line is
-//! the reason of an accepted deviation; `docs/compatibility.md` tells the reader of each.
+//! `<json>` the line as the inside of a JSON string, `<n>` its number.
 
 /// Steps under a name.
 #[derive(Clone, Debug, Default)]
@@ -64,8 +65,19 @@ pub struct Send {
     /// Name and JSON pointer.
     pub captures: Vec<(String, String)>,
     pub ignores: Vec<String>,
-    /// Why the answers may differ, where Pando is right to.
-    pub deviates: Option<String>,
+    pub deviations: Vec<Deviation>,
+}
+
+/// What Pando answers on purpose instead of what the reference answers.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Deviation {
+    /// `sqlite` or `postgres` when only that engine deviates.
+    pub engine: Option<String>,
+    /// Any below 500 when not told.
+    pub status: Option<u16>,
+    /// JSON pointers and the text of what stands there; an absent value is the empty text.
+    pub values: Vec<(String, String)>,
+    pub reason: String,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -108,12 +120,11 @@ impl Parser {
                 "for" => i = self.repeat(lines, i)?,
                 "each" => {
                     for (n, (number, text)) in inside.iter().enumerate() {
-                        let (text, reason) = match text.split_once(" !! ") {
-                            Some((text, reason)) => (text, format!("  ! {reason}")),
-                            None => (*text, String::new()),
-                        };
+                        let mut parts = text.split(" !! ");
+                        let text = parts.next().unwrap_or_default();
+                        let options: Vec<String> = parts.map(|reason| format!("  ! {reason}")).collect();
                         let options: Vec<(usize, &str)> =
-                            [(*number, reason.as_str())].into_iter().filter(|o| !o.1.is_empty()).collect();
+                            options.iter().map(|option| (*number, option.as_str())).collect();
                         self.step(*number, &fill(rest, text.trim(), n + 1), &options)?;
                     }
                     i = end;
@@ -194,8 +205,11 @@ fn send(method: &str, rest: &str, inside: &[(usize, &str)]) -> Result<Send, Stri
         };
         match line.split_once(' ') {
             Some((">", text)) => send.captures.push(pair(text, '=')?),
-            Some(("!", text)) => send.deviates = Some(text.trim().into()),
             Some(("~", text)) => send.ignores.push(text.trim().into()),
+            Some(("!", text)) => {
+                let found = deviation(text).ok_or_else(|| format!("line {number}: deviates why?"))?;
+                send.deviations.push(found);
+            }
             Some(("+", text)) => send.headers.push(pair(text, ':')?),
             _ => {
                 body.push('\n');
@@ -205,6 +219,21 @@ fn send(method: &str, rest: &str, inside: &[(usize, &str)]) -> Result<Send, Stri
     }
     send.body = parse_body(body.trim());
     Ok(send)
+}
+
+fn deviation(text: &str) -> Option<Deviation> {
+    let mut words = text.split_whitespace().peekable();
+    let engine = words.next_if(|word| matches!(*word, "sqlite" | "postgres")).map(str::to_owned);
+    let status = words.next_if(|word| word.parse::<u16>().is_ok()).and_then(|word| word.parse().ok());
+    let mut values = Vec::new();
+    while let Some((pointer, value)) = words
+        .next_if(|word| word.starts_with('/') && word.contains('='))
+        .and_then(|word| word.split_once('='))
+    {
+        values.push((pointer.to_owned(), value.to_owned()));
+    }
+    let reason: Vec<&str> = words.collect();
+    (!reason.is_empty()).then(|| Deviation { engine, status, values, reason: reason.join(" ") })
 }
 
 fn parse_body(body: &str) -> Option<Body> {
@@ -292,17 +321,26 @@ mod tests {
     #[test]
     fn accepted_deviations_have_a_reason() {
         let scenarios =
-            parse("scenario a\nGET /x\n  ! overflow\neach GET /y?<raw>\n  a !! odd\n  b\n").unwrap();
-        let reasons: Vec<Option<&str>> = scenarios[0]
+            parse("scenario a\nGET /x\n  ! overflow\n  ! postgres 400 /data/x= none\neach GET /y?<raw>\n  a !! odd\n  b\n")
+                .unwrap();
+        let found: Vec<&[Deviation]> = scenarios[0]
             .steps
             .iter()
-            .map(|s| if let Action::Send(send) = &s.action { send.deviates.as_deref() } else { None })
+            .map(|s| if let Action::Send(send) = &s.action { &*send.deviations } else { &[] })
             .collect();
-        assert_eq!(reasons, [Some("overflow"), Some("odd"), None]);
+        let any = |reason: &str| Deviation { reason: reason.into(), ..Deviation::default() };
+        let precise = Deviation {
+            engine: Some("postgres".into()),
+            status: Some(400),
+            values: vec![("/data/x".into(), String::new())],
+            reason: "none".into(),
+        };
+        assert_eq!(found, [&[any("overflow"), precise][..], &[any("odd")], &[]]);
     }
 
     #[test]
     fn mistakes_have_a_line() {
+        assert!(parse("scenario a\nGET /a\n  ! 400").is_err());
         assert_eq!(parse("scenario a\nfly away").unwrap_err(), "line 2: what is `fly`?");
     }
 }

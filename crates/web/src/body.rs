@@ -1,11 +1,13 @@
 //! Reading bodies: JSON, URL-encoded forms and multipart forms without files, all to one JSON object.
 
+use std::time::Duration;
+
 use app::{Error, Result};
 use axum::body::Body;
 use axum::http::request::Parts as Head;
 use axum::http::{HeaderMap, header};
 use base::Kind;
-use base::limits::BODY_BYTES_MAX;
+use base::limits::{BODY_BYTES_MAX, BODY_READ_MS};
 use http_body_util::{BodyExt, Limited};
 use serde_json::{Map, Value as Json};
 
@@ -19,7 +21,11 @@ const UNSUPPORTED: &str = "Unsupported Content-Type.";
 
 pub async fn read(head: &Head, body: Body) -> Result<Map<String, Json>> {
     let content_type = content_type(&head.headers).to_string();
-    let bytes = match Limited::new(body, BODY_BYTES_MAX).collect().await {
+    let body = Limited::new(body, BODY_BYTES_MAX).collect();
+    let Ok(collected) = tokio::time::timeout(Duration::from_millis(BODY_READ_MS), body).await else {
+        return Err(Error::bad_request().details("the body took too long to arrive"));
+    };
+    let bytes = match collected {
         Ok(collected) => collected.to_bytes(),
         Err(error) if error.is::<http_body_util::LengthLimitError>() => {
             return Err(Error::new(Kind::TooLarge, "Request entity too large."));
@@ -143,6 +149,14 @@ pub fn content_type(headers: &HeaderMap) -> &str {
 /// Decodes arbitrary bytes as each kind of body, for fuzzing: the first byte chooses the kind.
 pub fn fuzz(data: &[u8]) {
     let Some((kind, rest)) = data.split_first() else { return };
-    let content_type = if kind % 2 == 0 { "application/json" } else { "application/x-www-form-urlencoded" };
-    let _ = decode_plain(content_type, rest);
+    let _ = match kind % 3 {
+        0 => decode_plain("application/json", rest),
+        1 => decode_plain("application/x-www-form-urlencoded", rest),
+        _ => {
+            use futures_util::FutureExt;
+            // All bytes are there, so that nothing is ever waited for.
+            let parts = multipart("multipart/form-data; boundary=b", bytes::Bytes::copy_from_slice(rest));
+            parts.now_or_never().unwrap_or_else(|| Ok(Map::new()))
+        }
+    };
 }

@@ -9,6 +9,7 @@ use model::Request;
 use percent_encoding::percent_decode_str;
 use rustc_hash::FxHashMap;
 
+use crate::requestlog::CallerSlot;
 use crate::state::State;
 
 /// Query parameters in order of appearance; the first of a name counts.
@@ -68,6 +69,9 @@ impl Asked {
             true => None,
             false => token::authenticate(state.parts(), &token).await?,
         };
+        if let (Some(caller), Some(slot)) = (&caller, head.extensions.get::<CallerSlot>()) {
+            slot.fill(&caller.record);
+        }
         let schema = state.parts().catalog.schema();
         // Few rules look at headers, and copying them costs more than most rules.
         let headers = if schema.reads_headers || query.0.iter().any(|(_, value)| value.contains("headers")) {

@@ -1,9 +1,11 @@
 //! What the request log keeps of a request, in the reference's shape.
 
+use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
 use axum::http::{Method, Response, StatusCode, Uri};
 use base::json::{write_number, write_string};
+use model::Record;
 use observe::LogEntry;
 
 use crate::state::State;
@@ -17,13 +19,18 @@ pub struct Started {
     referer: String,
     user_agent: String,
     remote: std::net::IpAddr,
+    caller: CallerSlot,
 }
 
-/// The name of the caller's collection, put on the response by whoever knows it.
-#[derive(Clone)]
-pub struct LoggedAuth {
-    pub collection: std::sync::Arc<str>,
-    pub id: String,
+/// Where whoever learns who the caller is leaves word of it for the log. Travels with the request's extensions.
+#[derive(Clone, Default)]
+pub struct CallerSlot(Arc<OnceLock<Arc<Record>>>);
+
+impl CallerSlot {
+    pub fn fill(&self, caller: &Arc<Record>) {
+        // Only the first counts, and there is only one.
+        let _ = self.0.set(caller.clone());
+    }
 }
 
 /// Level of a request that went well, and of one that did not.
@@ -31,7 +38,9 @@ const INFO: i64 = 0;
 const ERROR: i64 = 8;
 
 impl Started {
-    pub fn new(head: &axum::http::request::Parts, remote: std::net::IpAddr) -> Self {
+    pub fn new(head: &mut axum::http::request::Parts, remote: std::net::IpAddr) -> Self {
+        let caller = CallerSlot::default();
+        head.extensions.insert(caller.clone());
         let header = |name| {
             head.headers
                 .get(name)
@@ -46,6 +55,7 @@ impl Started {
             referer: header(axum::http::header::REFERER),
             user_agent: header(axum::http::header::USER_AGENT),
             remote,
+            caller,
         }
     }
 
@@ -59,15 +69,15 @@ impl Started {
         }
         let url = self.uri.path_and_query().map_or("", |path| path.as_str());
         let ip = if settings.log_ip { self.remote.to_string() } else { String::new() };
-        let auth = response.extensions().get::<LoggedAuth>();
+        let auth = self.caller.0.get();
         let mut data = String::with_capacity(256 + url.len());
         data.push_str("{\"auth\":");
-        write_string(&mut data, auth.map_or("", |auth| &auth.collection));
+        write_string(&mut data, auth.map_or("", |auth| &auth.collection.name));
         if settings.log_auth_id
             && let Some(auth) = auth
         {
             data.push_str(",\"authId\":");
-            write_string(&mut data, &auth.id);
+            write_string(&mut data, auth.id());
         }
         if let Some(failed) = failed {
             data.push_str(",\"details\":");

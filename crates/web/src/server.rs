@@ -50,8 +50,8 @@ pub async fn serve(
         let service = hyper::service::service_fn(move |request: hyper::Request<Incoming>| {
             let (mut router, state) = (router.clone(), state.clone());
             async move {
-                let (head, body) = request.into_parts();
-                let logged = state.log().enabled().then(|| Started::new(&head, peer.ip()));
+                let (mut head, body) = request.into_parts();
+                let logged = state.log().enabled().then(|| Started::new(&mut head, peer.ip()));
                 let cross_origin = head.headers.contains_key(header::ORIGIN);
                 let mut response = match cors::preflight(&head) {
                     Some(response) => response,

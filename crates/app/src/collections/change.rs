@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use base::Kind;
 use model::collection::{BodyError, draft};
-use model::filter::{Resolver, Trust};
+use model::filter::{Filter, Resolver, Trust};
+use model::violation::{Node, sentence};
 use model::{Collection, Schema, Violation, Violations};
 use query::{Batch, Ddl};
 use serde_json::Value as Json;
@@ -21,7 +22,7 @@ const DELETE_FAILED: &str = "Failed to delete collection.";
 pub async fn create(cx: &Context<'_>, body: &Json) -> Result<Arc<Collection>> {
     let _changing = cx.parts.catalog.changing.lock().await;
     let schema = cx.parts.catalog.schema();
-    let draft = draft::create(body)?;
+    let draft = draft::create(body, &schema)?;
     let now = cx.parts.clock.now().to_string();
     let mut collection = draft.collection;
     collection.created = now.clone();
@@ -30,12 +31,15 @@ pub async fn create(cx: &Context<'_>, body: &Json) -> Result<Arc<Collection>> {
     if !violations.is_empty() {
         return Err(Error::invalid(CREATE_FAILED, violations));
     }
+    if let Some(why) = reserved(&collection) {
+        return Err(refused(store::Error::Refused(why), CREATE_FAILED, &[&collection]));
+    }
     let batch = Batch {
         ddl: model::collection::plan(None, &collection),
         ops: vec![catalog::insert(&collection)],
         ..Batch::default()
     };
-    commit(cx, batch).await.map_err(|error| refused(error, CREATE_FAILED, &collection))?;
+    commit(cx, batch, |error| refused(error, CREATE_FAILED, &[&collection])).await?;
     current(cx, &collection.id)
 }
 
@@ -45,17 +49,27 @@ pub async fn update(cx: &Context<'_>, name_or_id: &str, body: &Json) -> Result<A
     let old = schema.find(name_or_id).cloned().ok_or_else(Error::not_found)?;
     let draft = draft::patch(&old, body)?;
     let mut collection = draft.collection;
+    if collection.id != old.id {
+        if schema.by_id(&collection.id).is_none() {
+            return Err(Error::not_found());
+        }
+        let mismatch = Violation::new("validation_values_mismatch", "Values don't match.");
+        return Err(Error::invalid(UPDATE_FAILED, Violations::one("id", mismatch)));
+    }
     collection.updated = cx.parts.clock.now().to_string();
     let violations = judged(cx, &mut collection, Some(&old), &schema, draft.violations).await?;
     if !violations.is_empty() {
         return Err(Error::invalid(UPDATE_FAILED, violations));
     }
+    if let Some(why) = reserved(&collection) {
+        return Err(refused(store::Error::Refused(why), UPDATE_FAILED, &[&collection]));
+    }
     let batch = Batch {
-        ddl: views::around(&schema, model::collection::plan(Some(&old), &collection), &[&old.name]),
+        ddl: model::collection::plan(Some(&old), &collection),
         ops: vec![catalog::update(&collection)],
         ..Batch::default()
     };
-    commit(cx, batch).await.map_err(|error| refused(error, UPDATE_FAILED, &collection))?;
+    commit(cx, batch, |error| refused(error, UPDATE_FAILED, &[&collection])).await?;
     views::refresh(cx, &collection.id).await?;
     current(cx, &collection.id)
 }
@@ -100,7 +114,12 @@ pub async fn delete(cx: &Context<'_>, name_or_id: &str) -> Result<()> {
         ops: vec![catalog::delete(&collection)],
         ..Batch::default()
     };
-    commit(cx, batch).await.map_err(|error| refused(error, DELETE_FAILED, &collection))
+    // A table that a view reads cannot go before the view does.
+    commit(cx, batch, |error| match error {
+        store::Error::Refused(why) => Error::invalid(DELETE_FAILED, Violations::default()).details(why),
+        other => other.into(),
+    })
+    .await
 }
 
 fn current(cx: &Context<'_>, id: &str) -> Result<Arc<Collection>> {
@@ -124,9 +143,24 @@ pub(super) fn judge(
         let schema = Schema::new(collections, schema.version);
         let now = cx.parts.clock.now();
         let mut resolver = Resolver::new(&schema, &shared, &request, now, Trust::Full);
-        resolver.condition(&filter).map(drop).map_err(|error| error.to_string())
+        check_all(&mut resolver, &filter)
     };
     model::collection::validate(collection, old, schema, &check_rule)
+}
+
+/// Every comparison by itself: as a whole, a filter may be settled before all of it was looked at.
+fn check_all(resolver: &mut Resolver<'_>, filter: &Filter) -> std::result::Result<(), String> {
+    match filter {
+        Filter::And(parts) | Filter::Or(parts) => parts.iter().try_for_each(|part| check_all(resolver, part)),
+        Filter::Test(_) => resolver.condition(filter).map(drop).map_err(|error| error.to_string()),
+    }
+}
+
+/// Names that SQLite keeps for itself. They are refused on every engine, so that data can move between them.
+pub(super) fn reserved(collection: &Collection) -> Option<String> {
+    let name = &*collection.name;
+    let prefix = name.get(..7).is_some_and(|prefix| prefix.eq_ignore_ascii_case("sqlite_"));
+    prefix.then(|| format!("object name reserved for internal use: {name}"))
 }
 
 /// The schema with one collection less.
@@ -145,9 +179,13 @@ pub(super) fn with(schema: &Schema, collection: &Arc<Collection>) -> Schema {
 
 /// Commits a change of definitions and makes it this process's current schema. Other processes see it too, even
 /// when no table changed.
-pub(super) async fn commit(cx: &Context<'_>, mut batch: Batch) -> Result<()> {
+pub(super) async fn commit(
+    cx: &Context<'_>,
+    mut batch: Batch,
+    refused: impl FnOnce(store::Error) -> Error,
+) -> Result<()> {
     batch.ddl.push(Ddl::Announce);
-    cx.parts.store.commit(batch).await?;
+    cx.parts.store.commit(batch).await.map_err(refused)?;
     cx.parts.catalog.reload(&cx.parts.store).await?;
     // What was cached under the old definitions is gone only now that the new ones are in force.
     cx.parts.stamps.expire_all();
@@ -155,19 +193,35 @@ pub(super) async fn commit(cx: &Context<'_>, mut batch: Batch) -> Result<()> {
 }
 
 /// What the database says against a definition, at the part of it that is at fault.
-pub(super) fn refused(error: Error, failed: &str, collection: &Collection) -> Error {
-    let why = error.details.clone().unwrap_or_default();
-    match error.kind {
-        Kind::Invalid if collection.is_view() => {
-            Error::invalid(failed, Violations::one("viewQuery", model::collection::invalid_query(&why)))
+fn refused(error: store::Error, failed: &str, collections: &[&Collection]) -> Error {
+    match error {
+        store::Error::Index { name, why } => index_refused(&name, &why, failed, collections),
+        store::Error::Refused(why) => match collections {
+            [view] if view.is_view() => {
+                Error::invalid(failed, Violations::one("viewQuery", model::collection::invalid_query(&why)))
+            }
+            _ => Error::invalid(format!("{failed} Raw error: \n{}", sentence(&why)), Violations::default()),
+        },
+        store::Error::Taken { .. } => {
+            let why = sentence(&error.to_string());
+            Error::invalid(format!("{failed} Raw error: \n{why}"), Violations::default())
         }
-        Kind::Invalid => Error::invalid(failed, Violations::default()).details(why),
-        Kind::Conflict => Error::invalid(
-            failed,
-            Violations::one("indexes", Violation::new("validation_invalid_index_expression", why)),
-        ),
-        _ => error,
+        other => other.into(),
     }
+}
+
+/// The index of this name, among those of the collections.
+pub(super) fn index_refused(name: &str, why: &str, failed: &str, collections: &[&Collection]) -> Error {
+    let named = |text: &String| {
+        model::collection::index::parse(text).is_some_and(|found| found.index.name.eq_ignore_ascii_case(name))
+    };
+    let position = collections.iter().find_map(|collection| collection.indexes.iter().position(named));
+    let message = sentence(&format!("Failed to create index {name} - {why}"));
+    let violation = Violation::new("validation_invalid_index_expression", message);
+    let inner = Violations::one(position.unwrap_or_default().to_string(), violation);
+    let mut all = Violations::default();
+    all.0.insert("indexes".into(), Node::Branch(inner));
+    Error::invalid(failed, all)
 }
 
 impl From<BodyError> for Error {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use base::Value;
 use base::limits::{PAGE_ROWS_DEFAULT, PAGE_ROWS_MAX};
 use model::field::{BoolField, TextField};
-use model::filter::Resolved;
+use model::filter::{Filter, Resolved, Term, superusers_only};
 use model::{Collection, Field, FieldKind, Record};
 use query::select::SortKey;
 
@@ -25,8 +25,17 @@ pub fn list(cx: &Context<'_>, query: &ListQuery) -> Result<CollectionPage> {
     let mut resolver = cx.resolver(&shape, cx.trust());
     let filter = match query.filter.is_empty() {
         true => query::Expr::Const(true),
-        false => resolver.condition(&*cx.parts.filters.parse(&query.filter)?)?,
+        false => {
+            let filter = cx.parts.filters.parse(&query.filter)?;
+            if !plain(&filter) {
+                return Err(Error::bad_request().details("only plain fields can be filtered by"));
+            }
+            resolver.condition(&filter)?
+        }
     };
+    if query.sort.contains(':') || query.sort.contains("@collection.") {
+        return Err(Error::bad_request().details("only plain fields can be sorted by"));
+    }
     let sort = resolver.sort(&query.sort)?;
     let Resolved { filter, sort, joins } = resolver.finish(filter, sort)?;
 
@@ -62,6 +71,22 @@ pub fn list(cx: &Context<'_>, query: &ListQuery) -> Result<CollectionPage> {
     let items =
         rows.into_iter().skip(skip).take(per_page as usize).map(|(_, collection)| collection).collect();
     Ok(CollectionPage { items, page, per_page, total: (!query.skip_total).then_some(total) })
+}
+
+/// Whether the filter is only about what collections themselves hold, as it stands.
+fn plain(filter: &Filter) -> bool {
+    match filter {
+        Filter::And(parts) | Filter::Or(parts) => parts.iter().all(plain),
+        Filter::Test(test) => plain_term(&test.left) && plain_term(&test.right),
+    }
+}
+
+fn plain_term(term: &Term) -> bool {
+    match term {
+        Term::Path(path) => !path.contains(':') && superusers_only(path).is_none(),
+        Term::Call { arguments, .. } => arguments.iter().all(plain_term),
+        _ => true,
+    }
 }
 
 /// The fields of a collection that may be filtered and sorted by.

@@ -1,15 +1,21 @@
 //! Emptying a collection.
 
 use base::Kind;
-use model::Collection;
+use model::Record;
 use query::{Batch, Expr, Op, Operand, Select};
 
 use crate::error::{Error, Result};
 use crate::records;
 use crate::rules::Context;
 
-/// Records whose references have to be looked at are deleted one by one; a collection that nothing refers to
-/// and that is no auth collection is emptied in one step.
+const FAILED: &str =
+    "Failed to truncate collection (most likely due to required cascade delete record references).";
+
+/// Records that are deleted in one step with all that depends on them; more go page by page.
+const PAGE_ROWS: u64 = 1000;
+
+/// Records whose references have to be looked at are deleted with what depends on them; a collection that nothing
+/// refers to and that is no auth collection is emptied at once.
 pub async fn truncate(cx: &Context<'_>, name_or_id: &str) -> Result<()> {
     let collection = cx.collection(name_or_id).ok_or_else(Error::not_found)?;
     if collection.is_view() {
@@ -18,12 +24,14 @@ pub async fn truncate(cx: &Context<'_>, name_or_id: &str) -> Result<()> {
             "View collections cannot be truncated since they don't store their own records.",
         ));
     }
+    if collection.is_superusers() {
+        return Err(Error::new(Kind::Invalid, FAILED).details("the last superuser cannot be deleted"));
+    }
     if cx.schema.references(&collection).is_empty() && !collection.is_auth() {
         let op = Op::DeleteWhere { table: collection.name.clone(), filter: Expr::Const(true) };
         cx.parts.store.commit(Batch::op(op)).await?;
         return Ok(());
     }
-    const PAGE: u64 = 500;
     let mut after = String::new();
     loop {
         let id = Operand::base("id", query::ColumnType::Id);
@@ -32,26 +40,20 @@ pub async fn truncate(cx: &Context<'_>, name_or_id: &str) -> Result<()> {
             op: query::Operator::Gt,
             right: base::Value::from(after.as_str()).into(),
         };
-        let mut select = Select::table(collection.name.clone(), vec![Collection::id_column()]);
-        select.filter = later;
+        let mut select =
+            Select::table(collection.name.clone(), collection.table.columns.clone()).filter(later);
         select.sort = records::list::id_order();
-        select.limit = Some(PAGE);
-        let rows = cx.parts.store.select(&select).await?;
-        let Some(last) = rows.last() else { return Ok(()) };
-        after = last.get(0).text_or_empty().to_string();
-        for row in &rows {
-            match records::delete::delete(cx, &collection, row.get(0).text_or_empty()).await {
-                // Gone already, by the cascade of one before it.
-                Err(error) if error.kind == Kind::NotFound => {}
-                Err(error) => {
-                    return Err(Error::new(
-                        error.kind,
-                        "Failed to truncate collection (most likely due to required cascade delete record references).",
-                    )
-                    .details(error.details.unwrap_or(error.message)));
-                }
-                Ok(()) => {}
-            }
-        }
+        select.limit = Some(PAGE_ROWS);
+        let page: Vec<Record> = cx.parts.select(&collection, &select).await?;
+        let Some(last) = page.last() else { return Ok(()) };
+        after = last.id().to_string();
+        delete(cx, &page).await?;
     }
+}
+
+async fn delete(cx: &Context<'_>, page: &[Record]) -> Result<()> {
+    records::delete::delete_all(cx, page).await.map_err(|error| match error.kind {
+        Kind::Invalid => Error::new(error.kind, FAILED).details(error.details.unwrap_or(error.message)),
+        _ => error,
+    })
 }

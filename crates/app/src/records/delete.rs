@@ -29,9 +29,16 @@ pub async fn delete(cx: &Context<'_>, collection: &Arc<Collection>, id: &str) ->
             return Err(Error::new(Kind::Invalid, "You can't delete the only existing superuser."));
         }
     }
+    delete_all(cx, &[record]).await
+}
+
+/// Deletes these records and what depends on them, all or nothing. The caller may do so whatever the rules say.
+pub(crate) async fn delete_all(cx: &Context<'_>, records: &[Record]) -> Result<()> {
     for _ in 0..TRIES_MAX {
         let mut plan = Plan::default();
-        plan.add(cx, record.clone(), 0).await?;
+        for record in records {
+            plan.add(cx, record.clone(), 0).await?;
+        }
         match cx.parts.store.commit(plan.into_batch()).await {
             // Somebody referred to one of the records after it was looked at.
             Err(store::Error::Guard(_)) => continue,

@@ -76,6 +76,12 @@ pub async fn list(cx: &Context<'_>, collection: &Arc<Collection>, query: &ListQu
         filters.push(resolver.condition(&*cx.parts.filters.parse(&query.filter)?)?);
     }
     let sort = resolver.sort(&query.sort)?;
+    if collection.is_view()
+        && sort.iter().any(|key| key.by == SortKey::Insertion)
+        && query.sort.contains("@rowid")
+    {
+        return Err(Error::bad_request().details("the rows of a view have no order of insertion"));
+    }
     let Resolved { filter, sort, joins } = resolver.finish(query::Expr::and(filters), sort)?;
 
     let table = &collection.table;

@@ -7,6 +7,7 @@ use crate::field::read::Reader;
 use crate::field::{
     BoolField, EmailField, Field, FieldKind, Malformed, PasswordField, TextField, default_id,
 };
+use crate::schema::Schema;
 use crate::violation::{Violation, Violations};
 
 /// A collection that a body asks for.
@@ -33,8 +34,8 @@ impl From<Malformed> for BodyError {
     }
 }
 
-/// A new collection. Timestamps are the caller's to set.
-pub fn create(body: &Json) -> Result<Draft, BodyError> {
+/// A new collection, to stand among the others. Timestamps are the caller's to set.
+pub fn create(body: &Json, schema: &Schema) -> Result<Draft, BodyError> {
     let reader = Reader::of(body)?;
     let (mut name, mut type_name) = (String::new(), String::new());
     reader.text("name", &mut name).map_err(|_| BodyError::TypeData)?;
@@ -45,12 +46,12 @@ pub fn create(body: &Json) -> Result<Draft, BodyError> {
     };
     let mut collection = Collection::blank(kind);
     collection.merge(reader)?;
+    let free = collection.free_id(schema);
     if collection.id.is_empty() {
-        collection.id = collection.default_id().into();
+        collection.id = free.as_str().into();
     }
     // The type's own indexes are named before the body says its id; where it brings a list of its own, afterwards.
-    let named_late = reader.get("indexes").is_some();
-    let suffix = if named_late { collection.id.to_string() } else { collection.default_id() };
+    let suffix = if reader.get("indexes").is_some() { collection.id.to_string() } else { free };
     complete(&mut collection, &suffix);
     Ok(Draft { collection, violations })
 }
@@ -92,6 +93,17 @@ impl Collection {
     pub fn default_id(&self) -> String {
         let text = format!("{}{}", self.kind.name(), self.name);
         format!("pbc_{}", crate::checksum::crc32(text.as_bytes()))
+    }
+
+    /// The default id, followed by a number when another collection has it: one that has been renamed since.
+    fn free_id(&self, schema: &Schema) -> String {
+        let id = self.default_id();
+        let taken = |id: &str| schema.by_id(id).is_some();
+        if !taken(&id) {
+            return id;
+        }
+        let last = schema.collections.len() + 2;
+        (2..=last).map(|count| format!("{id}{count}")).find(|id| !taken(id)).unwrap_or(id)
     }
 }
 
@@ -242,6 +254,8 @@ fn complete_auth_options(collection: &mut Collection) {
     if superusers {
         options.password_auth.enabled = true;
         options.oauth2.enabled = false;
+        // A code sent by mail is never all that it takes.
+        options.mfa.enabled |= options.otp.enabled;
     }
     for (_, mapped) in options.oauth2.mapped_mut() {
         if !names.iter().any(|name| **name == **mapped) {

@@ -12,7 +12,7 @@ pub struct ParsedIndex {
     ascending: Vec<bool>,
 }
 
-/// `None` when the text is not one whole statement of the form
+/// `None` when the text is not one whole statement of the following form. The table may be missing.
 /// `CREATE [UNIQUE] INDEX [IF NOT EXISTS] [schema.]name ON table (column [COLLATE c] [ASC|DESC], …) [WHERE …]`.
 pub fn parse(text: &str) -> Option<ParsedIndex> {
     let rest = keyword(text.trim(), "create")?;
@@ -34,7 +34,7 @@ pub fn parse(text: &str) -> Option<ParsedIndex> {
     let (schema, name) = name.split_once('.').unwrap_or(("", name));
     let (schema, name) = (unquote(schema), unquote(name));
     let parsed: Vec<(IndexColumn, bool)> = parts.items.iter().filter_map(|part| column(part)).collect();
-    if name.is_empty() || table.is_empty() || table.contains(char::is_whitespace) || parsed.is_empty() {
+    if name.is_empty() || table.contains(char::is_whitespace) || parsed.is_empty() {
         return None;
     }
     let (columns, ascending) = parsed.into_iter().unzip();

@@ -77,7 +77,7 @@ impl Collection {
             columns: self
                 .fields
                 .iter()
-                .map(|field| Column { name: field.name.clone(), ty: field.column_type() })
+                .map(|field| Column { name: field.name.clone(), ty: self.column_type(field) })
                 .collect(),
         };
         let mut keys =
@@ -91,6 +91,14 @@ impl Collection {
         }
         keys.sort_by_key(|(name, _)| *name);
         self.json_order = keys.into_iter().map(|(_, key)| key).collect();
+    }
+
+    /// What a view computes has no declared type: it is JSON to the reader, and anything to the database.
+    fn column_type(&self, field: &Field) -> ColumnType {
+        match field.column_type() {
+            ColumnType::Json if self.is_view() => ColumnType::Dynamic,
+            ty => ty,
+        }
     }
 
     /// Every rule's text.

@@ -93,7 +93,9 @@ fn compare(what: &str, found: Json, wanted: &Json) -> Option<String> {
 #[test]
 fn created() {
     let wrong: Vec<String> = lines(include_str!("facts/create.jsonl"))
-        .filter_map(|line| compare(&line[0].to_string(), judge(draft::create(&line[0]), None), &line[1]))
+        .filter_map(|line| {
+            compare(&line[0].to_string(), judge(draft::create(&line[0], &Schema::default()), None), &line[1])
+        })
         .collect();
     assert!(wrong.is_empty(), "{} wrong:\n{}", wrong.len(), wrong.join("\n"));
 }
@@ -197,7 +199,9 @@ fn scaffolds_equal_the_reference() {
 }
 
 fn fields(list: Json, indexes: Json) -> Collection {
-    draft::create(&json!({"name": "t", "fields": list, "indexes": indexes})).expect("a draft").collection
+    draft::create(&json!({"name": "t", "fields": list, "indexes": indexes}), &Schema::default())
+        .expect("a draft")
+        .collection
 }
 
 fn check_plan(before: &Collection, body: Json, wanted: &[&str]) {
@@ -267,8 +271,9 @@ fn plans() {
 /// Indexes that are restored later are named after the id that the collection has.
 #[test]
 fn restored_indexes() {
-    let created =
-        draft::create(&json!({"name": "v3", "type": "auth", "id": "zzz"})).expect("a draft").collection;
+    let created = draft::create(&json!({"name": "v3", "type": "auth", "id": "zzz"}), &Schema::default())
+        .expect("a draft")
+        .collection;
     assert!(created.indexes[0].contains("`idx_tokenKey_pbc_661913814`"), "{:?}", created.indexes);
     let patched = draft::patch(&created, &json!({"indexes": []})).expect("a draft").collection;
     assert!(patched.indexes[0].contains("`idx_tokenKey_zzz`"), "{:?}", patched.indexes);

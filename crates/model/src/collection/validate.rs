@@ -4,7 +4,7 @@ use super::{Collection, CollectionKind, index, validate_auth, view};
 use crate::field::check::{found_via, is_word};
 use crate::field::{Field, FieldKind, OptionsContext};
 use crate::schema::Schema;
-use crate::violation::{Node, Violation, Violations, sentence};
+use crate::violation::{Violation, Violations, sentence};
 
 /// Resolves a rule against a collection, or says why it cannot be.
 pub type CheckRule<'a> = &'a dyn Fn(&Collection, &str) -> Result<(), String>;
@@ -45,7 +45,7 @@ pub fn validate(
     put("name", check_name(new, old, schema));
     check_fields(new, old, schema, &mut found);
     check_rules(new, old, check_rule, &mut found);
-    check_indexes(new, schema, &mut found);
+    check_indexes(new, old, schema, &mut found);
     match &new.kind {
         CollectionKind::Base => {}
         CollectionKind::Auth(options) => validate_auth::check(new, options, old, check_rule, &mut found),
@@ -225,7 +225,7 @@ pub(super) fn invalid_rule(
     Some(Violation::new("validation_invalid_rule", message))
 }
 
-fn check_indexes(new: &Collection, schema: &Schema, found: &mut Violations) {
+fn check_indexes(new: &Collection, old: Option<&Collection>, schema: &Schema, found: &mut Violations) {
     if new.is_view() {
         if !new.indexes.is_empty() {
             let message = "View collections don't support indexes.";
@@ -245,7 +245,31 @@ fn check_indexes(new: &Collection, schema: &Schema, found: &mut Violations) {
         }
         earlier.push(parsed);
     }
+    if let Some(old) = old.filter(|_| all.is_empty())
+        && let Some(violation) = lost_unique_index(old, &earlier)
+    {
+        found.add("indexes", violation);
+    }
     found.nest("indexes", all);
+}
+
+/// What keeps system fields unique stays.
+fn lost_unique_index(old: &Collection, indexes: &[index::ParsedIndex]) -> Option<Violation> {
+    for before in
+        old.indexes.iter().filter_map(|text| index::parse(text)).filter(|before| before.index.unique)
+    {
+        let is_system = |name: &&str| old.field(name).is_some_and(|field| field.system);
+        let Some(field) = before.column_names().find(is_system) else { continue };
+        let stays =
+            |index: &index::ParsedIndex| index.index.unique && index.column_names().eq(before.column_names());
+        if !indexes.iter().any(stays) {
+            let message =
+                format!("Unique index definition on system fields ({field}) is invalid or missing.");
+            let violation = Violation::new("validation_invalid_unique_system_field_index", message);
+            return Some(violation.with("fieldName", field));
+        }
+    }
+    None
 }
 
 fn invalid_index(message: &str) -> Violation {
@@ -275,8 +299,9 @@ fn check_index(
     Some(Violation::new("validation_existing_index_name", message).with("usedTableName", &*user.name))
 }
 
-/// What the database would refuse, found before it is asked. Only the first is told, as the database would.
+/// What the database would refuse, found before it is asked.
 fn check_index_columns(new: &Collection, found: &mut Violations) {
+    let mut all = Violations::default();
     for (position, text) in new.indexes.iter().enumerate() {
         let Some(parsed) = index::parse(text) else { continue };
         let known = |name: &str| {
@@ -293,9 +318,8 @@ fn check_index_columns(new: &Collection, found: &mut Violations) {
         if let Some(error) = error {
             let message =
                 format!("Failed to create index {} - SQL logic error: {error} (1).", parsed.index.name);
-            let inner = Violations::one(position.to_string(), invalid_index(&message));
-            found.0.insert("indexes".into(), Node::Branch(inner));
-            return;
+            all.add(position.to_string(), invalid_index(&message));
         }
     }
+    found.nest("indexes", all);
 }

@@ -148,12 +148,10 @@ pub fn modify_list(
     Some(listed(items, multiple))
 }
 
-/// The first instant of year 1 stands for no time at the reference.
-const NO_TIME: base::Timestamp = base::Timestamp(-62_135_596_800_000);
-
 /// The API's form of a date; empty when the input is none.
 pub fn date(input: &Json) -> Value {
-    let stamp = input.as_str().and_then(base::Timestamp::parse).filter(|stamp| *stamp != NO_TIME);
+    let stamp =
+        input.as_str().and_then(base::Timestamp::parse).filter(|stamp| *stamp != base::Timestamp::NONE);
     Value::text(stamp.map(|stamp| stamp.to_string()).unwrap_or_default())
 }
 

@@ -90,7 +90,8 @@ fn check_options(line: &Json, schema: &Schema) -> Option<String> {
         Err(_) => return Some(format!("{} cannot be read", line[0])),
     };
     let body = json!({"name": "v2", "fields": [line[0]]});
-    let mut collection = crate::collection::draft::create(&body).expect("a draft").collection;
+    let mut collection =
+        crate::collection::draft::create(&body, &crate::Schema::default()).expect("a draft").collection;
     collection.seal();
     let violations = crate::collection::validate(&collection, None, schema, &|_, _| Ok(()));
     let all = violations_json(&violations);

@@ -36,6 +36,7 @@ pub async fn run(config: Config) -> Result<()> {
     let _ = stop.send(true);
     let _ = follow_task.await;
     let _ = log_task.await;
+    assembled.drain_logs().await;
     assembled.close().await;
     Ok(())
 }

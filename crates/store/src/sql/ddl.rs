@@ -13,12 +13,16 @@ pub fn statements(dialect: Dialect, ddl: &Ddl) -> Result<Vec<String>> {
     let mut out = Sql { dialect, text: String::new() };
     match ddl {
         Ddl::CreateTable(table) => out.create_table(table),
-        Ddl::RenameTable { from, to } => out.push("ALTER TABLE ").name(from).push(" RENAME TO ").name(to),
-        Ddl::DropTable(name) => {
-            // SQLite leaves views of the table behind, which then say what they miss; PostgreSQL cannot.
-            let cascade = if dialect == Dialect::Postgres { " CASCADE" } else { "" };
-            out.push("DROP TABLE IF EXISTS ").name(name).push(cascade)
+        // SQLite takes a name in other letters for the table's own and refuses it.
+        Ddl::RenameTable { from, to } if dialect == Dialect::Sqlite && from.eq_ignore_ascii_case(to) => {
+            let passing: base::Name = "_pando_renamed".into();
+            let mut both =
+                statements(dialect, &Ddl::RenameTable { from: from.clone(), to: passing.clone() })?;
+            both.extend(statements(dialect, &Ddl::RenameTable { from: passing, to: to.clone() })?);
+            return Ok(both);
         }
+        Ddl::RenameTable { from, to } => out.push("ALTER TABLE ").name(from).push(" RENAME TO ").name(to),
+        Ddl::DropTable(name) => out.push("DROP TABLE IF EXISTS ").name(name),
         Ddl::AddColumn { table, column } => {
             out.push("ALTER TABLE ").name(table).push(" ADD COLUMN ").column(column)
         }

@@ -269,7 +269,9 @@ impl<'a> Renderer<'a> {
                 self.numbered = true;
                 mark = Some(self.subquery_joins(&shape.inner, used.clone()));
                 self.numbered = false;
-                self.first_joined(&shape.inner, &used);
+                // Of several values the smallest, as the reference's plans come to; nulls are below all.
+                self.sql.push_str(" ORDER BY 1");
+                self.sql.push_str(if self.dialect == Dialect::Postgres { " NULLS FIRST" } else { "" });
                 self.sql.push_str(" LIMIT 1)");
             } else {
                 self.sort_key(operand, key);
@@ -282,24 +284,6 @@ impl<'a> Renderer<'a> {
             if self.dialect == Dialect::Postgres && (inner || self.may_be_null(operand)) {
                 self.sql.push_str(if descending { " NULLS LAST" } else { " NULLS FIRST" });
             }
-        }
-    }
-
-    /// PostgreSQL joins in any order: the first row is the one that nested loops, as SQLite's are, come to first.
-    fn first_joined(&mut self, joins: &[&Join], used: &Aliases) {
-        if self.dialect != Dialect::Postgres {
-            return;
-        }
-        let mut glue = " ORDER BY ";
-        for join in wanted(joins, used.clone()) {
-            let column = match &join.source {
-                Source::Each(_) => "n",
-                Source::Table(name) if !self.views.contains(name) => self.dialect.insertion(),
-                _ => continue,
-            };
-            self.sql.push_str(glue);
-            self.column(join.alias, column);
-            glue = ",";
         }
     }
 

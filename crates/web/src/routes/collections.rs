@@ -124,15 +124,18 @@ pub async fn truncate(
 
 pub async fn import(FromState(state): FromState<State>, request: Request) -> Response<Body> {
     answer(async {
-        let (asked, body) =
-            superuser_with_body(&state, request, "An error occurred while loading the submitted data.")
-                .await?;
+        const UNREADABLE: &str = "An error occurred while loading the submitted data.";
+        let (asked, body) = superuser_with_body(&state, request, UNREADABLE).await?;
+        let readable = |item: &Json| item.is_object() || item.is_null();
         let list = match body.get("collections") {
-            Some(Json::Array(list)) if !list.is_empty() => list,
+            Some(Json::Array(list)) if !list.is_empty() && list.iter().all(readable) => list,
+            Some(Json::Array(list)) if !list.is_empty() => {
+                return Err(Error::new(Kind::Invalid, UNREADABLE));
+            }
             None | Some(Json::Null | Json::Array(_)) => {
                 return Err(Error::form("collections", Violation::required()));
             }
-            Some(_) => return Err(Error::bad_request()),
+            Some(_) => return Err(Error::new(Kind::Invalid, UNREADABLE)),
         };
         let delete_missing = body.get("deleteMissing").and_then(Json::as_bool).unwrap_or_default();
         collections::import::import(&asked.context(&state), list, delete_missing).await?;

@@ -176,7 +176,7 @@ pub async fn remove(
         let (head, _) = request.into_parts();
         let asked = Asked::of(&state, &head).await?;
         let cx = asked.context(&state);
-        let collection = find_to_write(&cx.schema, &name)?;
+        let collection = find(&cx.schema, &name)?;
         records::delete::delete(&cx, &collection, &id).await?;
         Ok(wire::answer::no_content())
     })

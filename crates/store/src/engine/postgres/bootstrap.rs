@@ -49,6 +49,12 @@ CREATE TABLE IF NOT EXISTS "_logs" (
     "_pando_seq" bigint GENERATED ALWAYS AS IDENTITY UNIQUE
 );
 CREATE INDEX IF NOT EXISTS "idx_logs_created" ON "_logs" ("created" NULLS FIRST);
+CREATE TABLE IF NOT EXISTS "_pando_log_spool" (
+    "id" text COLLATE "C" PRIMARY KEY,
+    "entries" text COLLATE "C" DEFAULT '' NOT NULL,
+    "created" timestamptz(3) DEFAULT now(),
+    "_pando_seq" bigint GENERATED ALWAYS AS IDENTITY UNIQUE
+);
 CREATE TABLE IF NOT EXISTS "_pando_jobs" (
     "id" text COLLATE "C" PRIMARY KEY DEFAULT ('r' || substr(md5(gen_random_uuid()::text), 1, 14)),
     "queue" text COLLATE "C" DEFAULT '' NOT NULL,

@@ -36,7 +36,12 @@ pub async fn apply(transaction: &Transaction<'_>, changes: &[Ddl]) -> Result<()>
             }
             Ddl::CreateIndex(index) => {
                 let index = with_comparable(transaction, index).await?;
-                run(transaction, &statements(&Ddl::CreateIndex(index))?).await?;
+                let name = index.name.clone();
+                let made = match statements(&Ddl::CreateIndex(index)) {
+                    Ok(statements) => run(transaction, &statements).await,
+                    Err(error) => Err(error),
+                };
+                made.map_err(|error| error.of_index(&name))?;
             }
             // The texts of views know old names only, and a new view may stand on those that are aside.
             _ => {

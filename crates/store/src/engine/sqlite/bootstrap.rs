@@ -69,6 +69,11 @@ CREATE TABLE IF NOT EXISTS `_logs` (
 CREATE INDEX IF NOT EXISTS idx_logs_level on `_logs` (`level`);
 CREATE INDEX IF NOT EXISTS idx_logs_message on `_logs` (`message`);
 CREATE INDEX IF NOT EXISTS idx_logs_created_hour on `_logs` (strftime('%Y-%m-%d %H:00:00', `created`));
+CREATE TABLE IF NOT EXISTS `_pando_log_spool` (
+    `id`      TEXT PRIMARY KEY NOT NULL,
+    `entries` TEXT DEFAULT '' NOT NULL,
+    `created` TEXT DEFAULT '' NOT NULL
+);
 ";
 
 /// Makes what is missing, in one transaction. `file` is `data.db`, or `auxiliary.db` for the request log.

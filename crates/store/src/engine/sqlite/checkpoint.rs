@@ -10,7 +10,7 @@ use rusqlite::Connection;
 use super::Shared;
 
 const EVERY: Duration = Duration::from_millis(500);
-/// Pages in the log from which the writer pauses to empty it. Under constant writes a checkpoint from outside
+/// Pages in the log from which the writer pauses to start it anew. Under constant writes a checkpoint from outside
 /// never catches up with the end, and without the pause the log would grow for ever.
 const LOG_PAGES_LARGE: i64 = 8 << 10;
 
@@ -36,7 +36,7 @@ impl Checkpoints {
         let pages =
             self.connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |row| row.get::<_, i64>(1));
         match pages {
-            Ok(pages) if pages > LOG_PAGES_LARGE => self.shared.truncate.store(true, Ordering::Relaxed),
+            Ok(pages) if pages > LOG_PAGES_LARGE => self.shared.restart.store(true, Ordering::Relaxed),
             Ok(_) => {}
             Err(error) => tracing::warn!("checkpoint: {error}"),
         }

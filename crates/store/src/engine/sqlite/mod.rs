@@ -8,6 +8,7 @@ mod lock;
 mod readers;
 mod rows;
 mod schema;
+mod views;
 mod writer;
 
 #[cfg(test)]
@@ -42,7 +43,7 @@ struct Shared {
     /// Was anything committed since the last checkpoint?
     dirty: AtomicBool,
     /// Is the log so large that the writer should stop and empty it?
-    truncate: AtomicBool,
+    restart: AtomicBool,
 }
 
 impl Shared {

@@ -7,47 +7,49 @@ use crate::error::{Error, Result};
 use crate::sql::{Dialect, Views, ddl};
 
 use super::connection::failure;
+use super::views;
 
 /// Applies one change inside the open transaction.
 pub fn apply(connection: &Connection, change: &Ddl) -> Result<()> {
     let statements = ddl::statements(Dialect::Sqlite, change)?;
     match change {
-        // SQLite checks every view when a column goes, and refuses when one mentions it. The views' texts are
-        // the caller's to judge: they are kept as they are.
-        Ddl::DropColumn { table, column } => {
+        Ddl::DropTable(_) => views::kept(connection, || run(connection, &statements)),
+        // SQLite would refuse at the first broken view, whatever it is about.
+        Ddl::DropColumn { table, column } => views::kept(connection, || {
             let views = take_views(connection)?;
             take_indexes(connection, table, column)?;
             run(connection, &statements)?;
             run(connection, &views)
-        }
-        Ddl::RetypeColumn { table, column, .. } => {
+        }),
+        Ddl::RetypeColumn { table, column, .. } => views::kept(connection, || {
             let views = take_views(connection)?;
             let indexes = take_indexes(connection, table, &column.name)?;
             run(connection, &statements)?;
             run(connection, &indexes)?;
             run(connection, &views)
-        }
+        }),
         // Renames rewrite the views that mention the old name, unless one is broken already.
-        Ddl::RenameTable { .. } | Ddl::RenameColumn { .. } => match run(connection, &statements) {
-            Err(Error::Refused(text)) if text.contains("error in view") => {
-                let views = take_views(connection)?;
-                run(connection, &statements)?;
-                run(connection, &views)
-            }
-            other => other,
-        },
+        Ddl::RenameTable { .. } | Ddl::RenameColumn { .. } => {
+            views::kept(connection, || match run(connection, &statements) {
+                Err(Error::Refused(text)) if text.contains("error in view") => {
+                    let views = take_views(connection)?;
+                    run(connection, &statements)?;
+                    run(connection, &views)
+                }
+                other => other,
+            })
+        }
+        Ddl::CreateIndex(index) => run(connection, &statements).map_err(|error| error.of_index(&index.name)),
         Ddl::CreateView { name, .. } => {
             run(connection, &statements)?;
             // SQLite does not look into a view before it is used.
-            let mut probe = String::from("SELECT * FROM ");
-            Dialect::Sqlite.ident(&mut probe, name);
-            connection.prepare(&probe).map(drop).map_err(|error| failure(connection, error))
+            views::columns(connection, name).map(drop)
         }
         _ => run(connection, &statements),
     }
 }
 
-fn run(connection: &Connection, statements: &[String]) -> Result<()> {
+pub(super) fn run(connection: &Connection, statements: &[String]) -> Result<()> {
     for statement in statements {
         connection.execute_batch(statement).map_err(|error| failure(connection, error))?;
     }
@@ -84,7 +86,7 @@ fn take(connection: &Connection, verb: &str, objects: Vec<(String, String)>) -> 
     Ok(out)
 }
 
-fn rows(connection: &Connection, sql: &str, param: &str) -> Result<Vec<(String, String)>> {
+pub(super) fn rows(connection: &Connection, sql: &str, param: &str) -> Result<Vec<(String, String)>> {
     let read = || -> rusqlite::Result<Vec<(String, String)>> {
         let mut statement = connection.prepare(sql)?;
         if statement.parameter_count() > 0 {

@@ -18,11 +18,13 @@ use crate::error::{Error, Result};
 use crate::sql::Statement;
 
 /// How often an idle writer looks for other processes' commits and tidies the log.
+/// How long a group waits for callers that are likely to come.
+const GATHER_WAIT: Duration = Duration::from_micros(300);
 const IDLE_TICK: Duration = Duration::from_millis(250);
 /// An idle writer empties the log after this long.
 const IDLE_TRUNCATE: Duration = Duration::from_secs(1);
 /// How long emptying the log may wait for readers that still need it.
-const TRUNCATE_WAIT: Duration = Duration::from_millis(50);
+const CHECKPOINT_WAIT: Duration = Duration::from_millis(50);
 
 /// A rendered batch and who waits for it.
 pub struct Work {
@@ -42,11 +44,14 @@ pub struct Writer {
     data_version: i64,
     /// When the log last grew; `None` when it is empty.
     dirty_since: Option<Instant>,
+    /// Batches in the last commit.
+    last_group: usize,
 }
 
 impl Writer {
     pub fn new(connection: Connection, shared: Arc<Shared>) -> Self {
-        let mut writer = Writer { connection, shared, data_version: 0, dirty_since: Some(Instant::now()) };
+        let mut writer =
+            Writer { connection, shared, data_version: 0, dirty_since: Some(Instant::now()), last_group: 0 };
         writer.data_version = writer.read_data_version();
         writer
     }
@@ -63,36 +68,54 @@ impl Writer {
                 }
                 Err(RecvTimeoutError::Disconnected) => break,
             }
-            while group.len() < limits::COMMIT_GROUP_MAX {
-                match queue.try_recv() {
-                    Ok(work) => group.push(work),
-                    Err(_) => break,
-                }
-            }
+            self.gather(queue, &mut group);
             self.group(&mut group);
-            if self.shared.truncate.swap(false, Ordering::Relaxed) {
-                self.truncate();
+            if self.shared.restart.swap(false, Ordering::Relaxed) {
+                self.checkpoint("RESTART");
             }
         }
-        self.truncate();
+        self.checkpoint("TRUNCATE");
+    }
+
+    /// Lets a group grow. Under load the callers that the last commit answered are back within microseconds, and
+    /// pages that many of them touch are then written once; so a group waits a moment to become a little larger
+    /// than the last one. A lone caller never waits.
+    fn gather(&mut self, queue: &Receiver<Work>, group: &mut Vec<Work>) {
+        let wanted = match self.last_group {
+            0 | 1 => 1,
+            last => last + last / 4 + 1,
+        };
+        let until = Instant::now() + GATHER_WAIT;
+        while group.len() < limits::COMMIT_GROUP_MAX {
+            let next = match group.len() < wanted {
+                true => queue.recv_deadline(until).ok(),
+                false => queue.try_recv().ok(),
+            };
+            match next {
+                Some(work) => group.push(work),
+                None => break,
+            }
+        }
+        self.last_group = group.len();
     }
 
     fn idle(&mut self) {
         self.notice_others();
         if self.dirty_since.is_some_and(|since| since.elapsed() > IDLE_TRUNCATE) {
-            self.truncate();
+            self.checkpoint("TRUNCATE");
         }
     }
 
-    /// Copies the log into the database and empties it. When readers are in the way, another time will do.
-    fn truncate(&mut self) {
-        let _ = self.connection.busy_timeout(TRUNCATE_WAIT);
-        let busy = self
-            .connection
-            .query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get::<_, i64>(0))
-            .unwrap_or(1);
+    /// Copies the log into the database, so that it is written from its start again. Under load the file keeps
+    /// its size, because overwriting costs less than growing; when idle it is emptied. When readers are in the
+    /// way, another time will do.
+    fn checkpoint(&mut self, mode: &str) {
+        let _ = self.connection.busy_timeout(CHECKPOINT_WAIT);
+        let sql = format!("PRAGMA wal_checkpoint({mode})");
+        let busy = self.connection.query_row(&sql, [], |row| row.get::<_, i64>(0)).unwrap_or(1);
         let _ = self.connection.busy_timeout(Duration::from_millis(limits::STORE_WAIT_MS));
-        self.dirty_since = (busy != 0).then(Instant::now);
+        let emptied = busy == 0 && mode == "TRUNCATE";
+        self.dirty_since = (!emptied).then(Instant::now);
     }
 
     /// This connection makes every commit of this process, so a new data version is another process's.

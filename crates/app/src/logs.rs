@@ -1,0 +1,152 @@
+//! Keeping the request log: in `_logs`, where the reference keeps its own, for as many days as the settings say.
+//!
+//! A row of `_logs` costs several scattered page writes, because its indexes are over texts. A busy server
+//! therefore appends whole batches to a spool, which costs a tenth, and turns them into rows when it has less
+//! to do. Entries that are past their time by then never become rows.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::{Duration, Instant};
+
+use base::limits::{LOG_DIRECT_MAX, LOG_DRAIN_MS, LOG_SPOOL_MAX, LOG_SWEEP_MS};
+use base::{Clock, Timestamp, Value};
+use observe::LogEntry;
+use query::select::SortKey;
+use query::{Batch, Column, ColumnType, Expr, Op, Operand, Operator, Select, Sort};
+use store::Store;
+use tokio::sync::Mutex;
+
+use crate::error::Result;
+
+pub const TABLE: &str = "_logs";
+const SPOOL: &str = "_pando_log_spool";
+const DAY_MS: i64 = 86_400_000;
+
+pub struct Logs {
+    store: Store,
+    clock: Arc<dyn Clock>,
+    /// Spooled batches, or `None` until they were counted.
+    spooled: Mutex<Option<usize>>,
+    swept: AtomicI64,
+}
+
+/// An entry as the spool holds it: created (ms), level, message, data.
+type Spooled = (i64, i64, String, String);
+
+impl Logs {
+    pub fn new(store: Store, clock: Arc<dyn Clock>) -> Self {
+        Logs { store, clock, spooled: Mutex::new(None), swept: AtomicI64::new(0) }
+    }
+
+    /// Called about once a second, with nothing on a quiet server. `days_max` is how long entries are kept.
+    pub async fn write(&self, entries: Vec<LogEntry>, days_max: i64) -> Result<()> {
+        let mut spooled = self.spooled.lock().await;
+        let mut waiting = match *spooled {
+            Some(waiting) => waiting,
+            None => self.store.count(&Select::table(SPOOL, Vec::new())).await? as usize,
+        };
+        let busy = entries.len() > LOG_DIRECT_MAX;
+        if busy {
+            if waiting >= LOG_SPOOL_MAX && self.drop_oldest().await? {
+                waiting -= 1;
+                tracing::warn!("the request log's spool is full: its oldest entries were given up");
+            }
+            self.store.commit(Batch::op(self.spool_row(&entries))).await?;
+            waiting += 1;
+        } else if !entries.is_empty() {
+            let ops = entries.into_iter().map(|entry| row(entry.at, entry.level, entry.message, entry.data));
+            self.store.commit(Batch { ops: ops.collect(), ..Batch::default() }).await?;
+        }
+        if !busy && waiting > 0 && self.index_oldest(days_max).await? {
+            waiting -= 1;
+        }
+        *spooled = Some(waiting);
+        self.sweep(days_max).await
+    }
+
+    /// Indexes what is spooled, for a while.
+    pub async fn drain(&self, days_max: i64) -> Result<()> {
+        let _spooled = self.spooled.lock().await;
+        let started = Instant::now();
+        while started.elapsed() < Duration::from_millis(LOG_DRAIN_MS) && self.index_oldest(days_max).await? {}
+        Ok(())
+    }
+
+    fn spool_row(&self, entries: &[LogEntry]) -> Op {
+        let now = self.clock.now();
+        let entries: Vec<(i64, i64, &str, &str)> =
+            entries.iter().map(|entry| (entry.at.0, entry.level, &*entry.message, &*entry.data)).collect();
+        let text = serde_json::to_string(&entries).unwrap_or_default();
+        Op::Insert {
+            table: SPOOL.into(),
+            values: vec![
+                ("id".into(), Value::from(base::id::ordered(now))),
+                ("entries".into(), Value::from(text)),
+                ("created".into(), Value::from(now.to_string())),
+            ],
+        }
+    }
+
+    async fn oldest(&self, columns: Vec<Column>) -> Result<Option<query::Row>> {
+        let mut select = Select::table(SPOOL, columns).limit(1);
+        let id = Operand::base("id", ColumnType::Id);
+        select.sort = vec![Sort { by: SortKey::Operand(id), descending: false }];
+        Ok(self.store.first(&select).await?)
+    }
+
+    async fn drop_oldest(&self) -> Result<bool> {
+        let Some(oldest) = self.oldest(vec![Column::new("id", ColumnType::Id)]).await? else {
+            return Ok(false);
+        };
+        let id = oldest.get(0).text_or_empty().into();
+        self.store.commit(Batch::op(Op::Delete { table: SPOOL.into(), id })).await?;
+        Ok(true)
+    }
+
+    /// Turns the oldest spooled batch into rows. `false` when there is none.
+    async fn index_oldest(&self, days_max: i64) -> Result<bool> {
+        let columns = vec![Column::new("id", ColumnType::Id), Column::new("entries", ColumnType::Text)];
+        let Some(oldest) = self.oldest(columns).await? else { return Ok(false) };
+        let since = self.since(days_max);
+        let entries: Vec<Spooled> = serde_json::from_str(oldest.get(1).text_or_empty()).unwrap_or_default();
+        let kept = entries.into_iter().filter(|(at, ..)| Timestamp(*at) >= since);
+        let mut ops: Vec<Op> =
+            kept.map(|(at, level, message, data)| row(Timestamp(at), level, message, data)).collect();
+        ops.push(Op::Delete { table: SPOOL.into(), id: oldest.get(0).text_or_empty().into() });
+        self.store.commit(Batch { ops, ..Batch::default() }).await?;
+        Ok(true)
+    }
+
+    fn since(&self, days_max: i64) -> Timestamp {
+        Timestamp(self.clock.now().0.saturating_sub(days_max.saturating_mul(DAY_MS)))
+    }
+
+    /// Deletes entries past their time, now and then.
+    async fn sweep(&self, days_max: i64) -> Result<()> {
+        let now = self.clock.now().0;
+        if (now - self.swept.load(Ordering::Relaxed)).abs() < LOG_SWEEP_MS {
+            return Ok(());
+        }
+        self.swept.store(now, Ordering::Relaxed);
+        let filter = Expr::Compare {
+            left: Operand::base("created", ColumnType::Date),
+            op: Operator::Lt,
+            right: Value::from(self.since(days_max).to_string()).into(),
+        };
+        self.store.commit(Batch::op(Op::DeleteWhere { table: TABLE.into(), filter })).await?;
+        Ok(())
+    }
+}
+
+fn row(at: Timestamp, level: i64, message: String, data: String) -> Op {
+    Op::Insert {
+        table: TABLE.into(),
+        values: vec![
+            ("id".into(), Value::from(base::id::ordered(at))),
+            ("level".into(), Value::Number(level as f64)),
+            ("message".into(), Value::from(message)),
+            ("data".into(), Value::Json(data.into())),
+            ("created".into(), Value::from(at.to_string())),
+        ],
+    }
+}
