@@ -36,7 +36,7 @@ pub fn columns(connection: &Connection, view: &str) -> Result<Vec<String>> {
     let mut probe = String::from("SELECT * FROM ");
     Dialect::Sqlite.ident(&mut probe, view);
     let statement = connection.prepare(&probe).map_err(|error| failure(connection, error))?;
-    Ok(statement.column_names().into_iter().map(str::to_owned).collect())
+    Ok(statement.column_names().map(str::to_owned).collect())
 }
 
 /// A column that SQLite renamed in a view's text shows up under its new name; the view's readers know the old one.
