@@ -230,7 +230,9 @@ fn plain(violation: &Violation) -> String {
     ];
     let text = violation.message.as_str();
     match violation.code {
-        "validation_invalid_rule" | "validation_min_number_constraint" => text.trim_end_matches('.').to_owned(),
+        "validation_invalid_rule" | "validation_min_number_constraint" => {
+            text.trim_end_matches('.').to_owned()
+        }
         code if GENERAL.contains(&code) => {
             let mut text = text.trim_end_matches('.').to_owned();
             if let Some(first) = text.get_mut(..1) {

@@ -150,7 +150,8 @@ pub fn modify_list(
 
 /// The API's form of a date; empty when the input is none.
 pub fn date(input: &Json) -> Value {
-    let stamp = input.as_str().and_then(base::Timestamp::parse).filter(|stamp| *stamp != base::Timestamp::NONE);
+    let stamp =
+        input.as_str().and_then(base::Timestamp::parse).filter(|stamp| *stamp != base::Timestamp::NONE);
     Value::text(stamp.map(|stamp| stamp.to_string()).unwrap_or_default())
 }
 
