@@ -31,7 +31,7 @@ pub struct Sort {
 
 #[derive(Clone, Debug, PartialEq)]
 pub enum SortKey {
-    /// The value; where joins yield several, the first joined row's.
+    /// The value; where joins yield several, the smallest.
     Operand(Operand),
     Random,
     /// Insertion order: SQLite's rowid, a hidden sequence on PostgreSQL.

@@ -15,6 +15,11 @@ type Failure = Box<dyn std::error::Error + Send + Sync>;
 
 #[tokio::main(flavor = "multi_thread", worker_threads = 1)]
 async fn main() -> Result<(), Failure> {
+    // On the worker, where requests run: the main thread would pay for two changes of thread at every answer.
+    tokio::spawn(measure()).await?
+}
+
+async fn measure() -> Result<(), Failure> {
     let given = std::env::args().nth(1);
     let rows: usize = std::env::args().nth(2).map_or(Ok(20_000), |rows| rows.parse())?;
     let scratch = tempfile::tempdir()?;
@@ -83,6 +88,26 @@ async fn main() -> Result<(), Failure> {
     }
     report("point selects", 100_000, started);
 
+    let started = Instant::now();
+    let tasks: Vec<_> = (0..TASKS)
+        .map(|task| {
+            let (store, table) = (store.clone(), table.clone());
+            tokio::spawn(async move {
+                for index in (task..100_000).step_by(TASKS) {
+                    let id = format!("id{:013}", index * 7919 % rows).into();
+                    store
+                        .select(&Select::by_ids(table.name.clone(), table.columns.clone(), vec![id]))
+                        .await?;
+                }
+                Ok::<_, store::Error>(())
+            })
+        })
+        .collect();
+    for task in tasks {
+        task.await??;
+    }
+    report("point selects, 64 tasks", 100_000, started);
+
     let list = Select::table(table.name.clone(), table.columns.clone()).limit(30);
     let started = Instant::now();
     for offset in 0..20_000 {
@@ -102,7 +127,7 @@ async fn main() -> Result<(), Failure> {
     let scan = list.clone().filter(Expr::Compare {
         left: Operand::base("title", ColumnType::Text),
         op: Operator::Like,
-        right: Operand::from("no such title"),
+        right: Operand::from("%no such title%"),
     });
     let started = Instant::now();
     for _ in 0..50 {

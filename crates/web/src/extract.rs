@@ -113,7 +113,7 @@ fn bearer(headers: &HeaderMap) -> &str {
     }
 }
 
-/// Without `Host`, which the reference takes for part of the address.
+/// The host counts as part of the address, not as a header.
 fn header_map(headers: &HeaderMap) -> FxHashMap<String, String> {
     headers
         .iter()

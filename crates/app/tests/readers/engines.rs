@@ -75,8 +75,9 @@ impl Engines {
         for store in &self.stores {
             for collection in collections {
                 let drop = Ddl::DropTable(collection.name.clone());
-                // It may not have come to be.
-                let _ = store.commit(Batch { ddl: vec![drop], ..Batch::default() }).await;
+                if let Err(error) = store.commit(Batch { ddl: vec![drop], ..Batch::default() }).await {
+                    println!("{}: cannot drop {}: {error}", store.engine_name(), collection.name);
+                }
             }
         }
     }

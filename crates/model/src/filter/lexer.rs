@@ -53,13 +53,16 @@ impl<'t> Lexer<'t> {
         self.at
     }
 
-    /// The next token and where it starts; `None` at the end.
+    /// The next token and where it starts; `None` at the end. A NUL is an end too, but not one that stands right
+    /// behind something whose length only the next character tells: there it is passed over.
     pub(super) fn next(&mut self) -> Result<Option<(Token<'t>, usize)>, ParseError> {
         let bytes = self.text.as_bytes();
         loop {
             match bytes.get(self.at) {
-                None => return Ok(None),
-                Some(b' ' | b'\t' | b'\n' | b'\r') => self.at += 1,
+                None | Some(0) => return Ok(None),
+                Some(b' ' | b'\t' | b'\n' | b'\r') => {
+                    self.run(|byte| matches!(byte, b' ' | b'\t' | b'\n' | b'\r'));
+                }
                 Some(b'/') => {
                     if bytes.get(self.at + 1) != Some(&b'/') {
                         return Err(self.fail(Problem::Comment, self.at));
@@ -102,15 +105,16 @@ impl<'t> Lexer<'t> {
     fn run(&mut self, take: impl Fn(u8) -> bool) -> &'t str {
         let start = self.at;
         let rest = &self.text.as_bytes()[start..];
-        self.at += rest.iter().position(|byte| !take(*byte)).unwrap_or(rest.len());
-        &self.text[start..self.at]
+        let end = start + rest.iter().position(|byte| !take(*byte)).unwrap_or(rest.len());
+        self.at = end + usize::from(self.text.as_bytes().get(end) == Some(&0));
+        &self.text[start..end]
     }
 
     fn identifier(&mut self) -> Result<Token<'t>, ParseError> {
         let start = self.at;
         self.at += 1;
-        self.run(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.' | b':'));
-        let text = &self.text[start..self.at];
+        let rest = self.run(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.' | b':'));
+        let text = &self.text[start..start + 1 + rest.len()];
         let last = text.as_bytes()[text.len() - 1];
         if !last.is_ascii_alphanumeric() && last != b'_' {
             return Err(self.fail(Problem::Identifier(text.to_owned()), start));
@@ -125,8 +129,8 @@ impl<'t> Lexer<'t> {
     fn number(&mut self) -> Result<Token<'t>, ParseError> {
         let start = self.at;
         self.at += 1;
-        self.run(|byte| byte.is_ascii_digit() || byte == b'.');
-        let text = &self.text[start..self.at];
+        let rest = self.run(|byte| byte.is_ascii_digit() || byte == b'.');
+        let text = &self.text[start..start + 1 + rest.len()];
         let whole = text.strip_prefix('-').unwrap_or(text);
         let plain = whole.starts_with(|first: char| first.is_ascii_digit()) && !whole.ends_with('.');
         match text.parse::<f64>() {
@@ -144,7 +148,7 @@ impl<'t> Lexer<'t> {
         let mut end = start + 1;
         loop {
             match bytes.get(end) {
-                None => {
+                None | Some(0) => {
                     self.at = bytes.len();
                     return Err(self.fail(Problem::Quote(self.text[start..].to_owned()), start));
                 }

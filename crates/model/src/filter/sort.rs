@@ -8,7 +8,7 @@ use super::error::ResolveError;
 use super::resolve::Resolver;
 
 impl Resolver<'_> {
-    /// The keys of a sort parameter. Of a many-valued path the first joined row counts.
+    /// The keys of a sort parameter. Of a many-valued path the smallest value counts.
     pub fn sort(&mut self, text: &str) -> Result<Vec<Sort>, ResolveError> {
         if text.trim().is_empty() {
             return Ok(Vec::new());

@@ -27,7 +27,7 @@ pub fn number_value(number: f64, ty: ColumnType) -> Value {
         ColumnType::Bool => Value::Bool(number != 0.0),
         ColumnType::Id | ColumnType::Text => Value::text(json::number_text(number)),
         ColumnType::Json => Value::Json(json::number_text(number).into()),
-        // Unix seconds, as the reference reads them.
+        // Of another program: the API takes no number for a date.
         ColumnType::Date if number == 0.0 => ty.zero(),
         ColumnType::Date => Value::text(Timestamp((number * 1000.0) as i64).to_string()),
         ColumnType::List => Value::list(&[json::number_text(number)]),

@@ -317,9 +317,9 @@ impl Renderer<'_> {
                     self.sql.push_str("pando.each(");
                     self.text(of);
                 }
-                self.sql.push_str(") AS ");
+                self.sql.push_str(if self.numbered { ") WITH ORDINALITY AS " } else { ") AS " });
                 self.dialect.alias(&mut self.sql, alias);
-                self.sql.push_str("(\"value\")");
+                self.sql.push_str(if self.numbered { "(\"value\",\"n\")" } else { "(\"value\")" });
             }
         }
     }

@@ -19,6 +19,8 @@ pub struct Renderer<'a> {
     pub(super) lists: Aliases,
     /// Sources that are views: their columns need not have the declared type.
     computed: Aliases,
+    /// Do `Each` sources number their rows?
+    pub(super) numbered: bool,
 }
 
 /// A select taken apart: what is joined outside, and what must hide in a subquery so that base rows come once.
@@ -42,6 +44,7 @@ impl<'a> Renderer<'a> {
             nullable: Aliases::default(),
             lists: Aliases::default(),
             computed: Aliases::default(),
+            numbered: false,
         }
     }
 
@@ -263,11 +266,12 @@ impl<'a> Renderer<'a> {
                 self.sort_key(operand, key);
                 self.nullable.truncate(before);
                 self.sql.push(' ');
+                self.numbered = true;
                 mark = Some(self.subquery_joins(&shape.inner, used.clone()));
+                self.numbered = false;
                 // Of several values the smallest, as the reference's plans come to; nulls are below all.
-                let nulls = if self.dialect == Dialect::Postgres { " NULLS FIRST" } else { "" };
                 self.sql.push_str(" ORDER BY 1");
-                self.sql.push_str(nulls);
+                self.sql.push_str(if self.dialect == Dialect::Postgres { " NULLS FIRST" } else { "" });
                 self.sql.push_str(" LIMIT 1)");
             } else {
                 self.sort_key(operand, key);

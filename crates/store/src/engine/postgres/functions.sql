@@ -186,6 +186,28 @@ BEGIN
         - CASE p[5] WHEN '-' THEN -1 ELSE 1 END * (COALESCE(p[6]::bigint, 0) * 60 + COALESCE(p[7]::bigint, 0)) * 60000;
 END $$;
 
+-- Days since 1970 of a date, and back. PostgreSQL's own dates begin too late and know no year 0.
+CREATE OR REPLACE FUNCTION pando.days(year bigint, month bigint, day bigint) RETURNS bigint LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE AS $$
+DECLARE
+    y bigint := year - CASE WHEN month <= 2 THEN 1 ELSE 0 END;
+    era bigint := floor(y / 400.0);
+    of_era bigint := y - era * 400;
+BEGIN
+    RETURN era * 146097 + of_era * 365 + of_era / 4 - of_era / 100 + (153 * ((month + 9) % 12) + 2) / 5 + day - 1 - 719468;
+END $$;
+
+CREATE OR REPLACE FUNCTION pando.civil(days bigint) RETURNS bigint[] LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE AS $$
+DECLARE
+    era bigint := floor((days + 719468) / 146097.0);
+    of_era bigint := days + 719468 - era * 146097;
+    year bigint := (of_era - of_era / 1460 + of_era / 36524 - of_era / 146096) / 365;
+    of_year bigint := of_era - (365 * year + year / 4 - year / 100);
+    shifted bigint := (5 * of_year + 2) / 153;
+    month bigint := CASE WHEN shifted < 10 THEN shifted + 3 ELSE shifted - 9 END;
+BEGIN
+    RETURN ARRAY[year + era * 400 + CASE WHEN month <= 2 THEN 1 ELSE 0 END, month, of_year - (153 * shifted + 2) / 5 + 1];
+END $$;
+
 -- What SQLite takes for a time, in milliseconds since 1970; null for what is none. A day past the end of its
 -- month is one of the next.
 CREATE OR REPLACE FUNCTION pando.time_ms(v text) RETURNS bigint LANGUAGE plpgsql STABLE PARALLEL SAFE AS $$
@@ -196,10 +218,15 @@ BEGIN
     -- A time alone is on the first of January 2000.
     IF p IS NULL THEN RETURN 946684800000 + pando.clock_ms(rtrim(v, E' \t\n\r')); END IF;
     IF p[2]::int NOT BETWEEN 1 AND 12 OR p[3]::int NOT BETWEEN 1 AND 31 THEN RETURN NULL; END IF;
-    RETURN (make_date(p[1]::int, p[2]::int, 1) - date '1970-01-01' + p[3]::int - 1) * 86400000::bigint
+    RETURN pando.days(p[1]::int, p[2]::int, p[3]::int) * 86400000
         + CASE p[4] WHEN '' THEN 0 ELSE pando.clock_ms(p[4]) END;
 EXCEPTION WHEN OTHERS THEN RETURN NULL;
 END $$;
+
+CREATE OR REPLACE FUNCTION pando.padded(n bigint, width int) RETURNS text LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
+    SELECT CASE WHEN n < 0 THEN '-' || lpad((-n)::text, greatest(width - 1, length((-n)::text)), '0')
+        ELSE lpad(n::text, greatest(width, length(n::text)), '0') END
+$$;
 
 -- SQLite's strftime in UTC; null for what is no time, and for formats and modifiers it does not know.
 CREATE OR REPLACE FUNCTION pando.strftime(format text, v text, modifiers text[]) RETURNS text
@@ -207,11 +234,16 @@ LANGUAGE plpgsql STABLE PARALLEL SAFE AS $$
 DECLARE
     day constant bigint := 86400000;
     julian constant bigint := 210866760000000;
-    epoch constant date := date '1970-01-01';
     ms bigint := pando.time_ms(v);
     n float8;
-    d date;
-    t timestamp;
+    d bigint;
+    civil bigint[];
+    months bigint;
+    weekday bigint;
+    thursday bigint;
+    iso bigint;
+    doy bigint;
+    h bigint;
     m text;
     part text[];
     first boolean := true;
@@ -239,25 +271,27 @@ BEGIN
             RETURN NULL;
         -- The server's own zone is taken for UTC.
         ELSIF m NOT IN ('auto', 'utc', 'localtime', 'subsec', 'subsecond', 'floor', 'ceiling') THEN
-            d := epoch + floor(ms::numeric / day)::int;
+            d := floor(ms::numeric / day);
+            civil := pando.civil(d);
             part := regexp_match(m, '^(\S+) \s*(second|minute|hour|day|month|year)s?$');
             IF part IS NOT NULL THEN
                 n := pando.text_number(part[1]);
                 IF n IS NULL OR abs(n) > 5e11 THEN RETURN NULL; END IF;
                 IF part[2] IN ('month', 'year') THEN
                     -- Days that the month has not run over into the next one.
-                    ms := ((date_trunc('month', d) + make_interval(months =>
-                        CASE part[2] WHEN 'year' THEN 12 ELSE 1 END * trunc(n)::int))::date - epoch
-                        + extract(day FROM d)::int - 1) * day + (ms - (d - epoch) * day)
+                    months := civil[1] * 12 + civil[2] - 1 + CASE part[2] WHEN 'year' THEN 12 ELSE 1 END * trunc(n)::bigint;
+                    ms := (pando.days(floor(months / 12.0)::bigint, months - floor(months / 12.0)::bigint * 12 + 1, 1) + civil[3] - 1) * day
+                        + (ms - d * day)
                         + trunc((n - trunc(n)) * CASE part[2] WHEN 'year' THEN 365 ELSE 30 END * day)::bigint;
                 ELSE
                     ms := ms + trunc(n * CASE part[2] WHEN 'second' THEN 1000 WHEN 'minute' THEN 60000
                         WHEN 'hour' THEN 3600000 ELSE day END + CASE WHEN n < 0 THEN -0.5 ELSE 0.5 END)::bigint;
                 END IF;
             ELSIF m IN ('start of day', 'start of month', 'start of year') THEN
-                ms := (date_trunc(substr(m, 10), d)::date - epoch) * day;
+                ms := CASE substr(m, 10) WHEN 'day' THEN d WHEN 'month' THEN pando.days(civil[1], civil[2], 1)
+                    ELSE pando.days(civil[1], 1, 1) END * day;
             ELSIF m ~ '^weekday \s*[0-6]$' THEN
-                ms := ms + ((right(m, 1)::int - extract(dow FROM d)::int + 7) % 7) * day;
+                ms := ms + ((right(m, 1)::int - ((d + 4) % 7 + 7) % 7 + 7) % 7) * day;
             ELSE
                 RETURN NULL;
             END IF;
@@ -266,30 +300,43 @@ BEGIN
         first := false;
     END LOOP;
     IF ms IS NULL OR ms < -julian OR ms > 253402300799999 THEN RETURN NULL; END IF;
-    d := epoch + floor(ms::numeric / day)::int;
-    t := d + make_interval(secs => (ms - (d - epoch) * day) / 1000.0);
+    d := floor(ms::numeric / day);
+    civil := pando.civil(d);
+    ms := ms - d * day;
+    h := ms / 3600000;
+    weekday := ((d + 4) % 7 + 7) % 7;
+    doy := d - pando.days(civil[1], 1, 1);
+    -- The Thursday of the same week decides which ISO year a day belongs to.
+    thursday := d + 3 - (weekday + 6) % 7;
+    iso := (pando.civil(thursday))[1];
     WHILE i <= length(format) LOOP
         c := substr(format, i, 1);
         IF c = '%' THEN
             i := i + 1;
             c := substr(format, i, 1);
             out := out || CASE c
-                WHEN 'd' THEN to_char(t, 'DD') WHEN 'e' THEN lpad(to_char(t, 'FMDD'), 2)
-                WHEN 'f' THEN to_char(t, 'SS.MS') WHEN 'F' THEN to_char(t, 'YYYY-MM-DD')
-                WHEN 'G' THEN to_char(t, 'IYYY') WHEN 'g' THEN to_char(t, 'IY')
-                WHEN 'H' THEN to_char(t, 'HH24') WHEN 'I' THEN to_char(t, 'HH12')
-                WHEN 'j' THEN to_char(t, 'DDD') WHEN 'J' THEN trim_scale(round((ms + julian)::numeric / day,
-                    16 - length(((ms + julian) / day)::text)))::text
-                WHEN 'k' THEN lpad(to_char(t, 'FMHH24'), 2) WHEN 'l' THEN lpad(to_char(t, 'FMHH12'), 2)
-                WHEN 'm' THEN to_char(t, 'MM') WHEN 'M' THEN to_char(t, 'MI')
-                WHEN 'p' THEN to_char(t, 'AM') WHEN 'P' THEN to_char(t, 'am')
-                WHEN 'R' THEN to_char(t, 'HH24:MI') WHEN 's' THEN floor(ms::numeric / 1000)::text
-                WHEN 'S' THEN to_char(t, 'SS') WHEN 'T' THEN to_char(t, 'HH24:MI:SS')
-                WHEN 'u' THEN to_char(t, 'ID') WHEN 'V' THEN to_char(t, 'IW')
-                WHEN 'U' THEN lpad(((extract(doy FROM t)::int + 6 - extract(dow FROM t)::int) / 7)::text, 2, '0')
-                WHEN 'w' THEN extract(dow FROM t)::int::text
-                WHEN 'W' THEN lpad(((extract(doy FROM t)::int + 6 - (extract(dow FROM t)::int + 6) % 7) / 7)::text, 2, '0')
-                WHEN 'Y' THEN to_char(t, 'YYYY') WHEN '%' THEN '%' END;
+                WHEN 'd' THEN pando.padded(civil[3], 2) WHEN 'e' THEN lpad(civil[3]::text, 2)
+                WHEN 'f' THEN pando.padded(ms / 1000 % 60, 2) || '.' || pando.padded(ms % 1000, 3)
+                WHEN 'F' THEN pando.padded(civil[1], 4) || '-' || pando.padded(civil[2], 2) || '-' || pando.padded(civil[3], 2)
+                WHEN 'G' THEN pando.padded(iso, 4) WHEN 'g' THEN pando.padded(iso % 100, 2)
+                WHEN 'H' THEN pando.padded(h, 2) WHEN 'I' THEN pando.padded((h + 11) % 12 + 1, 2)
+                WHEN 'j' THEN pando.padded(doy + 1, 3)
+                WHEN 'J' THEN trim_scale(round((d * day + ms + julian)::numeric / day,
+                    16 - length(((d * day + ms + julian) / day)::text)))::text
+                WHEN 'k' THEN lpad(h::text, 2) WHEN 'l' THEN lpad(((h + 11) % 12 + 1)::text, 2)
+                WHEN 'm' THEN pando.padded(civil[2], 2) WHEN 'M' THEN pando.padded(ms / 60000 % 60, 2)
+                WHEN 'p' THEN CASE WHEN h < 12 THEN 'AM' ELSE 'PM' END
+                WHEN 'P' THEN CASE WHEN h < 12 THEN 'am' ELSE 'pm' END
+                WHEN 'R' THEN pando.padded(h, 2) || ':' || pando.padded(ms / 60000 % 60, 2)
+                WHEN 's' THEN (d * 86400 + ms / 1000)::text
+                WHEN 'S' THEN pando.padded(ms / 1000 % 60, 2)
+                WHEN 'T' THEN pando.padded(h, 2) || ':' || pando.padded(ms / 60000 % 60, 2) || ':' || pando.padded(ms / 1000 % 60, 2)
+                WHEN 'u' THEN CASE weekday WHEN 0 THEN 7 ELSE weekday END::text
+                WHEN 'U' THEN pando.padded((doy + 7 - weekday) / 7, 2)
+                WHEN 'V' THEN pando.padded((thursday - pando.days(iso, 1, 1)) / 7 + 1, 2)
+                WHEN 'w' THEN weekday::text
+                WHEN 'W' THEN pando.padded((doy + 7 - (weekday + 6) % 7) / 7, 2)
+                WHEN 'Y' THEN pando.padded(civil[1], 4) WHEN '%' THEN '%' END;
         ELSE
             out := out || c;
         END IF;
