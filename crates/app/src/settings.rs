@@ -130,7 +130,7 @@ pub async fn change_logs(parts: &Parts, change: &Map<String, Json>) -> Result<Js
     ];
     let op = match text {
         Some(_) => Op::Update { table: TABLE.into(), id: KEY.into(), set },
-        None => insert_initial(parts.clock.now()),
+        None => insert(&settings, parts.clock.now()),
     };
     // Other processes read the settings again when the schema version grows.
     let batch = Batch { ddl: vec![Ddl::Announce], ops: vec![op], ..Batch::default() };
@@ -141,12 +141,16 @@ pub async fn change_logs(parts: &Parts, change: &Map<String, Json>) -> Result<Js
 
 /// The operation that stores the first settings.
 pub fn insert_initial(now: base::Timestamp) -> Op {
+    insert(&initial(), now)
+}
+
+fn insert(settings: &Json, now: base::Timestamp) -> Op {
     let now = base::Value::from(now.to_string());
     Op::Insert {
         table: TABLE.into(),
         values: vec![
             ("id".into(), KEY.into()),
-            ("value".into(), base::Value::Json(json_text::stored(&initial()).into())),
+            ("value".into(), base::Value::Json(json_text::stored(settings).into())),
             ("created".into(), now.clone()),
             ("updated".into(), now),
         ],
