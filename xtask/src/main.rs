@@ -14,7 +14,7 @@ cargo xtask COMMAND
 
   test       check the tools, then format, tidy, licences, lint and every test
              [--tests] [substring of test names]
-  tidy       layering, purity, file length and forbidden words
+  tidy       layering, purity, file length, forbidden words, unused dependencies
   licences   every dependency's licence against deny.toml
   bench      Pando against PocketBase on one core; writes docs/benchmarks.md
              [--postgres] [--growth] [--records N] [--seconds S] [--rounds R] [--only CASE] [--no-build] [--dry]

@@ -70,7 +70,9 @@ fn tests(args: &[String], summary: &mut Vec<String>) -> Result<()> {
         let line = String::from_utf8_lossy(&line?).into_owned();
         println!("{line}");
         let plain = line.trim();
-        if plain.starts_with("Summary") || plain.starts_with("test result:") || plain.starts_with("FAIL") {
+        // Failures are named twice: as they happen, and at the end.
+        let again = plain.starts_with("FAIL ") && summary.iter().any(|known| known == plain);
+        if sums_up(plain, nextest) && !again {
             summary.push(plain.to_owned());
         }
     }
@@ -78,4 +80,33 @@ fn tests(args: &[String], summary: &mut Vec<String>) -> Result<()> {
         bail!("tests failed");
     }
     Ok(())
+}
+
+/// The runner's own summary, each test that failed, and how many steps of a comparison did.
+fn sums_up(line: &str, nextest: bool) -> bool {
+    let failed = ["FAIL ", "TIMEOUT ", "SIG", "Summary "].iter().any(|word| line.starts_with(word));
+    let compared = line.ends_with(" differ") && line.contains(" steps, ");
+    match nextest {
+        true => failed || compared,
+        false => compared || line.starts_with("test result:") || line.ends_with("... FAILED"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::sums_up;
+
+    #[test]
+    fn lines_of_the_summary() {
+        for line in [
+            "Summary [ 203.189s] 127 tests run: 107 passed, 20 failed, 0 skipped",
+            "FAIL [   0.245s] (  7/127) base time::tests::reads_what_it_writes",
+            "filters: 700 steps, 3 differ",
+        ] {
+            assert!(sums_up(line, true), "{line}");
+        }
+        assert!(!sums_up("test result: FAILED. 0 passed; 1 failed", true));
+        assert!(sums_up("test result: FAILED. 0 passed; 1 failed", false));
+        assert!(!sums_up("PASS [   0.245s] (  8/127) base id::tests::alphabet", true));
+    }
 }

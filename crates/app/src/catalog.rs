@@ -18,11 +18,17 @@ pub struct Catalog {
     schema: ArcSwap<Schema>,
     /// Collections change one at a time in this process; other processes are told apart by the version guard.
     pub changing: tokio::sync::Mutex<()>,
+    /// What was read last is what is put in place last: a slow reader must not bring back what a change replaced.
+    reading: tokio::sync::Mutex<()>,
 }
 
 impl Catalog {
     pub fn empty() -> Self {
-        Catalog { schema: ArcSwap::default(), changing: tokio::sync::Mutex::new(()) }
+        Catalog {
+            schema: ArcSwap::default(),
+            changing: tokio::sync::Mutex::new(()),
+            reading: tokio::sync::Mutex::new(()),
+        }
     }
 
     pub fn schema(&self) -> Arc<Schema> {
@@ -36,6 +42,7 @@ impl Catalog {
 
     /// Reads all collections anew.
     pub async fn reload(&self, store: &Store) -> Result<()> {
+        let _reading = self.reading.lock().await;
         // The version is read first: a change in between is then seen again, not missed.
         let version = store.schema_version().await?;
         let mut select = Select::table(TABLE, columns());

@@ -91,6 +91,7 @@ impl LogSettings {
 
 /// Changes the part of the settings that is in force so far: the request log's.
 pub async fn change_logs(parts: &Parts, change: &Map<String, Json>) -> Result<Json> {
+    let _changing = parts.catalog.changing.lock().await;
     let text = stored(&parts.store).await?;
     let mut settings = match text.as_deref().map(serde_json::from_str::<Json>) {
         None => initial(),

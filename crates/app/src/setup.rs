@@ -25,6 +25,8 @@ pub async fn prepare(parts: &Parts) -> Result<()> {
 /// Reads collections and settings anew.
 pub async fn refresh(parts: &Parts) -> Result<()> {
     parts.catalog.reload(&parts.store).await?;
+    // Not while settings change: what was read before must not come after.
+    let _changing = parts.catalog.changing.lock().await;
     if let Some(settings) = settings::load(&parts.store).await? {
         parts.settings.store(Arc::new(settings));
     }

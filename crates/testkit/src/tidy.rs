@@ -1,8 +1,10 @@
-//! The rules of the house that a compiler does not keep: layering, purity, file length, forbidden words.
+//! The rules of the house that a compiler does not keep: layering, purity, file length, forbidden words, and
+//! dependencies that nobody uses.
 //! Reads the manifests and sources as text; changes nothing.
 
 mod layers;
 mod sources;
+mod unused;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -85,6 +87,7 @@ pub fn check(root: &Path) -> Vec<Breach> {
     let texts = read(root);
     let mut found = layers::check(&texts);
     found.extend(sources::check(&texts));
+    found.extend(unused::check(&texts));
     found.sort();
     found
 }
@@ -176,6 +179,22 @@ mod tests {
             assert_eq!(breaches(path, content).len(), 1, "{path}: {content}");
         }
         assert_eq!(breaches("crates/app/src/a.rs", &"// x\n".repeat(601)).len(), 1);
+    }
+
+    #[test]
+    fn unused_dependencies_are_found() {
+        let text = |path: &str, content: &str| Text {
+            path: path.into(),
+            content: content.into(),
+            only_tests: false,
+        };
+        let texts = [
+            text("Cargo.toml", "[workspace.dependencies]\nserde-json = '1'\nurl = '2'\nrand = '1'\n"),
+            text("crates/app/Cargo.toml", "[dependencies]\nserde-json = '1'\nurl = '2'\n"),
+            text("crates/app/src/a.rs", "use serde_json::Value;\nfn curl() { xurl::f(); }\n"),
+        ];
+        let found: Vec<String> = unused::check(&texts).into_iter().map(|b| b.what).collect();
+        assert_eq!(found, ["url is not used", "rand is taken by no crate"]);
     }
 
     #[test]

@@ -59,7 +59,8 @@ async fn greet(config: &Config, assembled: &Assembled, address: std::net::Socket
 /// Looks for what other processes changed in the same database.
 async fn follow(parts: Arc<Parts>, log: RequestLog, stop: impl Future<Output = ()>) {
     tokio::pin!(stop);
-    let mut seen = foreign_version(&parts).await.unwrap_or_default();
+    // What was read at the start, rather than what is there by now: a change in between must not be missed.
+    let mut seen = (parts.catalog.schema().version, 0);
     loop {
         tokio::select! {
             () = &mut stop => return,

@@ -47,7 +47,10 @@ fn postgres() {
     run(candidate, |round, server, postgres| {
         let Some(postgres) = postgres else { return server.kill() };
         match round % 3 {
-            0 => server.kill(),
+            0 => {
+                server.kill();
+                finished(postgres);
+            }
             // The database goes and comes back under a running server, which must recover by itself.
             1 => postgres.restart().expect("PostgreSQL recovers"),
             _ => {
@@ -57,6 +60,17 @@ fn postgres() {
             }
         }
     });
+}
+
+/// Waits until the database is done with what a killed server had sent it. Until then a write in doubt has neither
+/// happened nor failed, and could still happen after the check that settles it.
+fn finished(postgres: &Postgres) {
+    let open = "select count(*) from pg_stat_activity where application_name = 'pando'";
+    let until = Instant::now() + Duration::from_secs(20);
+    while postgres.sql("postgres", open).unwrap().trim() != "0" {
+        assert!(Instant::now() < until, "connections of a killed server stay open");
+        std::thread::sleep(Duration::from_millis(10));
+    }
 }
 
 fn run(mut candidate: Candidate, crash: impl Fn(usize, &mut Server, Option<&mut Postgres>)) {

@@ -17,11 +17,23 @@ pub async fn health(FromState(state): FromState<State>) -> Response<Body> {
 }
 
 /// Parts of the API that clients know and that are not built yet: said plainly, rather than as a wrong address.
-const NOT_YET: [&str; 8] = ["batch", "backups", "crons", "files", "logs", "realtime", "settings", "sql"];
+const NOT_YET: [&str; 9] =
+    ["backups", "batch", "crons", "files", "logs", "oauth2-redirect", "realtime", "settings", "sql"];
+/// The same of an auth collection.
+const NOT_YET_AUTH: [&str; 9] = [
+    "auth-with-oauth2",
+    "auth-with-otp",
+    "confirm-email-change",
+    "confirm-password-reset",
+    "confirm-verification",
+    "request-email-change",
+    "request-otp",
+    "request-password-reset",
+    "request-verification",
+];
 
 pub async fn fallback(request: Request) -> Response<Body> {
-    let part = request.uri().path().strip_prefix("/api/").map(|rest| rest.split('/').next().unwrap_or(rest));
-    if let Some(part) = part.filter(|part| NOT_YET.contains(part)) {
+    if let Some(part) = not_yet(request.uri().path()) {
         let message = format!("The {part} API is not available in this version yet.");
         return wire::error::response(Error::new(Kind::Unsupported, message));
     }
@@ -31,4 +43,33 @@ pub async fn fallback(request: Request) -> Response<Body> {
         _ => Error::not_found(),
     };
     wire::error::response(error)
+}
+
+fn not_yet(path: &str) -> Option<&str> {
+    let parts: Vec<&str> = path.strip_prefix("/api/")?.split('/').collect();
+    match parts[..] {
+        ["collections", _, part] => NOT_YET_AUTH.contains(&part).then_some(part),
+        [part, ..] => NOT_YET.contains(&part).then_some(part),
+        [] => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::not_yet;
+
+    #[test]
+    fn what_is_not_there_is_named() {
+        for (path, part) in [
+            ("/api/realtime", Some("realtime")),
+            ("/api/files/a/b/c.txt", Some("files")),
+            ("/api/collections/users/request-otp", Some("request-otp")),
+            ("/api/collections/users/records", None),
+            ("/api/filesystem", None),
+            ("/api/", None),
+            ("/files", None),
+        ] {
+            assert_eq!(not_yet(path), part, "{path}");
+        }
+    }
 }
