@@ -271,6 +271,8 @@ fn term(picks: &mut Picks<'_>) -> String {
                 ", 'weekday 1'",
                 ", 'unixepoch'",
                 ", 'bogus'",
+                ", 'unixepoch', '+400000000000 seconds'",
+                ", '-14712 years'",
                 ", '-13 hours', 'start of day'",
             ];
             let format = picks.of(&formats);

@@ -60,7 +60,12 @@ impl Moment {
         match lower.as_str() {
             "unixepoch" => {
                 let Some(number) = self.number.filter(|_| first) else { return Ok(false) };
-                self.ms = Some((number * 1000.0).round() as i64);
+                let ms = (number * 1000.0).round();
+                let range = -(UNIX_JULIAN_MS as f64)..=(JULIAN_MS_MAX - UNIX_JULIAN_MS) as f64;
+                if !range.contains(&ms) {
+                    return Ok(false);
+                }
+                self.ms = Some(ms as i64);
                 self.number = None;
                 return Ok(true);
             }
@@ -106,15 +111,21 @@ impl Moment {
 }
 
 fn shift(ms: i64, amount: f64, unit: &str) -> Option<i64> {
-    if !amount.is_finite() || amount.abs() > 5e11 {
+    let unit = unit.strip_suffix('s').unwrap_or(unit);
+    // No more of a unit than SQLite takes, which is what all of its range holds.
+    let (size, amount_max) = match unit {
+        "second" => (1000.0, 4.6427e14),
+        "minute" => (60_000.0, 7.7379e12),
+        "hour" => (3_600_000.0, 1.2897e11),
+        "day" => (DAY_MS as f64, 5_373_485.0),
+        "month" => (0.0, 176_546.0),
+        "year" => (0.0, 14_713.0),
+        _ => return None,
+    };
+    if amount.is_nan() || amount.abs() >= amount_max {
         return None;
     }
-    let unit = unit.strip_suffix('s').unwrap_or(unit);
-    let size = match unit {
-        "second" => 1000.0,
-        "minute" => 60_000.0,
-        "hour" => 3_600_000.0,
-        "day" => DAY_MS as f64,
+    match unit {
         "month" | "year" => {
             let whole = amount.trunc() as i64;
             let rest = amount.fract();
@@ -123,12 +134,13 @@ fn shift(ms: i64, amount: f64, unit: &str) -> Option<i64> {
             // A day past the end of the month runs over into the next one.
             let at = days(count.div_euclid(12), count.rem_euclid(12) + 1, 1) + day - 1;
             let rest_days = rest * if unit == "year" { 365.0 } else { 30.0 };
-            return Some(at * DAY_MS + ms.rem_euclid(DAY_MS) + (rest_days * DAY_MS as f64) as i64);
+            Some(at * DAY_MS + ms.rem_euclid(DAY_MS) + (rest_days * DAY_MS as f64) as i64)
         }
-        _ => return None,
-    };
-    let rounder = if amount < 0.0 { -0.5 } else { 0.5 };
-    Some(ms + (amount * size + rounder) as i64)
+        _ => {
+            let rounder = if amount < 0.0 { -0.5 } else { 0.5 };
+            Some(ms + (amount * size + rounder) as i64)
+        }
+    }
 }
 
 /// Days since the Unix epoch of a date of the proleptic Gregorian calendar.

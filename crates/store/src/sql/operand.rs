@@ -347,6 +347,11 @@ impl Renderer<'_> {
             if matches!(column.ty, ColumnType::Id | ColumnType::Text) && !self.views_at(*alias))
     }
 
+    fn joined_date(&self, operand: &Operand) -> bool {
+        matches!(operand, Operand::Column { alias, .. }
+            if self.nullable.contains(*alias) && !self.views_at(*alias))
+    }
+
     /// How many sort keys an operand makes.
     pub(super) fn sort_keys(&self, operand: &Operand) -> usize {
         if self.dialect == Dialect::Postgres && self.class(operand) == Class::Any { 2 } else { 1 }
@@ -359,6 +364,11 @@ impl Renderer<'_> {
                 self.sql.push_str(["pando.sort_number(", "pando.sort_text("][key.min(1)]);
                 self.value(operand);
                 self.sql.push_str([")", ") COLLATE \"C\""][key.min(1)]);
+            }
+            // An unset date of a joined row comes after a missing row; both are null.
+            Class::Date if self.joined_date(operand) => {
+                self.text(operand);
+                self.sql.push_str(" COLLATE \"C\"");
             }
             // A table's columns carry the collation.
             Class::Text if self.dialect == Dialect::Postgres && !self.stored(operand) => {

@@ -259,8 +259,9 @@ BEGIN
     FOREACH m IN ARRAY modifiers LOOP
         m := lower(trim(m));
         IF m = 'unixepoch' THEN
-            IF n IS NULL OR NOT first THEN RETURN NULL; END IF;
+            IF n IS NULL OR NOT first OR abs(n) > 1e12 THEN RETURN NULL; END IF;
             ms := trunc(n * 1000 + sign(n) * 0.5)::bigint;
+            IF ms < -julian OR ms > 253402300799999 THEN RETURN NULL; END IF;
         ELSIF m = 'julianday' THEN
             IF n IS NULL OR NOT first OR ms IS NULL THEN RETURN NULL; END IF;
             first := false;
@@ -276,7 +277,9 @@ BEGIN
             part := regexp_match(m, '^(\S+) \s*(second|minute|hour|day|month|year)s?$');
             IF part IS NOT NULL THEN
                 n := pando.text_number(part[1]);
-                IF n IS NULL OR abs(n) > 5e11 THEN RETURN NULL; END IF;
+                IF n IS NULL OR abs(n) >= (CASE part[2] WHEN 'second' THEN 4.6427e14 WHEN 'minute' THEN 7.7379e12
+                    WHEN 'hour' THEN 1.2897e11 WHEN 'day' THEN 5373485 WHEN 'month' THEN 176546 ELSE 14713 END)
+                    THEN RETURN NULL; END IF;
                 IF part[2] IN ('month', 'year') THEN
                     -- Days that the month has not run over into the next one.
                     months := civil[1] * 12 + civil[2] - 1 + CASE part[2] WHEN 'year' THEN 12 ELSE 1 END * trunc(n)::bigint;
