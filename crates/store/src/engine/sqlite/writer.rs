@@ -18,8 +18,6 @@ use crate::error::{Error, Result};
 use crate::sql::Statement;
 
 /// How often an idle writer looks for other processes' commits and tidies the log.
-/// How long a group waits for callers that are likely to come.
-const GATHER_WAIT: Duration = Duration::from_micros(300);
 const IDLE_TICK: Duration = Duration::from_millis(250);
 /// An idle writer empties the log after this long.
 const IDLE_TRUNCATE: Duration = Duration::from_secs(1);
@@ -44,14 +42,11 @@ pub struct Writer {
     data_version: i64,
     /// When the log last grew; `None` when it is empty.
     dirty_since: Option<Instant>,
-    /// Batches in the last commit.
-    last_group: usize,
 }
 
 impl Writer {
     pub fn new(connection: Connection, shared: Arc<Shared>) -> Self {
-        let mut writer =
-            Writer { connection, shared, data_version: 0, dirty_since: Some(Instant::now()), last_group: 0 };
+        let mut writer = Writer { connection, shared, data_version: 0, dirty_since: Some(Instant::now()) };
         writer.data_version = writer.read_data_version();
         writer
     }
@@ -68,35 +63,18 @@ impl Writer {
                 }
                 Err(RecvTimeoutError::Disconnected) => break,
             }
-            self.gather(queue, &mut group);
+            while group.len() < limits::COMMIT_GROUP_MAX {
+                match queue.try_recv() {
+                    Ok(work) => group.push(work),
+                    Err(_) => break,
+                }
+            }
             self.group(&mut group);
             if self.shared.restart.swap(false, Ordering::Relaxed) {
                 self.checkpoint("RESTART");
             }
         }
         self.checkpoint("TRUNCATE");
-    }
-
-    /// Lets a group grow. Under load the callers that the last commit answered are back within microseconds, and
-    /// pages that many of them touch are then written once; so a group waits a moment to become a little larger
-    /// than the last one. A lone caller never waits.
-    fn gather(&mut self, queue: &Receiver<Work>, group: &mut Vec<Work>) {
-        let wanted = match self.last_group {
-            0 | 1 => 1,
-            last => last + last / 4 + 1,
-        };
-        let until = Instant::now() + GATHER_WAIT;
-        while group.len() < limits::COMMIT_GROUP_MAX {
-            let next = match group.len() < wanted {
-                true => queue.recv_deadline(until).ok(),
-                false => queue.try_recv().ok(),
-            };
-            match next {
-                Some(work) => group.push(work),
-                None => break,
-            }
-        }
-        self.last_group = group.len();
     }
 
     fn idle(&mut self) {
