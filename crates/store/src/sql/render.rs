@@ -280,8 +280,9 @@ impl<'a> Renderer<'a> {
                 self.nullable.truncate(mark);
             }
             self.sql.push_str(if descending { " DESC" } else { "" });
-            // SQLite's nulls are its smallest values.
-            if self.dialect == Dialect::Postgres && (inner || self.may_be_null(operand)) {
+            // SQLite's nulls are its smallest values. Said of columns that hold none as well, because indexes are
+            // made in this order, and one of another order is not used.
+            if self.dialect == Dialect::Postgres {
                 self.sql.push_str(if descending { " NULLS LAST" } else { " NULLS FIRST" });
             }
         }
