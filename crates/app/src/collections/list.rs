@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use base::Value;
-use base::limits::{PAGE_ROWS_DEFAULT, PAGE_ROWS_MAX};
 use model::field::{BoolField, TextField};
 use model::filter::{Filter, Resolved, Term, superusers_only};
 use model::{Collection, Field, FieldKind, Record};
@@ -61,11 +60,7 @@ pub fn list(cx: &Context<'_>, query: &ListQuery) -> Result<CollectionPage> {
             _ => rows.sort_by_key(|_| base::id::record()),
         }
     }
-    let per_page = match query.per_page {
-        0 => PAGE_ROWS_DEFAULT as u64,
-        rows => rows.min(PAGE_ROWS_MAX as u64),
-    };
-    let page = query.page.max(1);
+    let (page, per_page) = query.window();
     let total = rows.len() as u64;
     let skip = usize::try_from((page - 1).saturating_mul(per_page)).unwrap_or(usize::MAX);
     let items =

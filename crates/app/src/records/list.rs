@@ -36,6 +36,17 @@ impl Default for ListQuery {
     }
 }
 
+impl ListQuery {
+    /// The page, counted from 1, and its size within the bounds.
+    pub fn window(&self) -> (u64, u64) {
+        let per_page = match self.per_page {
+            0 => PAGE_ROWS_DEFAULT as u64,
+            rows => rows.min(PAGE_ROWS_MAX as u64),
+        };
+        (self.page.max(1), per_page)
+    }
+}
+
 #[derive(Debug)]
 pub struct Page {
     pub items: Vec<Shown>,
@@ -50,11 +61,7 @@ pub async fn list(cx: &Context<'_>, collection: &Arc<Collection>, query: &ListQu
     if collection.list_rule.is_none() && !cx.is_superuser() {
         return Err(Error::superusers_only());
     }
-    let per_page = match query.per_page {
-        0 => PAGE_ROWS_DEFAULT as u64,
-        rows => rows.min(PAGE_ROWS_MAX as u64),
-    };
-    let page = query.page.max(1);
+    let (page, per_page) = query.window();
 
     // One resolver, so that rule and filter are about the same related records.
     let mut resolver = cx.resolver(collection, Trust::Full);

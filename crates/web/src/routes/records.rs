@@ -73,7 +73,7 @@ pub async fn list(
 
 /// What a list's answer depends on besides tables; `None` when that is more than can be named, such as the time.
 fn cache_key(asked: &Asked, schema: &Schema, collection: &Collection, raw_query: &str) -> Option<Vec<u8>> {
-    if collection.is_view() || schema.is_volatile || volatile(asked.query.text("filter")) {
+    if collection.is_view() || schema.is_volatile || model::filter::is_volatile(asked.query.text("filter")) {
         return None;
     }
     if asked.query.text("sort").contains('@') {
@@ -91,10 +91,6 @@ fn cache_key(asked: &Asked, schema: &Schema, collection: &Collection, raw_query:
     key.push(0);
     key.extend_from_slice(raw_query.as_bytes());
     Some(key)
-}
-
-fn volatile(filter: &str) -> bool {
-    model::filter::is_volatile(filter)
 }
 
 pub(super) fn list_query(query: &Query) -> Result<ListQuery> {
