@@ -5,6 +5,7 @@ pub mod auth;
 pub mod catalog;
 pub mod collections;
 pub mod error;
+pub mod jobs;
 pub mod logs;
 pub mod parts;
 pub mod records;

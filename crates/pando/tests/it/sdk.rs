@@ -53,12 +53,25 @@ fn check(script: &str, engine: Engine) {
     println!("{script}: {} steps equal", expected.len());
 }
 
-#[test]
-fn sqlite() {
-    check("sdk.mjs", Engine::Sqlite);
+macro_rules! sessions {
+    ($($name:ident)*) => {$(
+        mod $name {
+            use super::*;
+
+            #[test]
+            fn sqlite() {
+                check(concat!(stringify!($name), ".mjs"), Engine::Sqlite);
+            }
+
+            #[test]
+            fn postgres() {
+                check(concat!(stringify!($name), ".mjs"), Engine::Postgres);
+            }
+        }
+    )*};
 }
 
-#[test]
-fn postgres() {
-    check("sdk.mjs", Engine::Postgres);
+// One script of `tests/js` each.
+sessions! {
+    records
 }

@@ -2,9 +2,11 @@
 
 use app::Error;
 use app::collections;
+use axum::Router;
 use axum::body::Body;
 use axum::extract::{Path, Request, State as FromState};
 use axum::http::Response;
+use axum::routing::{delete, get, put};
 use base::Kind;
 use model::json_text;
 use model::{Collection, Violation};
@@ -26,6 +28,15 @@ async fn superuser(state: &State, request: Request) -> app::Result<Asked> {
     let asked = Asked::of(state, &head).await?;
     asked.require_superuser()?;
     Ok(asked)
+}
+
+pub fn routes() -> Router<State> {
+    Router::new()
+        .route("/api/collections", get(list).post(create))
+        .route("/api/collections/import", put(import).get(view_import))
+        .route("/api/collections/meta/scaffolds", get(scaffolds))
+        .route("/api/collections/{collection}", get(view).patch(update).delete(remove))
+        .route("/api/collections/{collection}/truncate", delete(truncate))
 }
 
 pub async fn list(FromState(state): FromState<State>, request: Request) -> Response<Body> {

@@ -1,13 +1,19 @@
 //! Health, and paths that lead nowhere.
 
 use app::Error;
+use axum::Router;
 use axum::body::Body;
 use axum::extract::{Request, State as FromState};
 use axum::http::{Method, Response};
+use axum::routing::get;
 use base::Kind;
 
 use crate::state::State;
 use crate::wire;
+
+pub fn routes() -> Router<State> {
+    Router::new().route("/api/health", get(health))
+}
 
 pub async fn health(FromState(state): FromState<State>) -> Response<Body> {
     match state.parts().store.ping().await {

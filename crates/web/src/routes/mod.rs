@@ -7,7 +7,6 @@ use axum::Router;
 use axum::body::Body;
 use axum::extract::Request as HttpRequest;
 use axum::http::Response;
-use axum::routing::{delete, get, patch, post, put};
 
 use crate::state::State;
 use crate::wire;
@@ -20,25 +19,11 @@ mod settings;
 
 pub fn router(state: State) -> Router {
     Router::new()
-        .route("/api/health", get(general::health))
-        .route("/api/collections", get(collections::list).post(collections::create))
-        .route("/api/collections/import", put(collections::import).get(collections::view_import))
-        .route("/api/collections/meta/scaffolds", get(collections::scaffolds))
-        .route(
-            "/api/collections/{collection}",
-            get(collections::view).patch(collections::update).delete(collections::remove),
-        )
-        .route("/api/collections/{collection}/truncate", delete(collections::truncate))
-        .route("/api/collections/{collection}/records", get(records::list).post(records::create))
-        .route(
-            "/api/collections/{collection}/records/{id}",
-            get(records::view).patch(records::update).delete(records::remove),
-        )
-        .route("/api/collections/{collection}/auth-methods", get(auth::methods))
-        .route("/api/collections/{collection}/auth-with-password", post(auth::with_password))
-        .route("/api/collections/{collection}/auth-refresh", post(auth::refresh))
-        .route("/api/collections/{collection}/impersonate/{id}", post(auth::impersonate))
-        .route("/api/settings", patch(settings::update))
+        .merge(general::routes())
+        .merge(collections::routes())
+        .merge(records::routes())
+        .merge(auth::routes())
+        .merge(settings::routes())
         .fallback(general::fallback)
         .method_not_allowed_fallback(general::fallback)
         .with_state(state)

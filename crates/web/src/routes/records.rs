@@ -4,9 +4,11 @@ use std::sync::Arc;
 
 use app::records::{self, ListQuery};
 use app::{Error, Result};
+use axum::Router;
 use axum::body::Body;
 use axum::extract::{Path, Request, State as FromState};
 use axum::http::Response;
+use axum::routing::get;
 use base::Kind;
 use model::{Collection, Schema};
 
@@ -14,6 +16,12 @@ use super::{answer, with_body, with_fields};
 use crate::extract::{Asked, Query};
 use crate::state::State;
 use crate::wire;
+
+pub fn routes() -> Router<State> {
+    Router::new()
+        .route("/api/collections/{collection}/records", get(list).post(create))
+        .route("/api/collections/{collection}/records/{id}", get(view).patch(update).delete(remove))
+}
 
 fn find(schema: &Schema, name: &str) -> Result<Arc<Collection>> {
     missing(schema, name, "Missing collection context.")

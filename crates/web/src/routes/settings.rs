@@ -1,9 +1,11 @@
 //! Settings: so far those of the request log.
 
 use app::Error;
+use axum::Router;
 use axum::body::Body;
 use axum::extract::{Request, State as FromState};
 use axum::http::Response;
+use axum::routing::patch;
 use base::Kind;
 use serde_json::{Value as Json, json};
 
@@ -11,6 +13,10 @@ use super::answer;
 use crate::extract::Asked;
 use crate::state::State;
 use crate::wire;
+
+pub fn routes() -> Router<State> {
+    Router::new().route("/api/settings", patch(update))
+}
 
 pub async fn update(FromState(state): FromState<State>, request: Request) -> Response<Body> {
     answer(async {

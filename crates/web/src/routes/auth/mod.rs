@@ -2,9 +2,11 @@
 
 use app::Error;
 use app::auth::login::{self, PasswordForm};
+use axum::Router;
 use axum::body::Body;
 use axum::extract::{Path, Request, State as FromState};
 use axum::http::Response;
+use axum::routing::{get, post};
 use base::Kind;
 use model::Violation;
 use serde_json::{Map, Value as Json, json};
@@ -13,6 +15,15 @@ use super::{answer, with_body, with_fields};
 use crate::extract::Asked;
 use crate::state::State;
 use crate::wire;
+
+pub fn routes() -> Router<State> {
+    let path = |rest: &str| format!("/api/collections/{{collection}}/{rest}");
+    Router::new()
+        .route(&path("auth-methods"), get(methods))
+        .route(&path("auth-with-password"), post(with_password))
+        .route(&path("auth-refresh"), post(refresh))
+        .route(&path("impersonate/{id}"), post(impersonate))
+}
 
 pub async fn methods(
     FromState(state): FromState<State>,

@@ -1,24 +1,9 @@
-// A tour of the official SDK. Prints one line of JSON per step; a failing step prints its error and the tour
-// goes on. Arguments: address, superuser's email and password.
+// A tour of collections, records and logins.
 
-const { default: PocketBase, isTokenExpired, getTokenPayload } = await import(process.env.POCKETBASE_SDK);
-const [url, email, password] = process.argv.slice(2);
+import { client, email, getTokenPayload, isTokenExpired, password, step } from "./session.mjs";
 
-const root = new PocketBase(url);
-const pb = new PocketBase(url);
-root.autoCancellation(false);
-pb.autoCancellation(false);
-
-async function step(name, run) {
-  let line;
-  try {
-    line = { step: name, result: (await run()) ?? null };
-  } catch (e) {
-    line = { step: name, error: { status: e.status, response: e.response, isAbort: e.isAbort, message: e.message } };
-  }
-  console.log(JSON.stringify(line));
-  return line.result;
-}
+const root = client();
+const pb = client();
 
 await step("health", () => pb.health.check());
 await step("superuser, wrong password", () => root.collection("_superusers").authWithPassword(email, "wrong"));
@@ -159,7 +144,7 @@ await step("update, form data", () => {
 });
 await step("headers and query", () => articles.getList(1, 1, { sort: "id", query: { x: 1 }, headers: { "X-Test": "1" } }));
 
-const anonymous = new PocketBase(url);
+const anonymous = client();
 await step("anonymous list", async () =>
   (await anonymous.collection("articles").getFullList({ sort: "id", fields: "id" })).map((r) => r.id),
 );

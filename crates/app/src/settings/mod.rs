@@ -11,56 +11,12 @@ use store::Store;
 use crate::error::{Error, Result};
 use crate::parts::Parts;
 
+mod kinds;
+
+pub use kinds::*;
+
 pub const TABLE: &str = "_params";
 const KEY: &str = "settings";
-
-/// What is in force. The rest of the stored settings is kept as it is.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Settings {
-    pub logs: LogSettings,
-}
-
-#[derive(Clone, Debug, PartialEq)]
-pub struct LogSettings {
-    /// 0 keeps no request log.
-    pub max_days: i64,
-    pub min_level: i64,
-    pub log_ip: bool,
-    pub log_auth_id: bool,
-}
-
-impl Default for Settings {
-    fn default() -> Self {
-        Settings { logs: LogSettings { max_days: 5, min_level: 0, log_ip: true, log_auth_id: false } }
-    }
-}
-
-/// What a new installation starts with.
-fn initial() -> Json {
-    json!({
-        "superuserIPs": [],
-        "smtp": {"enabled": false, "port": 587, "host": "smtp.example.com", "username": "", "password": "",
-            "authMethod": "", "tls": false, "localName": ""},
-        "backups": {"cron": "", "cronMaxKeep": 3, "s3": s3()},
-        "s3": s3(),
-        "meta": {"accentColor": "#2f7d4f", "appName": "Pando", "appURL": "http://localhost:8090",
-            "senderName": "Support", "senderAddress": "support@example.com", "hideControls": false},
-        "rateLimits": {"rules": [
-            {"label": "*:auth", "audience": "", "duration": 3, "maxRequests": 2},
-            {"label": "*:create", "audience": "", "duration": 5, "maxRequests": 20},
-            {"label": "/api/batch", "audience": "", "duration": 1, "maxRequests": 3},
-            {"label": "/api/", "audience": "", "duration": 10, "maxRequests": 300},
-        ], "excludedIPs": [], "enabled": false},
-        "trustedProxy": {"headers": [], "useLeftmostIP": false},
-        "batch": {"enabled": false, "maxRequests": 50, "timeout": 3, "maxBodySize": 0},
-        "logs": {"maxDataSize": 0, "maxDays": 5, "minLevel": 0, "logIP": true, "logAuthId": false},
-    })
-}
-
-fn s3() -> Json {
-    json!({"enabled": false, "bucket": "", "region": "", "endpoint": "", "accessKey": "", "secret": "",
-        "forcePathStyle": false})
-}
 
 /// The stored text; `None` when there is none.
 async fn stored(store: &Store) -> Result<Option<String>> {
@@ -72,21 +28,13 @@ async fn stored(store: &Store) -> Result<Option<String>> {
 /// Reads the stored settings; `None` when there are none, or when they are encrypted by the reference.
 pub async fn load(store: &Store) -> Result<Option<Settings>> {
     let json = stored(store).await?.and_then(|text| serde_json::from_str::<Json>(&text).ok());
-    Ok(json.map(|json| Settings { logs: LogSettings::read(&json["logs"]) }))
+    // A part of the stored text that does not fit has its default, rather than stopping the server.
+    Ok(json.map(|json| serde_json::from_value(json).unwrap_or_default()))
 }
 
-impl LogSettings {
-    fn read(json: &Json) -> Self {
-        let defaults = Settings::default().logs;
-        let number = |key: &str, default| json[key].as_i64().unwrap_or(default);
-        let flag = |key: &str, default| json[key].as_bool().unwrap_or(default);
-        LogSettings {
-            max_days: number("maxDays", defaults.max_days),
-            min_level: number("minLevel", defaults.min_level),
-            log_ip: flag("logIP", defaults.log_ip),
-            log_auth_id: flag("logAuthId", defaults.log_auth_id),
-        }
-    }
+/// What a new installation starts with.
+fn initial() -> Json {
+    json!(Settings::default())
 }
 
 /// Changes the part of the settings that is in force so far: the request log's.
@@ -135,8 +83,9 @@ pub async fn change_logs(parts: &Parts, change: &Map<String, Json>) -> Result<Js
     // Other processes read the settings again when the schema version grows.
     let batch = Batch { ddl: vec![Ddl::Announce], ops: vec![op], ..Batch::default() };
     parts.store.commit(batch).await?;
-    parts.settings.store(Arc::new(Settings { logs: LogSettings::read(&settings["logs"]) }));
-    Ok(settings["logs"].clone())
+    let logs = settings["logs"].clone();
+    parts.settings.store(Arc::new(serde_json::from_value(settings).unwrap_or_default()));
+    Ok(logs)
 }
 
 /// The operation that stores the first settings.
