@@ -14,6 +14,7 @@ use base::{Clock, SystemClock};
 use observe::Sink;
 use query::Change;
 use store::{Options, Store, Target};
+use tokio::sync::Notify;
 
 use crate::config::Config;
 
@@ -30,6 +31,8 @@ pub struct Assembled {
     pub parts: Arc<Parts>,
     /// Where the data is, for people.
     pub place: String,
+    /// Told of every batch of this process that brings jobs.
+    pub jobs: Arc<Notify>,
     logs: Arc<Logs>,
     log_store: Store,
 }
@@ -39,6 +42,7 @@ pub async fn open(config: &Config, purpose: Purpose) -> Result<Assembled> {
     let node = Node::local();
     let stamps = Arc::new(Stamps::default());
     let bus = Bus::default();
+    let jobs = Arc::new(Notify::new());
     let exclusive = purpose == Purpose::Serve;
 
     let on_postgres = !config.data.url.is_empty();
@@ -51,10 +55,13 @@ pub async fn open(config: &Config, purpose: Purpose) -> Result<Assembled> {
         false => format!("SQLite in {}", config.dir.display()),
     };
     let listener: store::Listener = {
-        let (stamps, bus) = (stamps.clone(), bus.clone());
+        let (stamps, bus, jobs) = (stamps.clone(), bus.clone(), jobs.clone());
         Arc::new(move |change: &Arc<Change>| {
             stamps.apply(change);
             bus.publish(change);
+            if change.jobs {
+                jobs.notify_one();
+            }
         })
     };
     let store = store::open(Options {
@@ -96,7 +103,7 @@ pub async fn open(config: &Config, purpose: Purpose) -> Result<Assembled> {
     });
     app::setup::prepare(&parts).await.with_context(|| format!("cannot prepare {place}"))?;
     let logs = Arc::new(Logs::new(log_store.clone(), parts.clock.clone()));
-    Ok(Assembled { parts, place, logs, log_store })
+    Ok(Assembled { parts, place, jobs, logs, log_store })
 }
 
 /// What logins may take at most; the rest is everyone else's.

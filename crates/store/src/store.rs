@@ -90,7 +90,7 @@ impl Store {
     /// Commits, and announces what was committed.
     pub async fn commit(&self, batch: Batch) -> Result<Committed> {
         let mut items: Vec<Option<ChangeItem>> = batch.ops.iter().map(|op| Some(announced(op))).collect();
-        let schema = !batch.ddl.is_empty();
+        let (schema, jobs) = (!batch.ddl.is_empty(), !batch.jobs.is_empty());
         let missing = self.0.engine.commit(batch).await?;
         for index in &missing {
             if let Some(item) = items.get_mut(*index) {
@@ -103,6 +103,7 @@ impl Store {
             at: self.0.clock.now(),
             items: items.into_iter().flatten().collect(),
             schema,
+            jobs,
         });
         (self.0.listener)(&change);
         Ok(Committed { missing, change: Some(change) })
@@ -123,6 +124,11 @@ impl Store {
 
     pub async fn ping(&self) -> Result<()> {
         self.0.engine.ping().await
+    }
+
+    /// See [`Engine::optimize`].
+    pub async fn optimize(&self) -> Result<()> {
+        self.0.engine.optimize().await
     }
 
     pub async fn close(&self) {

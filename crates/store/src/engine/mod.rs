@@ -43,6 +43,12 @@ pub trait Engine: Send + Sync {
     /// Whether the database answers at all.
     async fn ping(&self) -> Result<()>;
 
+    /// Lets the database refresh what it knows of its own tables, for better query plans, some time soon. Databases
+    /// that do so by themselves need not be asked.
+    async fn optimize(&self) -> Result<()> {
+        Ok(())
+    }
+
     /// Finishes what is queued and closes files and connections.
     async fn close(&self);
 }
