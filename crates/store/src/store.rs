@@ -70,6 +70,11 @@ impl Store {
         Store(Arc::new(Inner { engine, node, clock, listener, sequence: AtomicU64::new(0) }))
     }
 
+    /// Whether what is read and written is part of an open transaction.
+    pub fn is_transaction(&self) -> bool {
+        false
+    }
+
     pub fn engine_name(&self) -> &'static str {
         self.0.engine.name()
     }

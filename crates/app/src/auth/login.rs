@@ -44,7 +44,7 @@ pub async fn impersonate(
     id: &str,
     seconds: i64,
 ) -> Result<LoggedIn> {
-    let record = cx.parts.fetch(collection, id).await?.ok_or_else(Error::not_found)?;
+    let record = cx.fetch(collection, id).await?.ok_or_else(Error::not_found)?;
     let token = token::issue(cx.parts, &record, token::Lasts::Fixed(seconds))?;
     answer(cx, record, Some(token)).await
 }
@@ -113,7 +113,7 @@ async fn find_by_identity(
         };
         let select =
             Select::table(collection.name.clone(), collection.table.columns.clone()).filter(matches).limit(1);
-        if let Some(record) = cx.parts.select(collection, &select).await?.into_iter().next() {
+        if let Some(record) = cx.select(collection, &select).await?.into_iter().next() {
             return Ok(Some(record));
         }
     }

@@ -19,13 +19,13 @@ pub async fn delete(cx: &Context<'_>, collection: &Arc<Collection>, id: &str) ->
         return Err(Error::new(Kind::Invalid, "Unsupported collection type."));
     }
     let rule = cx.required_rule(collection, &collection.delete_rule)?;
-    let record = cx.parts.fetch(collection, id).await?.ok_or_else(Error::not_found)?;
+    let record = cx.fetch(collection, id).await?.ok_or_else(Error::not_found)?;
     if !cx.passes(&record, &rule).await? {
         return Err(Error::not_found());
     }
     if collection.is_superusers() {
         let all = Select::table(collection.name.clone(), vec![Collection::id_column()]).limit(2);
-        if cx.parts.store.select(&all).await?.len() < 2 {
+        if cx.store().select(&all).await?.len() < 2 {
             return Err(Error::new(Kind::Invalid, "You can't delete the only existing superuser."));
         }
     }
@@ -39,7 +39,7 @@ pub(crate) async fn delete_all(cx: &Context<'_>, records: &[Record]) -> Result<(
         for record in records {
             plan.add(cx, record.clone(), 0).await?;
         }
-        match cx.parts.store.commit(plan.into_batch()).await {
+        match cx.store().commit(plan.into_batch()).await {
             // Somebody referred to one of the records after it was looked at.
             Err(store::Error::Guard(_)) => continue,
             Err(error) => return Err(error.into()),
@@ -111,7 +111,7 @@ impl Plan {
         let select = Select::table(source.name.clone(), source.table.columns.clone())
             .filter(holds.clone())
             .limit(CASCADE_ROWS_MAX as u64 + 1);
-        let found = cx.parts.select(source, &select).await?;
+        let found = cx.select(source, &select).await?;
         if found.len() > CASCADE_ROWS_MAX {
             return Err(Error::new(
                 Kind::TooLarge,

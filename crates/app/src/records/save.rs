@@ -48,7 +48,7 @@ impl Context<'_> {
                 let known: Vec<String> = before.map(Value::to_list).unwrap_or_default();
                 let new: Vec<String> = ids.into_iter().filter(|id| !known.contains(id)).collect();
                 let found = match self.schema.find(target) {
-                    Some(target) => self.parts.fetch_many(target, new.clone()).await?.len(),
+                    Some(target) => self.fetch_many(target, new.clone()).await?.len(),
                     None => 0,
                 };
                 if found < new.len() {
@@ -120,7 +120,7 @@ impl Context<'_> {
     }
 
     async fn commit_record(&self, batch: Batch, failed: &str) -> Result<query::Committed> {
-        self.parts.store.commit(batch).await.map_err(|error| match error {
+        self.store().commit(batch).await.map_err(|error| match error {
             store::Error::Taken { columns, .. } => {
                 let mut violations = Violations::default();
                 for column in columns {
