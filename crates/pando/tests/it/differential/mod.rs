@@ -49,4 +49,5 @@ groups! {
     records_list
     records_values
     rules
+    settings
 }
