@@ -1,6 +1,6 @@
 //! A request as the use cases see it.
 
-use app::auth::token::{self, Caller};
+use app::auth::token::Caller;
 use app::rules::Context;
 use app::{Error, Result};
 use axum::http::request::Parts as Head;
@@ -9,7 +9,7 @@ use model::Request;
 use percent_encoding::percent_decode_str;
 use rustc_hash::FxHashMap;
 
-use crate::requestlog::CallerSlot;
+use crate::gate::Visit;
 use crate::state::State;
 
 /// Query parameters in order of appearance; the first of a name counts.
@@ -59,19 +59,17 @@ pub struct Asked {
     pub caller: Option<Caller>,
     /// The token as sent, good or not; empty when there was none.
     pub token: String,
+    pub visit: Visit,
 }
 
 impl Asked {
     pub async fn of(state: &State, head: &Head) -> Result<Self> {
         let query = Query::parse(head.uri.query());
         let token = bearer(&head.headers).to_string();
-        let caller = match token.is_empty() {
-            true => None,
-            false => token::authenticate(state.parts(), &token).await?,
+        let Some(visit) = head.extensions.get::<Visit>().cloned() else {
+            return Err(Error::internal("a request without its visit"));
         };
-        if let (Some(caller), Some(slot)) = (&caller, head.extensions.get::<CallerSlot>()) {
-            slot.fill(&caller.record);
-        }
+        let caller = visit.caller(state, &token).await?;
         let schema = state.parts().catalog.schema();
         // Few rules look at headers, and copying them costs more than most rules.
         let headers = if schema.reads_headers || query.0.iter().any(|(_, value)| value.contains("headers")) {
@@ -87,7 +85,7 @@ impl Asked {
             auth: caller.as_ref().map(|caller| caller.record.clone()),
             body: serde_json::Map::new(),
         };
-        Ok(Asked { request, query, caller, token })
+        Ok(Asked { request, query, caller, token, visit })
     }
 
     pub fn context<'a>(&'a self, state: &'a State) -> Context<'a> {
@@ -105,7 +103,7 @@ impl Asked {
 }
 
 /// The token of the `Authorization` header, with or without its scheme.
-fn bearer(headers: &HeaderMap) -> &str {
+pub fn bearer(headers: &HeaderMap) -> &str {
     let value = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok()).unwrap_or_default();
     match value.get(..7) {
         Some(scheme) if scheme.eq_ignore_ascii_case("bearer ") => &value[7..],

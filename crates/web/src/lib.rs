@@ -7,6 +7,7 @@ pub mod state;
 mod body;
 mod cors;
 mod extract;
+mod gate;
 mod requestlog;
 mod routes;
 mod strict;

@@ -18,6 +18,7 @@ use tokio::sync::Semaphore;
 use tower::Service;
 
 use crate::cors;
+use crate::gate::{self, Visit};
 use crate::requestlog::Started;
 use crate::state::State;
 
@@ -51,9 +52,15 @@ pub async fn serve(
             let (mut router, state) = (router.clone(), state.clone());
             async move {
                 let (mut head, body) = request.into_parts();
-                let logged = state.log().enabled().then(|| Started::new(&mut head, peer.ip()));
+                let visit = Visit::new(state.policy(), &head, peer.ip());
+                head.extensions.insert(visit.clone());
+                let logged = state.log().enabled().then(|| Started::new(&head, visit.clone()));
                 let cross_origin = head.headers.contains_key(header::ORIGIN);
-                let mut response = match cors::preflight(&head) {
+                let refused = match cors::preflight(&head) {
+                    Some(response) => Some(response),
+                    None => gate::admit(&state, &head, &visit).await,
+                };
+                let mut response = match refused {
                     Some(response) => response,
                     None => router.call(Request::from_parts(head, Body::new(body))).await?,
                 };

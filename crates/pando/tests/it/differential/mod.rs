@@ -44,6 +44,7 @@ groups! {
     errors
     expand
     filters
+    limits
     crons
     records_crud
     records_list
