@@ -8,6 +8,7 @@ pub mod crons;
 pub mod error;
 pub mod jobs;
 pub mod logs;
+pub mod mail;
 pub mod parts;
 pub mod records;
 pub mod rules;

@@ -105,3 +105,31 @@ pub const JOB_RETRY_MS: u64 = 1_000;
 pub const JOB_RETRY_MS_MAX: u64 = 60 * 60_000;
 /// How long jobs that were given up are kept for people to look at.
 pub const JOB_DEAD_MS: i64 = 14 * 86_400_000;
+
+/// How long an SMTP server may take for one step of the conversation.
+pub const SMTP_STEP_MS: u64 = 20_000;
+/// How long handing one mail to an SMTP server may take.
+pub const SMTP_SEND_MS: u64 = 60_000;
+/// Mails that the outbox directory keeps; the oldest go first.
+pub const OUTBOX_MAILS_MAX: usize = 1_000;
+/// Characters of a mail's subject; the rest is cut off.
+pub const MAIL_SUBJECT_CHARS_MAX: usize = 500;
+/// Bytes of a mail's HTML.
+pub const MAIL_HTML_BYTES_MAX: usize = 1 << 20;
+/// How long the same mail is not sent again to the same address.
+pub const MAIL_RESEND_MS: i64 = 120_000;
+/// Addresses that are remembered for it.
+pub const MAIL_RESENDS_KEPT_MAX: usize = 20_000;
+
+/// Codes that may be tried against one one-time password.
+pub const OTP_ATTEMPTS_MAX: u32 = 5;
+/// One-time passwords whose attempts are counted.
+pub const OTP_ATTEMPTS_KEPT_MAX: usize = 20_000;
+/// One-time passwords that are open for one record at a time; more requests get the newest one's id and no mail.
+pub const OTPS_OPEN_MAX: usize = 10;
+/// Places that a record is remembered to have signed in from.
+pub const AUTH_ORIGINS_MAX: usize = 5;
+/// Half-finished logins that are open for one record at a time; the oldest go first.
+pub const MFAS_OPEN_MAX: usize = 20;
+/// Characters of a user agent in a mail.
+pub const ALERT_AGENT_CHARS_MAX: usize = 200;
