@@ -3,10 +3,12 @@
 
 pub mod bus;
 pub mod cache;
+pub mod cpu_pool;
 pub mod mail;
 pub mod stamps;
 
 pub use bus::Bus;
 pub use cache::{QueryCache, RecordCache};
+pub use cpu_pool::CpuPool;
 pub use mail::Mailer;
 pub use stamps::Stamps;

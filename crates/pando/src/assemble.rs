@@ -8,7 +8,8 @@ use app::auth::password::Hasher;
 use app::catalog::Catalog;
 use app::logs::Logs;
 use arc_swap::ArcSwap;
-use backing::{Bus, QueryCache, RecordCache, Stamps};
+use backing::{Bus, CpuPool, QueryCache, RecordCache, Stamps};
+use base::limits::PASSWORD_QUEUE_MAX;
 use base::topology::Node;
 use base::{Clock, SystemClock};
 use observe::Sink;
@@ -86,13 +87,15 @@ pub async fn open(config: &Config, purpose: Purpose) -> Result<Assembled> {
         .with_context(|| format!("cannot open the logs of {place}"))?,
     };
 
+    let hashing = CpuPool::new("password", half_the_processors(), PASSWORD_QUEUE_MAX)
+        .context("cannot start the threads that check passwords")?;
     let parts = Arc::new(Parts {
         catalog: Catalog::empty(),
         records: RecordCache::new(stamps.clone(), config.cache.record_bytes),
         answers: QueryCache::new(stamps.clone(), config.cache.query_bytes),
         filters: Default::default(),
         tokens: Default::default(),
-        hasher: Hasher::new(half_the_processors()),
+        hasher: Hasher::new(hashing),
         settings: ArcSwap::from_pointee(app::settings::Settings::default()),
         // Nothing tells this process yet of what others write to the same server.
         caching: !on_postgres && purpose == Purpose::Serve,
