@@ -121,11 +121,13 @@ pub const MAIL_RESEND_MS: i64 = 120_000;
 /// Addresses that are remembered for it.
 pub const MAIL_RESENDS_KEPT_MAX: usize = 20_000;
 
-/// Codes that may be tried against one one-time password.
+/// Codes that may be tried for one address before it must wait.
 pub const OTP_ATTEMPTS_MAX: u32 = 5;
-/// One-time passwords whose attempts are counted.
+/// How long it waits, counted from the first of them.
+pub const OTP_ATTEMPTS_MS: i64 = 180_000;
+/// Addresses whose one-time passwords are counted.
 pub const OTP_ATTEMPTS_KEPT_MAX: usize = 20_000;
-/// One-time passwords that are open for one record at a time; more requests get the newest one's id and no mail.
+/// One-time passwords that are open for one address at a time; more requests get the newest one's id and no mail.
 pub const OTPS_OPEN_MAX: usize = 10;
 /// Places that a record is remembered to have signed in from.
 pub const AUTH_ORIGINS_MAX: usize = 5;

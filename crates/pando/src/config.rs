@@ -22,6 +22,7 @@ pub struct Config {
     pub data: Data,
     pub cache: Cache,
     pub log: Log,
+    pub mail: Mail,
 }
 
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
@@ -47,6 +48,13 @@ pub struct Log {
     pub messages: String,
 }
 
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Mail {
+    /// Where mails are written to while no SMTP server is set; empty for `outbox` in the data directory.
+    pub outbox: String,
+}
+
 impl Default for Config {
     fn default() -> Self {
         Config {
@@ -55,6 +63,7 @@ impl Default for Config {
             data: Data::default(),
             cache: Cache::default(),
             log: Log::default(),
+            mail: Mail::default(),
         }
     }
 }
@@ -104,6 +113,14 @@ impl Config {
             bail!("data.url must begin with postgres://, or be empty for SQLite in the data directory");
         }
         Ok(config)
+    }
+
+    /// The directory for mails while no SMTP server is set.
+    pub fn outbox(&self) -> PathBuf {
+        match self.mail.outbox.as_str() {
+            "" => self.dir.join("outbox"),
+            path => path.into(),
+        }
     }
 
     /// The address in a form that can be bound: `:80` and `0.0.0.0:80` are the same.

@@ -4,12 +4,12 @@ use app::auth::token::{self, Caller};
 use app::rules::Context;
 use app::{Error, Result};
 use axum::http::request::Parts as Head;
-use axum::http::{HeaderMap, Method, header};
-use model::Request;
+use axum::http::{HeaderMap, HeaderValue, Method, header};
+use model::{Client, Request};
 use percent_encoding::percent_decode_str;
 use rustc_hash::FxHashMap;
 
-use crate::requestlog::CallerSlot;
+use crate::requestlog::{CallerSlot, Peer};
 use crate::state::State;
 
 /// Query parameters in order of appearance; the first of a name counts.
@@ -86,6 +86,13 @@ impl Asked {
             headers,
             auth: caller.as_ref().map(|caller| caller.record.clone()),
             body: serde_json::Map::new(),
+            client: Client {
+                ip: head.extensions.get::<Peer>().map(|peer| peer.0),
+                user_agent: String::from_utf8_lossy(
+                    head.headers.get(header::USER_AGENT).map(HeaderValue::as_bytes).unwrap_or_default(),
+                )
+                .into_owned(),
+            },
         };
         Ok(Asked { request, query, caller, token })
     }

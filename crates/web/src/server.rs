@@ -18,7 +18,7 @@ use tokio::sync::Semaphore;
 use tower::Service;
 
 use crate::cors;
-use crate::requestlog::Started;
+use crate::requestlog::{Peer, Started};
 use crate::state::State;
 
 /// Serves until `stop` completes, then lets open requests finish for a while.
@@ -51,6 +51,7 @@ pub async fn serve(
             let (mut router, state) = (router.clone(), state.clone());
             async move {
                 let (mut head, body) = request.into_parts();
+                head.extensions.insert(Peer(peer.ip()));
                 let logged = state.log().enabled().then(|| Started::new(&mut head, peer.ip()));
                 let cross_origin = head.headers.contains_key(header::ORIGIN);
                 let mut response = match cors::preflight(&head) {

@@ -26,17 +26,7 @@ pub async fn health(FromState(state): FromState<State>) -> Response<Body> {
 const NOT_YET: [&str; 8] =
     ["backups", "batch", "files", "logs", "oauth2-redirect", "realtime", "settings", "sql"];
 /// The same of an auth collection.
-const NOT_YET_AUTH: [&str; 9] = [
-    "auth-with-oauth2",
-    "auth-with-otp",
-    "confirm-email-change",
-    "confirm-password-reset",
-    "confirm-verification",
-    "request-email-change",
-    "request-otp",
-    "request-password-reset",
-    "request-verification",
-];
+const NOT_YET_AUTH: [&str; 1] = ["auth-with-oauth2"];
 
 pub async fn fallback(request: Request) -> Response<Body> {
     if let Some(part) = not_yet(request.uri().path()) {
@@ -69,7 +59,7 @@ mod tests {
         for (path, part) in [
             ("/api/realtime", Some("realtime")),
             ("/api/files/a/b/c.txt", Some("files")),
-            ("/api/collections/users/request-otp", Some("request-otp")),
+            ("/api/collections/users/auth-with-oauth2", Some("auth-with-oauth2")),
             ("/api/collections/users/records", None),
             ("/api/filesystem", None),
             ("/api/", None),
