@@ -4,9 +4,11 @@
 pub mod bus;
 pub mod cache;
 pub mod cpu_pool;
+pub mod fetch;
 pub mod stamps;
 
 pub use bus::Bus;
 pub use cache::{QueryCache, RecordCache};
 pub use cpu_pool::CpuPool;
+pub use fetch::Fetch;
 pub use stamps::Stamps;

@@ -105,3 +105,16 @@ pub const JOB_RETRY_MS: u64 = 1_000;
 pub const JOB_RETRY_MS_MAX: u64 = 60 * 60_000;
 /// How long jobs that were given up are kept for people to look at.
 pub const JOB_DEAD_MS: i64 = 14 * 86_400_000;
+
+/// Calls to the outside that run at a time.
+pub const FETCHES_MAX: usize = 64;
+/// How long a connection to the outside may take to open.
+pub const FETCH_CONNECT_MS: u64 = 5_000;
+/// How long one call to the outside may take in all, its redirects included.
+pub const FETCH_TOTAL_MS: u64 = 20_000;
+/// Redirects that one call to the outside follows.
+pub const FETCH_REDIRECTS_MAX: usize = 5;
+/// Bytes of an answer from the outside, unless the call says otherwise.
+pub const FETCH_BYTES_MAX: usize = 1 << 20;
+/// Bytes of an avatar that a login brings along.
+pub const AVATAR_BYTES_MAX: usize = 5 << 20;
