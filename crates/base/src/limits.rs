@@ -135,3 +135,16 @@ pub const AUTH_ORIGINS_MAX: usize = 5;
 pub const MFAS_OPEN_MAX: usize = 20;
 /// Characters of a user agent in a mail.
 pub const ALERT_AGENT_CHARS_MAX: usize = 200;
+
+/// Calls to the outside that run at a time.
+pub const FETCHES_MAX: usize = 64;
+/// How long a connection to the outside may take to open.
+pub const FETCH_CONNECT_MS: u64 = 5_000;
+/// How long one call to the outside may take in all, its redirects included.
+pub const FETCH_TOTAL_MS: u64 = 20_000;
+/// Redirects that one call to the outside follows.
+pub const FETCH_REDIRECTS_MAX: usize = 5;
+/// Bytes of an answer from the outside, unless the call says otherwise.
+pub const FETCH_BYTES_MAX: usize = 1 << 20;
+/// Bytes of an avatar that a login brings along.
+pub const AVATAR_BYTES_MAX: usize = 5 << 20;
