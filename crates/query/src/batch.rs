@@ -1,10 +1,13 @@
 //! What to write. A batch goes down once, and commits or fails whole.
 
+use std::sync::Arc;
+
 use base::{Name, Value};
 
 use crate::change::Change;
 use crate::ddl::Ddl;
 use crate::expr::Expr;
+use crate::row::Row;
 use crate::select::Select;
 
 /// A write as a value: guards are judged first, inside the same transaction, then the schema changes, then the
@@ -42,6 +45,8 @@ pub enum Op {
     Delete {
         table: Name,
         id: Name,
+        /// The record as it was read before, for those who follow what is deleted; `None` where nobody does.
+        row: Option<Arc<Row>>,
     },
     /// Deletes every row that the condition (over the table as the base alias, no joins) holds for.
     DeleteWhere {
@@ -77,5 +82,5 @@ pub struct Committed {
     /// Indexes of updates and deletes whose record was gone. The rest was committed.
     pub missing: Vec<usize>,
     /// What is announced.
-    pub change: Option<std::sync::Arc<Change>>,
+    pub change: Option<Arc<Change>>,
 }

@@ -187,7 +187,8 @@ impl Plan {
         }
         // Those that refer go before what they refer to.
         for record in self.deletes.iter().rev() {
-            ops.push(Op::Delete { table: record.collection.name.clone(), id: record.id().into() });
+            let (table, id) = (record.collection.name.clone(), record.id().into());
+            ops.push(Op::Delete { table, id, row: Some(record.row.clone()) });
         }
         Batch { guards: self.guards, ops, ..Batch::default() }
     }
