@@ -8,6 +8,7 @@ pub mod error;
 pub mod jobs;
 pub mod logs;
 pub mod parts;
+pub mod realtime;
 pub mod records;
 pub mod rules;
 pub mod settings;

@@ -74,7 +74,7 @@ impl Plan {
             ));
         }
         if record.collection.is_auth() {
-            self.system.extend(auth_leftovers(cx, &record));
+            self.system.extend(auth_leftovers(cx, &record).await?);
         }
         let target = record.collection.clone();
         let id = record.id().to_string();
@@ -187,27 +187,36 @@ impl Plan {
         }
         // Those that refer go before what they refer to.
         for record in self.deletes.iter().rev() {
-            let (table, id) = (record.collection.name.clone(), record.id().into());
-            ops.push(Op::Delete { table, id, row: Some(record.row.clone()) });
+            ops.push(delete_op(record));
         }
         Batch { guards: self.guards, ops, ..Batch::default() }
     }
 }
 
-/// What the system keeps about an auth record and nobody needs after it.
-fn auth_leftovers(cx: &Context<'_>, record: &Record) -> Vec<Op> {
-    ["_mfas", "_otps", "_externalAuths", "_authOrigins"]
-        .into_iter()
-        .filter(|name| cx.schema.find(name).is_some())
-        .map(|name| Op::DeleteWhere {
-            table: name.into(),
-            filter: Expr::and([
-                Expr::eq(Operand::base("recordRef", ColumnType::Text), Value::from(record.id())),
-                Expr::eq(
-                    Operand::base("collectionRef", ColumnType::Text),
-                    Value::from(&*record.collection.id),
-                ),
-            ]),
-        })
-        .collect()
+/// What the system keeps about an auth record and nobody needs after it. Read before it is deleted only where
+/// somebody follows it.
+async fn auth_leftovers(cx: &Context<'_>, record: &Record) -> Result<Vec<Op>> {
+    let mut ops = Vec::new();
+    for name in ["_mfas", "_otps", "_externalAuths", "_authOrigins"] {
+        let Some(collection) = cx.schema.find(name) else { continue };
+        let own = Expr::and([
+            Expr::eq(Operand::base("recordRef", ColumnType::Text), Value::from(record.id())),
+            Expr::eq(Operand::base("collectionRef", ColumnType::Text), Value::from(&*record.collection.id)),
+        ]);
+        if cx.parts.realtime.is_followed(collection) {
+            let select = Select::table(name, collection.table.columns.clone())
+                .filter(own.clone())
+                .limit(CASCADE_ROWS_MAX as u64);
+            let leftovers = cx.parts.select(collection, &select).await?;
+            ops.extend(leftovers.iter().map(delete_op));
+        }
+        // Those made since as well.
+        ops.push(Op::DeleteWhere { table: name.into(), filter: own });
+    }
+    Ok(ops)
+}
+
+fn delete_op(record: &Record) -> Op {
+    let (table, id) = (record.collection.name.clone(), record.id().into());
+    Op::Delete { table, id, row: Some(record.row.clone()) }
 }

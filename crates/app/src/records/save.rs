@@ -107,12 +107,13 @@ impl Context<'_> {
     pub(super) async fn write_changes(&self, record: &Record, old: &Record, failed: &str) -> Result<bool> {
         let table = &record.collection.table;
         let changed = table.columns.iter().zip(record.row.0.iter().zip(old.row.0.iter()));
-        let set: Vec<(Name, Assign)> = changed
+        let mut set: Vec<(Name, Assign)> = changed
             .filter(|(_, (new, old))| new != old)
             .map(|(column, (new, _))| (column.name.clone(), Assign::Set(new.clone())))
             .collect();
+        // An update that changes nothing is one all the same: those who follow the record hear of it.
         if set.is_empty() {
-            return Ok(true);
+            set.push(("id".into(), Assign::Set(record.id().into())));
         }
         let op = Op::Update { table: table.name.clone(), id: record.id().into(), set };
         let committed = self.commit_record(Batch::op(op), failed).await?;

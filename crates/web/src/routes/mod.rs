@@ -14,8 +14,11 @@ use crate::wire;
 mod auth;
 mod collections;
 mod general;
+mod realtime;
 mod records;
 mod settings;
+
+pub use realtime::{PATH as REALTIME_PATH, WIRE};
 
 pub fn router(state: State) -> Router {
     Router::new()
@@ -24,6 +27,7 @@ pub fn router(state: State) -> Router {
         .merge(records::routes())
         .merge(auth::routes())
         .merge(settings::routes())
+        .merge(realtime::routes())
         .fallback(general::fallback)
         .method_not_allowed_fallback(general::fallback)
         .with_state(state)
