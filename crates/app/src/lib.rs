@@ -10,6 +10,7 @@ pub mod jobs;
 pub mod logs;
 pub mod mail;
 pub mod parts;
+pub mod realtime;
 pub mod records;
 pub mod rules;
 pub mod settings;

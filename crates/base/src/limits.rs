@@ -148,3 +148,34 @@ pub const FETCH_REDIRECTS_MAX: usize = 5;
 pub const FETCH_BYTES_MAX: usize = 1 << 20;
 /// Bytes of an avatar that a login brings along.
 pub const AVATAR_BYTES_MAX: usize = 5 << 20;
+
+/// Event streams that one process holds; fewer than connections, so that requests still get in.
+pub const REALTIME_CLIENTS_MAX: usize = 30_000;
+/// The longest id of a client that is looked up, as the reference has it.
+pub const REALTIME_CLIENT_ID_BYTES_MAX: usize = 255;
+/// Subscriptions of one client, as the reference has it.
+pub const REALTIME_SUBSCRIPTIONS_MAX: usize = 1000;
+/// The longest topic with its options, as the reference has it.
+pub const REALTIME_TOPIC_BYTES_MAX: usize = 2500;
+/// What all clients' topics of one process may take together.
+pub const REALTIME_TOPICS_BYTES_MAX: usize = 256 << 20;
+/// Events that wait for one client. One that falls further behind is disconnected, so that it starts anew.
+pub const REALTIME_QUEUE_BYTES_MAX: usize = 256 << 10;
+/// Events written to a client at once.
+pub const REALTIME_WRITE_BYTES_MAX: usize = 16 << 10;
+/// How long a stream without events is kept, as the reference has it.
+pub const REALTIME_IDLE_MS: i64 = 300_000;
+/// How long any stream is kept.
+pub const REALTIME_LIFETIME_MS: i64 = 86_400_000;
+/// How long a stream that was ended may take to drain before its connection is cut.
+pub const REALTIME_END_MS: i64 = 2_000;
+/// The same when the server stops.
+pub const REALTIME_STOP_MS: u64 = 500;
+/// How often streams past their time are looked for.
+pub const REALTIME_SWEEP_MS: u64 = 1_000;
+/// How often callers are looked up anew where other processes may have changed them.
+pub const REALTIME_RECHECK_MS: i64 = 5_000;
+/// Callers looked up in one query.
+pub const REALTIME_RECHECK_ROWS_MAX: usize = 500;
+/// Questions to the database that one event has open at a time.
+pub const REALTIME_JUDGES_MAX: usize = 8;

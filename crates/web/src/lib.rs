@@ -6,6 +6,7 @@ pub mod state;
 
 mod body;
 mod cors;
+mod cut;
 mod extract;
 mod requestlog;
 mod routes;
@@ -13,5 +14,5 @@ mod strict;
 mod wire;
 
 pub use body::fuzz as fuzz_body;
-pub use routes::router;
+pub use routes::{WIRE, router};
 pub use state::State;

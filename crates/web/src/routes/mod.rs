@@ -15,8 +15,11 @@ mod auth;
 mod collections;
 mod crons;
 mod general;
+mod realtime;
 mod records;
 mod settings;
+
+pub use realtime::{PATH as REALTIME_PATH, WIRE};
 
 pub fn router(state: State) -> Router {
     Router::new()
@@ -26,6 +29,7 @@ pub fn router(state: State) -> Router {
         .merge(auth::routes())
         .merge(settings::routes())
         .merge(crons::routes())
+        .merge(realtime::routes())
         .fallback(general::fallback)
         .method_not_allowed_fallback(general::fallback)
         .with_state(state)
