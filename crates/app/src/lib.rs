@@ -4,6 +4,7 @@
 pub mod auth;
 pub mod catalog;
 pub mod collections;
+pub mod crons;
 pub mod error;
 pub mod jobs;
 pub mod logs;

@@ -3,8 +3,10 @@
 
 pub mod bus;
 pub mod cache;
+pub mod cpu_pool;
 pub mod stamps;
 
 pub use bus::Bus;
 pub use cache::{QueryCache, RecordCache};
+pub use cpu_pool::CpuPool;
 pub use stamps::Stamps;

@@ -105,6 +105,7 @@ mod tests {
                 id: Some("1".into()),
             }],
             schema: false,
+            jobs: false,
         });
         assert!(!stamps.record_holds("a", "1", before));
         assert!(stamps.record_holds("a", "1", stamps.now()));

@@ -85,3 +85,23 @@ pub const LOG_SPOOL_MAX: usize = 512;
 pub const LOG_DRAIN_MS: u64 = 2_000;
 /// How often log entries past their time are deleted.
 pub const LOG_SWEEP_MS: i64 = 3_600_000;
+
+/// Jobs that run at a time in one process.
+pub const JOBS_RUNNING_MAX: usize = 8;
+/// How often due jobs are looked for when nobody tells of any.
+pub const JOBS_POLL_MS: u64 = 1_000;
+/// How long a job is its holder's; the holder renews the lease while the job runs, and a dead holder's jobs are
+/// taken over after it.
+pub const JOB_LEASE_MS: u64 = 30_000;
+/// How long one job may run before it counts as failed.
+pub const JOB_RUN_MS: u64 = 15 * 60_000;
+/// How long jobs may finish after the stop signal.
+pub const JOBS_DRAIN_MS: u64 = 5_000;
+/// Runs of a job before it is given up.
+pub const JOB_ATTEMPTS_MAX: u32 = 12;
+/// The wait after a first failure; it doubles with each one more.
+pub const JOB_RETRY_MS: u64 = 1_000;
+/// The longest wait between two runs of a job.
+pub const JOB_RETRY_MS_MAX: u64 = 60 * 60_000;
+/// How long jobs that were given up are kept for people to look at.
+pub const JOB_DEAD_MS: i64 = 14 * 86_400_000;

@@ -85,6 +85,7 @@ struct Announcer {
 struct Written {
     items: Vec<ChangeItem>,
     schema: bool,
+    jobs: bool,
 }
 
 impl Announcer {
@@ -95,6 +96,7 @@ impl Announcer {
             at: self.clock.now(),
             items: written.items,
             schema: written.schema,
+            jobs: written.jobs,
         });
         (self.listener)(&change);
         change
@@ -161,6 +163,11 @@ impl Store {
         self.0.engine.ping().await
     }
 
+    /// See [`Engine::optimize`].
+    pub async fn optimize(&self) -> Result<()> {
+        self.0.engine.optimize().await
+    }
+
     pub async fn close(&self) {
         self.0.engine.close().await;
     }
@@ -169,7 +176,7 @@ impl Store {
 impl Inner {
     async fn commit(&self, batch: Batch) -> Result<Committed> {
         let mut items: Vec<Option<ChangeItem>> = batch.ops.iter().map(|op| Some(announced(op))).collect();
-        let schema = !batch.ddl.is_empty();
+        let (schema, jobs) = (!batch.ddl.is_empty(), !batch.jobs.is_empty());
         let missing = self.engine.commit(batch).await?;
         for index in &missing {
             if let Some(item) = items.get_mut(*index) {
@@ -179,12 +186,13 @@ impl Inner {
         let items = items.into_iter().flatten();
         let change = match &self.outlet {
             Outlet::Announce(announcer) => {
-                Some(announcer.announce(Written { items: items.collect(), schema }))
+                Some(announcer.announce(Written { items: items.collect(), schema, jobs }))
             }
             Outlet::Collect(written) => {
                 let mut written = written.lock();
                 written.items.extend(items);
                 written.schema |= schema;
+                written.jobs |= jobs;
                 None
             }
         };
@@ -212,7 +220,7 @@ impl Transaction {
             match (&self.outer.0.outlet, &self.store.0.outlet) {
                 (Outlet::Announce(announcer), Outlet::Collect(written)) => {
                     let written = std::mem::take(&mut *written.lock());
-                    let any = written.schema || !written.items.is_empty();
+                    let any = written.schema || written.jobs || !written.items.is_empty();
                     Ok(any.then(|| announcer.announce(written)))
                 }
                 _ => Ok(None),
@@ -221,6 +229,7 @@ impl Transaction {
         .await
     }
 
+    /// Undoes everything. Fails when it was undone before, by its deadline or because of others.
     pub async fn rollback(self) -> Result<()> {
         self.engine.finish(false).await
     }

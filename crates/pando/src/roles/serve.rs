@@ -26,6 +26,9 @@ pub async fn run(config: Config) -> Result<()> {
     log.set_enabled(assembled.parts.settings.load().logs.max_days > 0);
     let log_task = tokio::spawn(log.clone().run(assembled.log_sink(), ended(stopped.clone())));
     let follow_task = tokio::spawn(follow(assembled.parts.clone(), log.clone(), ended(stopped.clone())));
+    let jobs = app::jobs::run_all(assembled.parts.clone(), assembled.jobs.clone(), ended(stopped.clone()));
+    let jobs_task = tokio::spawn(jobs);
+    let crons_task = tokio::spawn(app::crons::keep(assembled.parts.clone(), ended(stopped.clone())));
 
     greet(&config, &assembled, address).await?;
     let state = web::State::new(assembled.parts.clone(), log);
@@ -35,6 +38,8 @@ pub async fn run(config: Config) -> Result<()> {
     tracing::info!("stopping");
     let _ = stop.send(true);
     let _ = follow_task.await;
+    let _ = crons_task.await;
+    let _ = jobs_task.await;
     let _ = log_task.await;
     assembled.drain_logs().await;
     assembled.close().await;

@@ -49,6 +49,12 @@ pub trait Engine: Send + Sync {
     /// Whether the database answers at all.
     async fn ping(&self) -> Result<()>;
 
+    /// Lets the database refresh what it knows of its own tables, for better query plans, some time soon. Databases
+    /// that do so by themselves need not be asked.
+    async fn optimize(&self) -> Result<()> {
+        Ok(())
+    }
+
     /// Finishes what is queued and closes files and connections.
     async fn close(&self);
 }
@@ -57,7 +63,8 @@ pub trait Engine: Send + Sync {
 /// takes effect, or fails, whole, and that nobody else sees before the end.
 #[async_trait]
 pub trait Transaction: Engine {
-    /// Makes all steps durable at once, or undoes them. Afterwards nothing more can be asked of it.
+    /// Makes all steps durable at once, or undoes them. Afterwards nothing more can be asked of it. One that was undone
+    /// already says why.
     async fn finish(&self, commit: bool) -> Result<()>;
 }
 

@@ -13,6 +13,7 @@ use crate::wire;
 
 mod auth;
 mod collections;
+mod crons;
 mod general;
 mod records;
 mod settings;
@@ -24,6 +25,7 @@ pub fn router(state: State) -> Router {
         .merge(records::routes())
         .merge(auth::routes())
         .merge(settings::routes())
+        .merge(crons::routes())
         .fallback(general::fallback)
         .method_not_allowed_fallback(general::fallback)
         .with_state(state)

@@ -44,6 +44,7 @@ groups! {
     errors
     expand
     filters
+    crons
     records_crud
     records_list
     records_values

@@ -29,7 +29,28 @@ pub struct PostgresTransaction {
 struct Open {
     /// `None` once the transaction has ended.
     client: Option<Client>,
+    /// Why it has ended, if not by its holder.
+    ended: Option<Error>,
     schema: bool,
+}
+
+impl Open {
+    fn end(&mut self, error: Error, leave: impl FnOnce(Client)) -> Error {
+        self.client.take().map(leave);
+        self.ended.insert(error).again()
+    }
+
+    fn closed(&self) -> Error {
+        match &self.ended {
+            Some(error) => error.again(),
+            None => Error::Internal("the transaction has ended".into()),
+        }
+    }
+}
+
+/// Leaves the server to notice that nobody is there any more.
+fn abandon(client: Client) {
+    drop(Object::take(client));
 }
 
 impl PostgresTransaction {
@@ -49,17 +70,17 @@ impl PostgresTransaction {
             match begun {
                 Ok(Ok(())) => {
                     let views = RwLock::new(inner.views());
-                    let open = Mutex::new(Open { client: Some(client), schema: false });
+                    let open = Mutex::new(Open { client: Some(client), ended: None, schema: false });
                     return Ok(PostgresTransaction { inner, deadline, open, views });
                 }
                 Ok(Err(error)) if again && (is_ended(&error) || client.is_closed()) => {
                     again = false;
-                    drop(Object::take(client));
+                    abandon(client);
                     inner.pool.retain(|_, _| false);
                 }
                 Ok(Err(error)) => return Err(failure(error)),
                 Err(_) => {
-                    drop(Object::take(client));
+                    abandon(client);
                     return Err(Error::Unavailable("PostgreSQL does not answer".into()));
                 }
             }
@@ -77,7 +98,7 @@ impl PostgresTransaction {
         work: impl AsyncFnOnce(&mut Client) -> Result<T, Failed>,
     ) -> Result<T> {
         let Some(client) = &mut open.client else {
-            return Err(Error::Internal("the transaction has ended".into()));
+            return Err(open.closed());
         };
         let result = tokio::time::timeout_at(self.deadline, work(client)).await;
         let error = match result {
@@ -87,20 +108,17 @@ impl PostgresTransaction {
             Err(_) => None,
         };
         let Some(error) = error else {
-            open.client.take().map(Object::take);
-            return Err(Error::Expired);
+            return Err(open.end(Error::Expired, abandon));
         };
         if may_retry(&error) || is_stale(&error) {
-            open.client.take().map(undo);
-            return Err(Error::Aborted(error.to_string()));
+            return Err(open.end(Error::Aborted(error.to_string()), undo));
         }
         if is_ended(&error) || client.is_closed() {
-            open.client.take().map(Object::take);
-            return Err(if Instant::now() >= self.deadline { Error::Expired } else { failure(error) });
+            let late = Instant::now() >= self.deadline;
+            return Err(open.end(if late { Error::Expired } else { failure(error) }, abandon));
         }
         if error.code() == Some(&tokio_postgres::error::SqlState::QUERY_CANCELED) {
-            open.client.take().map(undo);
-            return Err(Error::Expired);
+            return Err(open.end(Error::Expired, undo));
         }
         Err(failure(error))
     }
@@ -129,14 +147,14 @@ impl PostgresTransaction {
 /// Gives the connection back once the transaction is undone; one that does not answer is closed.
 fn undo(client: Client) {
     let Ok(runtime) = tokio::runtime::Handle::try_current() else {
-        drop(Object::take(client));
+        abandon(client);
         return;
     };
     runtime.spawn(async move {
         let wait = Duration::from_millis(base::limits::POSTGRES_CONNECT_MS);
         let done = tokio::time::timeout(wait, client.batch_execute("ROLLBACK")).await;
         if !matches!(done, Ok(Ok(()))) {
-            drop(Object::take(client));
+            abandon(client);
         }
     });
 }
@@ -206,13 +224,12 @@ impl engine::Transaction for PostgresTransaction {
     async fn finish(&self, commit: bool) -> Result<()> {
         let mut open = self.open.lock().await;
         let sql = if commit { "COMMIT" } else { "ROLLBACK" };
-        if commit && Instant::now() >= self.deadline {
-            open.client.take().map(undo);
-            return Err(Error::Expired);
+        if open.client.is_some() && Instant::now() >= self.deadline {
+            return Err(open.end(Error::Expired, undo));
         }
         // A commit that was sent is waited for beyond the deadline: its outcome must be known.
         let Some(client) = open.client.take() else {
-            return Err(Error::Expired);
+            return Err(open.closed());
         };
         match tokio::time::timeout(super::SILENCE, client.batch_execute(sql)).await {
             Ok(Ok(())) => {}
@@ -226,7 +243,7 @@ impl engine::Transaction for PostgresTransaction {
                 return Err(failure(error));
             }
             Err(_) => {
-                drop(Object::take(client));
+                abandon(client);
                 return Err(Error::Unavailable(
                     "PostgreSQL does not answer; the write may have happened".into(),
                 ));

@@ -46,6 +46,8 @@ struct Shared {
     dirty: AtomicBool,
     /// Is the log so large that the writer should stop and empty it?
     restart: AtomicBool,
+    /// Should the checkpoint thread refresh the statistics?
+    optimize: AtomicBool,
 }
 
 impl Shared {
@@ -221,6 +223,11 @@ impl Engine for Sqlite {
             return Err(closed());
         }
         self.number(Statement { sql: "SELECT 1".into(), params: Vec::new() }).await.map(drop)
+    }
+
+    async fn optimize(&self) -> Result<()> {
+        self.shared.optimize.store(true, Ordering::Relaxed);
+        Ok(())
     }
 
     async fn close(&self) {
