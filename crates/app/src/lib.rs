@@ -15,6 +15,7 @@ pub mod records;
 pub mod rules;
 pub mod settings;
 pub mod setup;
+pub mod transaction;
 
 pub use error::{Error, Result};
 pub use parts::Parts;

@@ -39,6 +39,14 @@ pub const COMMIT_GROUP_MAX: usize = 256;
 pub const WRITE_QUEUE_MAX: usize = 1024;
 /// How long a write waits for the writer, or a query for a connection, before the caller is told to come back.
 pub const STORE_WAIT_MS: u64 = 10_000;
+/// How long a transaction may be open whatever the settings say. On SQLite all other writes wait meanwhile.
+pub const TRANSACTION_MS_MAX: u64 = 60_000;
+/// How often a transaction is tried when others are in its way.
+pub const TRANSACTION_ATTEMPTS_MAX: u32 = 5;
+/// The longest address of a request in a batch, as the reference has it.
+pub const BATCH_URL_CHARS_MAX: usize = 2_000;
+/// The largest body of a batch unless the settings say otherwise.
+pub const BATCH_BODY_BYTES_MAX: usize = 128 << 20;
 /// Prepared statements kept per connection.
 pub const STATEMENTS_MAX: usize = 256;
 /// Reader connections of the SQLite engine.

@@ -23,7 +23,7 @@ pub async fn health(FromState(state): FromState<State>) -> Response<Body> {
 }
 
 /// Parts of the API that clients know and that are not built yet: said plainly, rather than as a wrong address.
-const NOT_YET: [&str; 7] = ["backups", "batch", "files", "logs", "oauth2-redirect", "settings", "sql"];
+const NOT_YET: [&str; 6] = ["backups", "files", "logs", "oauth2-redirect", "settings", "sql"];
 /// The same of an auth collection.
 const NOT_YET_AUTH: [&str; 1] = ["auth-with-oauth2"];
 
@@ -56,7 +56,7 @@ mod tests {
     #[test]
     fn what_is_not_there_is_named() {
         for (path, part) in [
-            ("/api/batch", Some("batch")),
+            ("/api/backups", Some("backups")),
             ("/api/files/a/b/c.txt", Some("files")),
             ("/api/collections/users/auth-with-oauth2", Some("auth-with-oauth2")),
             ("/api/collections/users/records", None),
