@@ -105,3 +105,8 @@ pub const JOB_RETRY_MS: u64 = 1_000;
 pub const JOB_RETRY_MS_MAX: u64 = 60 * 60_000;
 /// How long jobs that were given up are kept for people to look at.
 pub const JOB_DEAD_MS: i64 = 14 * 86_400_000;
+
+/// Descriptions of the API that are kept, one for each standing of those who ask.
+pub const DOCUMENTS_MAX: usize = 8;
+/// Bytes of a description that is still kept.
+pub const DOCUMENT_BYTES_MAX: usize = 16 << 20;

@@ -6,6 +6,7 @@ pub mod state;
 
 mod body;
 mod cors;
+mod describe;
 mod extract;
 mod requestlog;
 mod routes;
@@ -13,5 +14,6 @@ mod strict;
 mod wire;
 
 pub use body::fuzz as fuzz_body;
+pub use describe::typescript;
 pub use routes::router;
 pub use state::State;

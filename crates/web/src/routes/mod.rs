@@ -14,6 +14,7 @@ use crate::wire;
 mod auth;
 mod collections;
 mod crons;
+mod describe;
 mod general;
 mod records;
 mod settings;
@@ -26,6 +27,7 @@ pub fn router(state: State) -> Router {
         .merge(auth::routes())
         .merge(settings::routes())
         .merge(crons::routes())
+        .merge(describe::routes())
         .fallback(general::fallback)
         .method_not_allowed_fallback(general::fallback)
         .with_state(state)
