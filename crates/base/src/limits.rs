@@ -187,3 +187,7 @@ pub const REALTIME_RECHECK_MS: i64 = 5_000;
 pub const REALTIME_RECHECK_ROWS_MAX: usize = 500;
 /// Questions to the database that one event has open at a time.
 pub const REALTIME_JUDGES_MAX: usize = 8;
+/// Descriptions of the API that are kept, one for each standing of those who ask.
+pub const DOCUMENTS_MAX: usize = 8;
+/// Bytes of a description that is still kept.
+pub const DOCUMENT_BYTES_MAX: usize = 16 << 20;

@@ -15,6 +15,7 @@ mod auth;
 mod batch;
 mod collections;
 mod crons;
+mod describe;
 mod general;
 mod realtime;
 mod records;
@@ -32,6 +33,7 @@ pub fn router(state: State) -> Router {
         .merge(settings::routes())
         .merge(crons::routes())
         .merge(realtime::routes())
+        .merge(describe::routes())
         .fallback(general::fallback)
         .method_not_allowed_fallback(general::fallback)
         .with_state(state)
