@@ -27,6 +27,7 @@ pub struct Config {
     pub data: Data,
     pub cache: Cache,
     pub log: Log,
+    pub mail: Mail,
 }
 
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
@@ -52,6 +53,13 @@ pub struct Log {
     pub messages: String,
 }
 
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Mail {
+    /// Where mails are written to while no SMTP server is set; empty for `outbox` in the data directory.
+    pub outbox: String,
+}
+
 impl Default for Config {
     fn default() -> Self {
         Config {
@@ -62,6 +70,7 @@ impl Default for Config {
             data: Data::default(),
             cache: Cache::default(),
             log: Log::default(),
+            mail: Mail::default(),
         }
     }
 }
@@ -129,6 +138,14 @@ impl Config {
             format!("the encryption key for settings cannot be read from the variable {name}")
         })?;
         Cipher::new(key.as_bytes()).with_context(|| format!("in the environment variable {name}"))
+    }
+
+    /// The directory for mails while no SMTP server is set.
+    pub fn outbox(&self) -> PathBuf {
+        match self.mail.outbox.as_str() {
+            "" => self.dir.join("outbox"),
+            path => path.into(),
+        }
     }
 
     /// The address in a form that can be bound: `:80` and `0.0.0.0:80` are the same.

@@ -6,6 +6,7 @@ use app::Parts;
 use arc_swap::ArcSwap;
 use observe::RequestLog;
 
+use crate::describe::openapi::Documents;
 use crate::gate::Policy;
 
 #[derive(Clone)]
@@ -15,16 +16,22 @@ struct Inner {
     parts: Arc<Parts>,
     log: RequestLog,
     policy: ArcSwap<Policy>,
+    documents: Documents,
 }
 
 impl State {
     pub fn new(parts: Arc<Parts>, log: RequestLog) -> Self {
         let policy = ArcSwap::from_pointee(Policy::new(parts.settings.load_full()));
-        State(Arc::new(Inner { parts, log, policy }))
+        State(Arc::new(Inner { parts, log, policy, documents: Documents::default() }))
     }
 
     pub fn parts(&self) -> &Parts {
         &self.0.parts
+    }
+
+    /// The descriptions of the API that were asked for last.
+    pub fn documents(&self) -> &Documents {
+        &self.0.documents
     }
 
     pub fn log(&self) -> &RequestLog {
