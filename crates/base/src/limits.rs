@@ -114,20 +114,6 @@ pub const JOB_RETRY_MS_MAX: u64 = 60 * 60_000;
 /// How long jobs that were given up are kept for people to look at.
 pub const JOB_DEAD_MS: i64 = 14 * 86_400_000;
 
-/// Clients whose requests are counted for rate limits at a time, each once for every thing that is limited.
-pub const RATE_CLIENTS_MAX: usize = 262_144;
-/// Parts that the counts are split in.
-pub const RATE_SHARDS: usize = 64;
-/// How often a full part looks for counts that are over.
-pub const RATE_SWEEP_MS: u64 = 1_000;
-
-/// Bytes of one request log entry's data unless the settings say otherwise.
-pub const LOG_DATA_BYTES_DEFAULT: usize = 16 << 10;
-/// Length of an address in the request log.
-pub const LOG_URL_CHARS_MAX: usize = 3_000;
-/// Length of a header's value in the request log.
-pub const LOG_HEADER_CHARS_MAX: usize = 2_000;
-
 /// How long an SMTP server may take for one step of the conversation.
 pub const SMTP_STEP_MS: u64 = 20_000;
 /// How long handing one mail to an SMTP server may take.
@@ -205,3 +191,16 @@ pub const REALTIME_JUDGES_MAX: usize = 8;
 pub const DOCUMENTS_MAX: usize = 8;
 /// Bytes of a description that is still kept.
 pub const DOCUMENT_BYTES_MAX: usize = 16 << 20;
+/// Clients whose requests are counted for rate limits at a time, each once for every thing that is limited.
+pub const RATE_CLIENTS_MAX: usize = 262_144;
+/// Parts that the counts are split in.
+pub const RATE_SHARDS: usize = 64;
+/// How often a full part looks for counts that are over.
+pub const RATE_SWEEP_MS: u64 = 1_000;
+
+/// Bytes of one request log entry's data unless the settings say otherwise.
+pub const LOG_DATA_BYTES_DEFAULT: usize = 16 << 10;
+/// Length of an address in the request log.
+pub const LOG_URL_CHARS_MAX: usize = 3_000;
+/// Length of a header's value in the request log.
+pub const LOG_HEADER_CHARS_MAX: usize = 2_000;

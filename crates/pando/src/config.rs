@@ -128,6 +128,14 @@ impl Config {
         Ok(config)
     }
 
+    /// The directory for mails while no SMTP server is set.
+    pub fn outbox(&self) -> PathBuf {
+        match self.mail.outbox.as_str() {
+            "" => self.dir.join("outbox"),
+            path => path.into(),
+        }
+    }
+
     /// What reads and writes the stored settings.
     pub fn cipher(&self) -> Result<Cipher> {
         let name = &self.encryption_env;
@@ -138,14 +146,6 @@ impl Config {
             format!("the encryption key for settings cannot be read from the variable {name}")
         })?;
         Cipher::new(key.as_bytes()).with_context(|| format!("in the environment variable {name}"))
-    }
-
-    /// The directory for mails while no SMTP server is set.
-    pub fn outbox(&self) -> PathBuf {
-        match self.mail.outbox.as_str() {
-            "" => self.dir.join("outbox"),
-            path => path.into(),
-        }
     }
 
     /// The address in a form that can be bound: `:80` and `0.0.0.0:80` are the same.

@@ -103,7 +103,7 @@ impl Asked {
             headers,
             auth: caller.as_ref().map(|caller| caller.record.clone()),
             body: serde_json::Map::new(),
-            client: client(head),
+            client: client(head, &visit),
         };
         Ok(Asked { request, query, caller, token, visit })
     }
@@ -153,15 +153,12 @@ impl Asked {
 }
 
 /// Only logins ask for it, and they are never a GET.
-fn client(head: &Head) -> Client {
+fn client(head: &Head, visit: &Visit) -> Client {
     if head.method == Method::GET {
         return Client::default();
     }
     let user_agent = head.headers.get(header::USER_AGENT).map(HeaderValue::as_bytes).unwrap_or_default();
-    Client {
-        ip: head.extensions.get::<Visit>().map(Visit::address),
-        user_agent: String::from_utf8_lossy(user_agent).into_owned(),
-    }
+    Client { ip: Some(visit.address()), user_agent: String::from_utf8_lossy(user_agent).into_owned() }
 }
 
 /// The token of the `Authorization` header, with or without its scheme.

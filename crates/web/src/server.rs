@@ -62,10 +62,10 @@ pub async fn serve(
                 let (mut head, body) = request.into_parts();
                 let visit = Visit::new(state.policy(), &head, peer.ip());
                 head.extensions.insert(visit.clone());
+                let logged = state.log().enabled().then(|| Started::new(&head, visit.clone()));
                 if let Some(cut) = cut {
                     head.extensions.insert(cut);
                 }
-                let logged = state.log().enabled().then(|| Started::new(&head, visit.clone()));
                 let cross_origin = head.headers.contains_key(header::ORIGIN);
                 let refused = match cors::preflight(&head) {
                     Some(response) => Some(response),

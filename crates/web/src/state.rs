@@ -15,14 +15,14 @@ pub struct State(Arc<Inner>);
 struct Inner {
     parts: Arc<Parts>,
     log: RequestLog,
-    policy: ArcSwap<Policy>,
     documents: Documents,
+    policy: ArcSwap<Policy>,
 }
 
 impl State {
     pub fn new(parts: Arc<Parts>, log: RequestLog) -> Self {
         let policy = ArcSwap::from_pointee(Policy::new(parts.settings.load_full()));
-        State(Arc::new(Inner { parts, log, policy, documents: Documents::default() }))
+        State(Arc::new(Inner { parts, log, documents: Documents::default(), policy }))
     }
 
     pub fn parts(&self) -> &Parts {
