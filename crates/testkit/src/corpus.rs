@@ -11,6 +11,7 @@
 //!   > id=/id                          # remembers the value at a JSON pointer as $id, on each server its own
 //!   ~ /slug                           # only the type is compared at this pointer
 //!   + X-Header: value                 # a request header
+//!   ? /totalItems=3                   # asks again, for a while, until the value stands at this JSON pointer
 //!   ! 400 /data/x/code=y we are right # an accepted deviation: Pando's own status and values, and why
 //!   ! postgres 400 it keeps no NULs   # the same, of one engine only
 //!   ! reason                          # both must answer, below 500, as they like
@@ -65,6 +66,8 @@ pub struct Send {
     /// Name and JSON pointer.
     pub captures: Vec<(String, String)>,
     pub ignores: Vec<String>,
+    /// JSON pointers and the values that are waited for.
+    pub awaited: Vec<(String, String)>,
     pub deviations: Vec<Deviation>,
 }
 
@@ -210,6 +213,7 @@ fn send(method: &str, rest: &str, inside: &[(usize, &str)]) -> Result<Send, Stri
                 let found = deviation(text).ok_or_else(|| format!("line {number}: deviates why?"))?;
                 send.deviations.push(found);
             }
+            Some(("?", text)) => send.awaited.push(pair(text, '=')?),
             Some(("+", text)) => send.headers.push(pair(text, ':')?),
             _ => {
                 body.push('\n');

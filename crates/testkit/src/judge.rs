@@ -6,7 +6,7 @@
 
 use std::collections::{HashMap, HashSet};
 use std::fmt::Write as _;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use regex::{Captures, Regex};
 use serde_json::Value;
@@ -22,6 +22,9 @@ use crate::server::{Program, Server};
 const SHOWN_MAX: usize = 3;
 /// Characters shown of a request's body or of a value.
 const SHOWN_CHARS_MAX: usize = 220;
+
+/// How long a step waits for what it awaits.
+const AWAITED_MAX: Duration = Duration::from_secs(20);
 
 /// What one run found.
 #[derive(Debug, Default)]
@@ -111,6 +114,19 @@ impl Side {
         Side { name: server.program().name.clone(), client: server.client(), remembered }
     }
 
+    /// The answer, or what it has become by the time that what is awaited has come.
+    fn ask(&self, send: &Send, who: &str) -> std::io::Result<Answer> {
+        let until = Instant::now() + AWAITED_MAX;
+        loop {
+            let answer = self.client.send(&self.request(send, who))?;
+            let has_come = |(pointer, value): &(String, String)| answer.at(pointer).as_ref() == Some(value);
+            if send.awaited.iter().all(has_come) || Instant::now() > until {
+                return Ok(answer);
+            }
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    }
+
     fn fill(&self, text: &str) -> String {
         let name = Regex::new(r"\$([a-z][A-Za-z0-9]*)").expect("the pattern compiles");
         let value = |found: &Captures| match self.remembered.get(&found[1]) {
@@ -192,7 +208,7 @@ impl Run<'_> {
                 .push(format!("{title}\n  {shown}\n  not run: ${name} is missing on one side\n"));
             return;
         }
-        let answers = sides.each_mut().map(|side| side.client.send(&side.request(send, who)));
+        let answers = sides.each_mut().map(|side| side.ask(send, who));
         let [expected, actual] = match answers {
             [Ok(expected), Ok(actual)] => [expected, actual],
             [expected, actual] => {

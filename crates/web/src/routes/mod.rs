@@ -17,6 +17,7 @@ mod collections;
 mod crons;
 mod describe;
 mod general;
+mod logs;
 mod realtime;
 mod records;
 mod settings;
@@ -31,6 +32,7 @@ pub fn router(state: State) -> Router {
         .merge(auth::routes())
         .merge(batch::routes())
         .merge(settings::routes())
+        .merge(logs::routes())
         .merge(crons::routes())
         .merge(realtime::routes())
         .merge(describe::routes())

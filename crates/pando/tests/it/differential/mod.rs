@@ -46,6 +46,7 @@ groups! {
     expand
     filters
     limits
+    logs
     crons
     records_crud
     records_list

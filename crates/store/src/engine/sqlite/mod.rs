@@ -22,7 +22,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use base::{Timestamp, limits};
+use base::{Name, Timestamp, limits};
 use crossbeam_channel::Sender;
 use parking_lot::{Mutex, RwLock};
 use query::{Batch, Row, Select};
@@ -32,6 +32,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 use self::readers::Readers;
 use self::transaction::{Session, SqliteTransaction};
 use self::writer::{Rendered, Task, Work, Writer};
+use super::decode;
 use super::{Engine, Transaction, ViewColumn};
 use crate::error::{Error, Result};
 use crate::sql::{Dialect, Renderer, Statement, Views};
@@ -172,6 +173,13 @@ impl Engine for Sqlite {
     async fn count(&self, select: &Select) -> Result<u64> {
         let statement = Renderer::new(Dialect::Sqlite, &self.views()).count(select);
         self.number(statement).await
+    }
+
+    async fn count_by_hour(&self, select: &Select, column: &Name) -> Result<Vec<(String, u64)>> {
+        let statement = Renderer::new(Dialect::Sqlite, &self.views()).count_by_hour(select, column);
+        let columns = decode::hour_columns();
+        let rows = self.readers.read(move |connection| rows::select(connection, &statement, &columns)).await?;
+        Ok(decode::hours(&rows))
     }
 
     async fn commit(&self, batch: Batch) -> Result<Vec<usize>> {
