@@ -73,5 +73,6 @@ macro_rules! sessions {
 
 // One script of `tests/js` each.
 sessions! {
+    settings
     records
 }
