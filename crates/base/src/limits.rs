@@ -204,3 +204,12 @@ pub const LOG_DATA_BYTES_DEFAULT: usize = 16 << 10;
 pub const LOG_URL_CHARS_MAX: usize = 3_000;
 /// Length of a header's value in the request log.
 pub const LOG_HEADER_CHARS_MAX: usize = 2_000;
+
+/// Ranges of one request; with more, the whole file is sent.
+pub const RANGES_MAX: usize = 32;
+/// Bytes of a static file that are read at a time.
+pub const STATIC_CHUNK_BYTES: usize = 64 << 10;
+/// Bytes that tell a text from anything else.
+pub const TEXT_SNIFF_BYTES: usize = 512;
+/// Shorter answers are not compressed: it would gain nothing.
+pub const COMPRESS_BYTES_MIN: u64 = 1_024;

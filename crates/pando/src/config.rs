@@ -22,6 +22,8 @@ pub struct Config {
     pub http: String,
     /// The directory of static files; empty for `pb_public` beside the data directory, if it is there.
     pub public_dir: PathBuf,
+    /// Whether paths that lead nowhere are answered with the site's first page.
+    pub index_fallback: bool,
     /// The environment variable that holds the key (32 bytes) that the settings are encrypted with; empty for none.
     pub encryption_env: String,
     pub data: Data,
@@ -66,6 +68,7 @@ impl Default for Config {
             dir: "pb_data".into(),
             http: "127.0.0.1:8090".into(),
             public_dir: PathBuf::new(),
+            index_fallback: true,
             encryption_env: String::new(),
             data: Data::default(),
             cache: Cache::default(),
@@ -119,6 +122,9 @@ impl Config {
             if let Some(dir) = &serve.public_dir {
                 config.public_dir = dir.clone();
             }
+            if let Some(fallback) = serve.index_fallback {
+                config.index_fallback = fallback;
+            }
         }
         if !config.data.url.is_empty()
             && !["postgres://", "postgresql://"].iter().any(|scheme| config.data.url.starts_with(scheme))
@@ -134,6 +140,14 @@ impl Config {
             "" => self.dir.join("outbox"),
             path => path.into(),
         }
+    }
+
+    /// The directory of static files, which need not be there.
+    pub fn public(&self) -> PathBuf {
+        if !self.public_dir.as_os_str().is_empty() {
+            return self.public_dir.clone();
+        }
+        self.dir.parent().unwrap_or(Path::new("")).join("pb_public")
     }
 
     /// What reads and writes the stored settings.
@@ -235,7 +249,10 @@ fn overlay_env(table: &mut toml::Table, vars: impl Iterator<Item = (String, Stri
         }
         let value = match value.parse::<i64>() {
             Ok(number) if last.ends_with("_bytes") => toml::Value::Integer(number),
-            _ => toml::Value::String(value),
+            _ => match value.parse::<bool>() {
+                Ok(flag) if last == "index_fallback" => toml::Value::Boolean(flag),
+                _ => toml::Value::String(value),
+            },
         };
         at.insert(last.to_string(), value);
     }

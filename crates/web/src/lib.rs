@@ -5,16 +5,20 @@ pub mod server;
 pub mod state;
 
 mod body;
+mod compress;
+mod conditional;
 mod cors;
 mod cut;
 mod describe;
 mod extract;
 mod gate;
+mod public;
 mod requestlog;
 mod routes;
 mod strict;
 mod wire;
 
+pub use public::Public;
 pub use body::fuzz as fuzz_body;
 pub use describe::typescript;
 pub use routes::{WIRE, router};

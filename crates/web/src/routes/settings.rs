@@ -14,9 +14,9 @@ use serde::de::DeserializeOwned;
 use serde_json::{Value as Json, json};
 
 use super::{answer, with_fields};
-use crate::{body, wire};
 use crate::extract::Asked;
 use crate::state::State;
+use crate::{body, wire};
 
 pub fn routes() -> Router<State> {
     Router::new()
