@@ -10,6 +10,7 @@ use base::{Kind, Schedule, Timestamp, Value};
 use query::{Assign, Batch, Column, ColumnType, Guard, Op, Select};
 
 use crate::error::{Error, Result};
+use crate::files;
 use crate::jobs::{self, Work};
 use crate::parts::Parts;
 
@@ -24,6 +25,7 @@ const CLEAN_OTPS: &str = "__pbOTPCleanup__";
 const CLEAN_LOGS: &str = "__pbLogsCleanup__";
 const BACKUP: &str = "__pbAutoBackup__";
 const SWEEP_JOBS: &str = "__pandoJobsCleanup__";
+const SWEEP_FILES: &str = "__pandoFilesCleanup__";
 
 #[derive(Clone, Debug, PartialEq)]
 pub struct Cron {
@@ -45,6 +47,7 @@ pub fn all(parts: &Parts) -> Vec<Cron> {
         all.push(cron(BACKUP, backup));
     }
     all.push(cron(SWEEP_JOBS, "30 4 * * *"));
+    all.push(cron(SWEEP_FILES, "0 5 * * *"));
     all
 }
 
@@ -119,6 +122,7 @@ pub(crate) async fn perform(parts: &Parts, id: &str) -> Result<()> {
     match id {
         OPTIMIZE => Ok(parts.store.optimize().await?),
         SWEEP_JOBS => jobs::forget_dead(parts).await,
+        SWEEP_FILES => files::sweep_orphans(parts, None).await.map(drop),
         // It was taken out of the configuration meanwhile.
         _ => Ok(()),
     }

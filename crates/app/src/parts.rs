@@ -13,6 +13,7 @@ use crate::auth::password::Hasher;
 use crate::auth::token::TokenCache;
 use crate::catalog::Catalog;
 use crate::error::Result;
+use crate::files::Files;
 use crate::rules::FilterCache;
 use crate::settings::Settings;
 
@@ -28,6 +29,7 @@ pub struct Parts {
     pub bus: Bus,
     pub clock: Arc<dyn Clock>,
     pub settings: ArcSwap<Settings>,
+    pub files: Files,
     /// Off when other processes write to the same database and nothing tells us of it.
     pub caching: bool,
 }

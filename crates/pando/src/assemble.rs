@@ -6,6 +6,7 @@ use anyhow::{Context, Result};
 use app::Parts;
 use app::auth::password::Hasher;
 use app::catalog::Catalog;
+use app::files::{Files, Thumbs};
 use app::logs::Logs;
 use arc_swap::ArcSwap;
 use backing::{Bus, QueryCache, RecordCache, Stamps};
@@ -93,6 +94,7 @@ pub async fn open(config: &Config, purpose: Purpose) -> Result<Assembled> {
         filters: Default::default(),
         tokens: Default::default(),
         hasher: Hasher::new(half_the_processors()),
+        files: Files::new(config.dir.join("storage"), Thumbs::new(half_the_processors())),
         settings: ArcSwap::from_pointee(app::settings::Settings::default()),
         // Nothing tells this process yet of what others write to the same server.
         caching: !on_postgres && purpose == Purpose::Serve,

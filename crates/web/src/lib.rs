@@ -5,8 +5,10 @@ pub mod server;
 pub mod state;
 
 mod body;
+mod conditional;
 mod cors;
 mod extract;
+mod multipart;
 mod requestlog;
 mod routes;
 mod strict;

@@ -5,6 +5,7 @@ use model::Record;
 use query::{Batch, Expr, Op, Operand, Select};
 
 use crate::error::{Error, Result};
+use crate::files;
 use crate::records;
 use crate::rules::Context;
 
@@ -15,7 +16,7 @@ const FAILED: &str =
 const PAGE_ROWS: u64 = 1000;
 
 /// Records whose references have to be looked at are deleted with what depends on them; a collection that nothing
-/// refers to and that is no auth collection is emptied at once.
+/// refers to, that is no auth collection and has no files is emptied at once.
 pub async fn truncate(cx: &Context<'_>, name_or_id: &str) -> Result<()> {
     let collection = cx.collection(name_or_id).ok_or_else(Error::not_found)?;
     if collection.is_view() {
@@ -27,7 +28,8 @@ pub async fn truncate(cx: &Context<'_>, name_or_id: &str) -> Result<()> {
     if collection.is_superusers() {
         return Err(Error::new(Kind::Invalid, FAILED).details("the last superuser cannot be deleted"));
     }
-    if cx.schema.references(&collection).is_empty() && !collection.is_auth() {
+    let lone = cx.schema.references(&collection).is_empty();
+    if lone && !collection.is_auth() && !files::has_files(&collection) {
         let op = Op::DeleteWhere { table: collection.name.clone(), filter: Expr::Const(true) };
         cx.store().commit(Batch::op(op)).await?;
         return Ok(());

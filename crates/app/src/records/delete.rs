@@ -9,6 +9,7 @@ use query::{Alias, Assign, Batch, ColumnType, Expr, Guard, Join, Op, Operand, Se
 use rustc_hash::{FxHashMap, FxHashSet};
 
 use crate::error::{Error, Result};
+use crate::files;
 use crate::rules::Context;
 
 /// How often a delete starts over because others added references meanwhile.
@@ -189,7 +190,8 @@ impl Plan {
         for record in self.deletes.iter().rev() {
             ops.push(Op::Delete { table: record.collection.name.clone(), id: record.id().into() });
         }
-        Batch { guards: self.guards, ops, ..Batch::default() }
+        let jobs = self.deletes.iter().filter_map(|record| files::removed(record, None)).collect();
+        Batch { guards: self.guards, ops, jobs, ..Batch::default() }
     }
 }
 

@@ -6,6 +6,7 @@ use model::{FieldKind, Record, Violation, Violations};
 use query::{Assign, Batch, Op};
 
 use crate::error::{Error, Result};
+use crate::files;
 use crate::rules::Context;
 
 impl Context<'_> {
@@ -36,7 +37,7 @@ impl Context<'_> {
             if before == Some(value) && matches!(field.kind, FieldKind::Autodate(_)) {
                 continue;
             }
-            let cx = ValidateContext { old: before, ..ValidateContext::default() };
+            let cx = ValidateContext { old: before, uploads: self.known_uploads() };
             if let Some(violation) = field.validate(value, &cx) {
                 violations.add(&*field.name, violation);
                 continue;
@@ -100,11 +101,17 @@ impl Context<'_> {
         let names = table.columns.iter().map(|column| column.name.clone());
         let values: Vec<(Name, Value)> = names.zip(record.row.0.iter().cloned()).collect();
         let op = Op::Insert { table: table.name.clone(), values };
-        self.commit_record(Batch::op(op), failed).await.map(drop)
+        self.commit_record(record, Batch::op(op), failed).await?;
+        Ok(())
     }
 
-    /// Writes the columns that changed. `false` when the record is gone.
-    pub(super) async fn write_changes(&self, record: &Record, old: &Record, failed: &str) -> Result<bool> {
+    /// Writes the columns that changed.
+    pub(super) async fn write_changes(
+        &self,
+        record: &Record,
+        old: &Record,
+        failed: &str,
+    ) -> Result<Written> {
         let table = &record.collection.table;
         let changed = table.columns.iter().zip(record.row.0.iter().zip(old.row.0.iter()));
         let set: Vec<(Name, Assign)> = changed
@@ -112,24 +119,80 @@ impl Context<'_> {
             .map(|(column, (new, _))| (column.name.clone(), Assign::Set(new.clone())))
             .collect();
         if set.is_empty() {
-            return Ok(true);
+            return Ok(Written::Done);
         }
-        let op = Op::Update { table: table.name.clone(), id: record.id().into(), set };
-        let committed = self.commit_record(Batch::op(op), failed).await?;
-        Ok(committed.missing.is_empty())
+        let batch = Batch {
+            guards: files::unchanged(record, old),
+            ops: vec![Op::Update { table: table.name.clone(), id: record.id().into(), set }],
+            jobs: files::removed(old, Some(record)).into_iter().collect(),
+            ..Batch::default()
+        };
+        let guarded = !batch.guards.is_empty();
+        match self.commit_record(record, batch, failed).await {
+            Ok(committed) if committed.missing.is_empty() => Ok(Written::Done),
+            Ok(_) => {
+                self.undo_uploads().await;
+                Ok(Written::Gone)
+            }
+            Err(Failure::Guard) if guarded => match self.fetch(&record.collection, record.id()).await? {
+                Some(_) => Ok(Written::Overtaken),
+                None => Ok(Written::Gone),
+            },
+            Err(failure) => Err(failure.into()),
+        }
     }
 
-    async fn commit_record(&self, batch: Batch, failed: &str) -> Result<query::Committed> {
-        self.store().commit(batch).await.map_err(|error| match error {
+    /// Puts the files in their places, and then commits. What certainly was not committed leaves no file.
+    async fn commit_record(
+        &self,
+        record: &Record,
+        batch: Batch,
+        failed: &str,
+    ) -> std::result::Result<query::Committed, Failure> {
+        self.write_uploads(record).await.map_err(Failure::Other)?;
+        let error = match self.store().commit(batch).await {
+            Ok(committed) => return Ok(committed),
+            Err(error) => error,
+        };
+        let failure = match error {
             store::Error::Taken { columns, .. } => {
                 let mut violations = Violations::default();
                 for column in columns {
                     violations.add(column, Violation::new("validation_not_unique", "Value must be unique."));
                 }
-                Error::invalid(failed, violations)
+                Failure::Other(Error::invalid(failed, violations))
             }
-            store::Error::Refused(why) => Error::invalid(failed, Violations::default()).details(why),
-            other => other.into(),
-        })
+            store::Error::Refused(why) => {
+                Failure::Other(Error::invalid(failed, Violations::default()).details(why))
+            }
+            store::Error::Guard(_) => Failure::Guard,
+            // Nobody knows what became of it: the files may be a record's.
+            other => return Err(Failure::Other(other.into())),
+        };
+        self.undo_uploads().await;
+        Err(failure)
+    }
+}
+
+/// What came of writing changes.
+pub(super) enum Written {
+    Done,
+    /// The record is not there any more.
+    Gone,
+    /// Somebody else changed its files first.
+    Overtaken,
+}
+
+enum Failure {
+    Guard,
+    Other(Error),
+}
+
+impl From<Failure> for Error {
+    fn from(failure: Failure) -> Self {
+        match failure {
+            Failure::Guard => Error::new(base::Kind::Conflict, "The record was changed meanwhile. Try again."),
+            Failure::Other(error) => error,
+        }
     }
 }

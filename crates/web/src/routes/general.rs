@@ -23,8 +23,8 @@ pub async fn health(FromState(state): FromState<State>) -> Response<Body> {
 }
 
 /// Parts of the API that clients know and that are not built yet: said plainly, rather than as a wrong address.
-const NOT_YET: [&str; 8] =
-    ["backups", "batch", "files", "logs", "oauth2-redirect", "realtime", "settings", "sql"];
+const NOT_YET: [&str; 7] =
+    ["backups", "batch", "logs", "oauth2-redirect", "realtime", "settings", "sql"];
 /// The same of an auth collection.
 const NOT_YET_AUTH: [&str; 9] = [
     "auth-with-oauth2",
@@ -68,7 +68,7 @@ mod tests {
     fn what_is_not_there_is_named() {
         for (path, part) in [
             ("/api/realtime", Some("realtime")),
-            ("/api/files/a/b/c.txt", Some("files")),
+            ("/api/files/a/b/c.txt", None),
             ("/api/collections/users/request-otp", Some("request-otp")),
             ("/api/collections/users/records", None),
             ("/api/filesystem", None),

@@ -12,7 +12,7 @@ use axum::routing::get;
 use base::Kind;
 use model::{Collection, Schema};
 
-use super::{answer, with_body, with_fields};
+use super::{answer, with_fields, with_files};
 use crate::extract::{Asked, Query};
 use crate::state::State;
 use crate::wire;
@@ -147,8 +147,8 @@ pub async fn create(
     request: Request,
 ) -> Response<Body> {
     answer(async {
-        let asked = with_body(&state, request).await?;
-        let cx = asked.context(&state);
+        let (asked, uploads) = with_files(&state, request, &name).await?;
+        let cx = asked.context(&state).with_uploads(uploads);
         let collection = find_to_write(&cx.schema, &name)?;
         let shown = records::create::create(&cx, &collection, &expand(&asked.query)).await?;
         with_fields(&asked, wire::record::one(&shown), false)
@@ -162,8 +162,8 @@ pub async fn update(
     request: Request,
 ) -> Response<Body> {
     answer(async {
-        let asked = with_body(&state, request).await?;
-        let cx = asked.context(&state);
+        let (asked, uploads) = with_files(&state, request, &name).await?;
+        let cx = asked.context(&state).with_uploads(uploads);
         let collection = find_to_write(&cx.schema, &name)?;
         let shown = records::update::update(&cx, &collection, &id, &expand(&asked.query)).await?;
         with_fields(&asked, wire::record::one(&shown), false)
