@@ -69,7 +69,14 @@ impl<'a> Context<'a> {
 
     /// Everything the request reads and writes is the store's: that of an open transaction, or the ordinary one.
     pub fn within(parts: &'a Parts, request: &'a Request, store: &'a Store) -> Self {
-        Context { parts, schema: parts.catalog.schema(), request, store, uploads: None, tables: Mutex::default() }
+        Context {
+            parts,
+            schema: parts.catalog.schema(),
+            request,
+            store,
+            uploads: None,
+            tables: Mutex::default(),
+        }
     }
 
     /// The same for another form of the request, on the same store.

@@ -68,7 +68,8 @@ where
         Wanted::Ranges(ranges) => match &ranges[..] {
             [range] => {
                 set(&mut headers, header::CONTENT_RANGE, &content_range(range, size));
-                let body = if is_head { Body::empty() } else { Body::from_stream(read(range.clone()).await?) };
+                let body =
+                    if is_head { Body::empty() } else { Body::from_stream(read(range.clone()).await?) };
                 (StatusCode::PARTIAL_CONTENT, range.end - range.start, body)
             }
             _ => {
@@ -221,8 +222,7 @@ impl Parts {
         let parts = ranges.iter().enumerate().map(|(index, range)| {
             let (before, kind) = (if index == 0 { "" } else { "\r\n" }, resource.content_type);
             let at = content_range(range, resource.size_bytes);
-            let head =
-                format!("{before}--{boundary}\r\nContent-Range: {at}\r\nContent-Type: {kind}\r\n\r\n");
+            let head = format!("{before}--{boundary}\r\nContent-Range: {at}\r\nContent-Type: {kind}\r\n\r\n");
             (head, range.clone())
         });
         Parts { parts: parts.collect(), end: format!("\r\n--{boundary}--\r\n"), boundary }
@@ -245,7 +245,9 @@ impl Parts {
             all.push(read(range).await?);
         }
         all.push(text(self.end).boxed());
-        Ok(Body::from_stream(futures_util::stream::iter(all.into_iter().map(Ok::<_, std::io::Error>)).try_flatten()))
+        Ok(Body::from_stream(
+            futures_util::stream::iter(all.into_iter().map(Ok::<_, std::io::Error>)).try_flatten(),
+        ))
     }
 }
 

@@ -10,12 +10,12 @@ mod thumbs;
 mod token;
 mod uploads;
 
-#[doc(hidden)]
-pub use thumbs::fuzz as fuzz_thumb;
 pub use removal::{dropped_collection, dropped_fields, remove, remove_folder, removed, unchanged};
 pub use serve::Served;
 pub use sweep::{Swept, sweep_orphans};
 pub use thumbs::Thumbs;
+#[doc(hidden)]
+pub use thumbs::fuzz as fuzz_thumb;
 pub use token::issue as issue_token;
 pub use uploads::Uploads;
 

@@ -33,9 +33,10 @@ pub fn dropped_fields(old: &Collection, new: &Collection) -> Option<Job> {
         let same = new.fields.iter().find(|field| field.id == *id);
         same.is_some_and(|field| matches!(field.kind, FieldKind::File(_)) && (field.is_multiple() || !many))
     };
-    let lost = old.fields.iter().any(|field| {
-        matches!(field.kind, FieldKind::File(_)) && !survives(&field.id, field.is_multiple())
-    });
+    let lost = old
+        .fields
+        .iter()
+        .any(|field| matches!(field.kind, FieldKind::File(_)) && !survives(&field.id, field.is_multiple()));
     lost.then(|| Work::SweepFiles { collection: old.id.to_string() }.job())
 }
 

@@ -50,7 +50,8 @@ pub async fn serve(cx: &Context<'_>, collection: &Arc<Collection>, asked: &Asked
         let name = format!("{}_{}", asked.thumb, asked.name);
         let folder = super::thumbs_folder(&collection_id, &record_id, asked.name)?;
         let thumb = format!("{folder}/{name}");
-        if let Some(blob) = cx.parts.files.thumbs.find_or_make(&blobs, &original, &thumb, asked.thumb).await? {
+        if let Some(blob) = cx.parts.files.thumbs.find_or_make(&blobs, &original, &thumb, asked.thumb).await?
+        {
             let content_type = blob.attributes.content_type.clone();
             return Ok(Served { blob, name, content_type });
         }

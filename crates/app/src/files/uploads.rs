@@ -4,14 +4,16 @@ use std::sync::Arc;
 
 use backing::blob::{Attributes, Content};
 use model::field::{FileField, Upload};
-use model::{Collection, FieldKind, Record, Request};
+use model::{Collection, FieldKind, Record, Request, Violations};
 use parking_lot::Mutex;
 use serde_json::Value as Json;
 
 use super::{key, names, sniff};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::parts::Parts;
 use crate::rules::Context;
+
+const RESERVED: &str = ".attrs";
 
 /// The files of one request, in the order of arrival.
 #[derive(Debug, Default)]
@@ -116,13 +118,39 @@ impl<'a> Context<'a> {
         self.uploads.as_ref().map(|uploads| uploads.named(self.request, collection))
     }
 
+    /// Gives the new files of a record that is not stored yet other names in the request than in the record: to a
+    /// rule, a file that comes along is a change.
+    pub(crate) fn rename_uploads(&self, request: &mut Request) {
+        let known = self.known_uploads();
+        let rename = |value: &mut Json| {
+            let upload = known.iter().find(|upload| value.as_str() == Some(&upload.name));
+            if let Some(upload) = upload {
+                *value = Json::from(FileField::stored_name(&upload.original, ""));
+            }
+        };
+        for value in request.body.values_mut().filter(|_| !known.is_empty()) {
+            match value {
+                Json::Array(items) => items.iter_mut().for_each(rename),
+                value => rename(value),
+            }
+        }
+    }
+
     pub(crate) fn known_uploads(&self) -> &[Upload] {
         self.uploads.as_ref().map_or(&[], |uploads| uploads.known())
     }
 
     /// Puts the record's new files in their places, on disk before the record is written.
-    pub(crate) async fn write_uploads(&self, record: &Record) -> Result<()> {
+    pub(crate) async fn write_uploads(&self, record: &Record, failed: &str) -> Result<()> {
         let Some(uploads) = &self.uploads else { return Ok(()) };
+        // What a directory keeps with a file stands beside it under such a name.
+        if uploads
+            .known
+            .iter()
+            .any(|upload| upload.name.ends_with(RESERVED) && names(record).any(|name| name == upload.name))
+        {
+            return Err(Error::invalid(failed, Violations::default()).details("the extension is reserved"));
+        }
         let written = uploads.write(self.parts, record).await;
         if written.is_err() {
             uploads.undo(self.parts).await;

@@ -25,7 +25,8 @@ pub async fn create(cx: &Context<'_>, collection: &Arc<Collection>, expand: &[St
     let mut record = Record::blank(collection.clone());
     cx.apply(&mut record, body);
     cx.generate(&mut record, true);
-    let resolved = resolved(cx.request, &record);
+    let mut resolved = resolved(cx.request, &record);
+    cx.rename_uploads(&mut resolved);
     let cx = &cx.with_request(&resolved);
     let rule = match collection.create_rule.as_deref() {
         Some(rule) if !cx.is_superuser() => {

@@ -106,12 +106,7 @@ impl Context<'_> {
     }
 
     /// Writes the columns that changed.
-    pub(super) async fn write_changes(
-        &self,
-        record: &Record,
-        old: &Record,
-        failed: &str,
-    ) -> Result<Written> {
+    pub(super) async fn write_changes(&self, record: &Record, old: &Record, failed: &str) -> Result<Written> {
         let table = &record.collection.table;
         let changed = table.columns.iter().zip(record.row.0.iter().zip(old.row.0.iter()));
         let set: Vec<(Name, Assign)> = changed
@@ -149,7 +144,7 @@ impl Context<'_> {
         batch: Batch,
         failed: &str,
     ) -> std::result::Result<query::Committed, Failure> {
-        self.write_uploads(record).await.map_err(Failure::Other)?;
+        self.write_uploads(record, failed).await.map_err(Failure::Other)?;
         let error = match self.store().commit(batch).await {
             Ok(committed) => return Ok(committed),
             Err(error) => error,
@@ -191,7 +186,9 @@ enum Failure {
 impl From<Failure> for Error {
     fn from(failure: Failure) -> Self {
         match failure {
-            Failure::Guard => Error::new(base::Kind::Conflict, "The record was changed meanwhile. Try again."),
+            Failure::Guard => {
+                Error::new(base::Kind::Conflict, "The record was changed meanwhile. Try again.")
+            }
             Failure::Other(error) => error,
         }
     }

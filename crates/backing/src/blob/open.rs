@@ -64,9 +64,9 @@ impl Blobs {
                 // Without a key nothing is signed, rather than credentials looked for in the network.
                 builder = match bucket.access_key.is_empty() {
                     true => builder.with_skip_signature(true),
-                    false => builder
-                        .with_access_key_id(&bucket.access_key)
-                        .with_secret_access_key(&bucket.secret),
+                    false => {
+                        builder.with_access_key_id(&bucket.access_key).with_secret_access_key(&bucket.secret)
+                    }
                 };
                 Ok(Blobs { store: Arc::new(builder.build()?), sidecars: false })
             }

@@ -1,8 +1,8 @@
 //! Reading a file, whole or in part.
 
 use std::fs::File;
-use std::io::{Read, Seek, SeekFrom};
 use std::ops::Range;
+use std::os::unix::fs::FileExt;
 use std::sync::Arc;
 
 use base::Timestamp;
@@ -26,7 +26,7 @@ pub struct Blob {
 
 enum Source {
     /// Open already, so that what is read is what was found.
-    File(File),
+    File(Arc<File>),
     Remote(Arc<dyn ObjectStore>, Path),
 }
 
@@ -57,7 +57,7 @@ impl Blobs {
                 size_bytes: meta.size,
                 modified: modified(&meta),
                 attributes,
-                source: Source::File(file),
+                source: Source::File(Arc::new(file)),
             }),
             GetResultPayload::Stream(_) => Err(Error::Internal("a directory gave a stream".into())),
         }
@@ -75,17 +75,18 @@ impl Blob {
                 Ok(found.into_stream().map_err(std::io::Error::other).boxed())
             }
             Source::File(file) => {
-                let mut file = file.try_clone()?;
-                let start = range.start;
-                let file = blocking(move || file.seek(SeekFrom::Start(start)).map(|_| file)).await?;
-                let left = range.end.saturating_sub(range.start);
-                Ok(try_unfold((file, left), |(file, left)| async move {
-                    if left == 0 {
-                        return Ok(None);
+                let file = file.clone();
+                Ok(try_unfold(range, move |range| {
+                    let file = file.clone();
+                    async move {
+                        if range.is_empty() {
+                            return Ok(None);
+                        }
+                        let (start, end) = (range.start, range.end);
+                        let chunk = blocking(move || chunk(&file, range)).await?;
+                        let next = start + chunk.len() as u64;
+                        Ok(Some((chunk, next..end)))
                     }
-                    let (file, chunk) = blocking(move || chunk(file, left)).await?;
-                    let left = left - chunk.len() as u64;
-                    Ok(Some((chunk, (file, left))))
                 })
                 .boxed())
             }
@@ -106,14 +107,15 @@ impl Blob {
     }
 }
 
-fn chunk(mut file: File, left: u64) -> std::io::Result<(File, Bytes)> {
-    let mut chunk = vec![0; BLOB_CHUNK_BYTES.min(left as usize)];
-    let read = file.read(&mut chunk)?;
+/// Reads at a position of its own: several streams may read one file at a time.
+fn chunk(file: &File, range: Range<u64>) -> std::io::Result<Bytes> {
+    let mut chunk = vec![0; BLOB_CHUNK_BYTES.min((range.end - range.start) as usize)];
+    let read = file.read_at(&mut chunk, range.start)?;
     if read == 0 {
         return Err(std::io::ErrorKind::UnexpectedEof.into());
     }
     chunk.truncate(read);
-    Ok((file, chunk.into()))
+    Ok(chunk.into())
 }
 
 async fn blocking<T: Send + 'static>(

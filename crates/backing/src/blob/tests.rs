@@ -35,6 +35,11 @@ async fn files_come_back_as_they_were() {
     let part: Vec<Bytes> =
         blobs.get("c/r/a.p*q").await.unwrap().stream(3..6).await.unwrap().try_collect().await.unwrap();
     assert_eq!(part.concat(), b"345");
+    let blob = blobs.get("c/r/a.p*q").await.unwrap();
+    let (first, second) = (blob.stream(0..2).await.unwrap(), blob.stream(8..10).await.unwrap());
+    let both: Vec<Bytes> = futures_util::stream::select(first, second).try_collect().await.unwrap();
+    assert_eq!(both.iter().map(Bytes::len).sum::<usize>(), 4);
+    assert!(both.contains(&Bytes::from("01")) && both.contains(&Bytes::from("89")), "{both:?}");
 
     assert_eq!(keys(&blobs, "").await, ["c/other/b.txt", "c/r/a.p*q", "c/r/long.bin"]);
     assert_eq!(keys(&blobs, "c/r").await, ["c/r/a.p*q", "c/r/long.bin"]);
@@ -53,8 +58,19 @@ async fn keys_that_lead_elsewhere_are_refused() {
     let dir = tempfile::tempdir().unwrap();
     std::fs::write(dir.path().join("secret"), "x").unwrap();
     let blobs = Blobs::open(&Place::Directory(dir.path().join("storage"))).unwrap();
-    for key in ["", "/", "../secret", "a/../../secret", "/etc/passwd", "a//b", "a/./b", "a/\0b", "a/b/", "a/x#1"]
-    {
+    for key in [
+        "",
+        "/",
+        "../secret",
+        "a/../../secret",
+        "/etc/passwd",
+        "a//b",
+        "a/./b",
+        "a/\0b",
+        "a/b/",
+        "a/x#1",
+        "a/x.attrs",
+    ] {
         assert!(blobs.get(key).await.is_err(), "{key:?}");
         let content = Content::Memory(Bytes::new());
         assert!(blobs.put(key, &content, &Attributes::default()).await.is_err(), "{key:?}");

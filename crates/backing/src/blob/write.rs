@@ -34,16 +34,15 @@ impl Blobs {
     /// Writes a file, in place of one of the same key.
     pub async fn put(&self, key: &str, content: &Content, attributes: &Attributes) -> Result<()> {
         let key = path(key)?;
+        if self.sidecars && attributes::is_sidecar(key.as_ref()) {
+            return Err(Error::Refused("the name is that of another file's attributes".into()));
+        }
         let kept = match self.sidecars {
             true => {
                 // Before the file, so that there never is one without.
                 let beside = attributes::sidecar(&key)?;
-                bounded(self.store.put_opts(
-                    &beside,
-                    attributes.to_sidecar().into(),
-                    PutOptions::default(),
-                ))
-                .await?;
+                bounded(self.store.put_opts(&beside, attributes.to_sidecar().into(), PutOptions::default()))
+                    .await?;
                 Kept::new()
             }
             false => attributes.to_kept(),

@@ -167,7 +167,7 @@ fn split_extension(name: &str) -> (&str, String) {
     let start = name[..last].rfind('.').unwrap_or(last);
     let kept = |letter: &char| letter.is_ascii_alphanumeric() || "_.*-+=#".contains(*letter);
     let mut extension: String = name[start..].chars().filter(kept).collect();
-    extension = extension.trim_start_matches('.').to_owned();
+    extension = extension.trim_matches('.').to_owned();
     if extension.len() > EXTENSION_CHARS_MAX {
         extension.drain(..extension.len() - EXTENSION_CHARS_MAX);
     }

@@ -13,8 +13,8 @@ use crate::wire;
 
 mod auth;
 mod collections;
-mod files;
 mod crons;
+mod files;
 mod general;
 mod records;
 mod settings;

@@ -41,7 +41,6 @@ const PLAIN: &[Magic] = &[
     (0, b"!<arch>", kind("application/x-archive", ".a")),
     (0, b"\xed\xab\xee\xdb", kind("application/x-rpm", ".rpm")),
     (0, b"MSCF", kind("application/vnd.ms-cab-compressed", ".cab")),
-    (257, b"ustar", kind("application/x-tar", ".tar")),
     (0, b"fLaC", kind("audio/flac", ".flac")),
     (0, b"MThd", kind("audio/midi", ".midi")),
     (0, b"#!AMR", kind("audio/amr", ".amr")),
@@ -157,6 +156,9 @@ pub fn sniff(head: &[u8]) -> Option<Kind> {
     if contains(near, b"%PDF-") {
         return Some(kind("application/pdf", ".pdf"));
     }
+    if at(257, b"ustar") && tape_sum(head) {
+        return Some(kind("application/x-tar", ".tar"));
+    }
     if at(0, b"ID3") {
         return id3(head);
     }
@@ -168,6 +170,16 @@ pub fn sniff(head: &[u8]) -> Option<Kind> {
 
 pub fn contains(bytes: &[u8], part: &[u8]) -> bool {
     part.is_empty() || bytes.windows(part.len()).any(|window| window == part)
+}
+
+/// Whether the sum that a tape archive's first header tells is right.
+fn tape_sum(head: &[u8]) -> bool {
+    let Some(header) = head.get(..512) else { return false };
+    let (told, blank) = (&header[148..156], 8 * u32::from(b' '));
+    let sum: u32 = header.iter().map(|byte| u32::from(*byte)).sum();
+    let sum = sum - told.iter().map(|byte| u32::from(*byte)).sum::<u32>() + blank;
+    let digits: String = told.iter().map(|byte| char::from(*byte)).filter(char::is_ascii_digit).collect();
+    u32::from_str_radix(&digits, 8) == Ok(sum)
 }
 
 /// Sizes of the information header that bitmaps have.

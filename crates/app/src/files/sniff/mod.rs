@@ -24,7 +24,9 @@ const UNKNOWN: Kind = kind("application/octet-stream", "");
 
 /// Reads the beginning of a file; `whole` says that it is all of it.
 pub fn sniff(head: &[u8], whole: bool) -> Kind {
-    if head.starts_with(b"PK") && let Some(found) = zip::sniff(head) {
+    if head.starts_with(b"PK")
+        && let Some(found) = zip::sniff(head)
+    {
         return found;
     }
     if let Some(found) = magic::sniff(head) {

@@ -59,13 +59,27 @@ fn encoding(head: &[u8], whole: bool) -> Kind {
 
 /// Tags that make a text a page when it begins with one.
 const PAGE_TAGS: &[&[u8]] = &[
-    b"!DOCTYPE HTML", b"HTML", b"HEAD", b"SCRIPT", b"IFRAME", b"H1", b"DIV", b"FONT", b"TABLE", b"A",
-    b"STYLE", b"TITLE", b"B", b"BODY", b"BR", b"P",
+    b"!DOCTYPE HTML",
+    b"HTML",
+    b"HEAD",
+    b"SCRIPT",
+    b"IFRAME",
+    b"H1",
+    b"DIV",
+    b"FONT",
+    b"TABLE",
+    b"A",
+    b"STYLE",
+    b"TITLE",
+    b"B",
+    b"BODY",
+    b"BR",
+    b"P",
 ];
 
 fn markup(head: &[u8], trimmed: &[u8], plain: Kind) -> Option<Kind> {
     let upper = |length: usize| trimmed[..trimmed.len().min(length)].to_ascii_uppercase();
-    if upper(5) == b"<?XML" {
+    if upper(6) == b"<?XML " {
         return Some(xml(head, plain));
     }
     if trimmed.starts_with(b"<!--") {
@@ -84,8 +98,10 @@ fn markup(head: &[u8], trimmed: &[u8], plain: Kind) -> Option<Kind> {
     if page {
         return Some(HTML);
     }
-    (trimmed.len() == head.len() && trimmed.starts_with(b"<svg") && contains(head, b"http://www.w3.org/2000/svg"))
-        .then_some(SVG)
+    (trimmed.len() == head.len()
+        && trimmed.starts_with(b"<svg ")
+        && contains(head, b"http://www.w3.org/2000/svg"))
+    .then_some(SVG)
 }
 
 fn xml(head: &[u8], plain: Kind) -> Kind {
@@ -147,7 +163,8 @@ fn json(body: &[u8], whole: bool) -> Option<Kind> {
     if let Some(json) = text.and_then(|text| serde_json::from_str::<Json>(text).ok()) {
         return Some(json_kind(&json));
     }
-    let lines: Vec<&[u8]> = body.split(|byte| *byte == b'\n').filter(|line| !line.trim_ascii().is_empty()).collect();
+    let lines: Vec<&[u8]> =
+        body.split(|byte| *byte == b'\n').filter(|line| !line.trim_ascii().is_empty()).collect();
     let complete = if whole { lines.len() } else { lines.len().saturating_sub(1) };
     let each = |line: &&[u8]| matches!(serde_json::from_slice(line), Ok(Json::Object(_) | Json::Array(_)));
     if complete > 1 && lines[..complete].iter().all(each) {
@@ -160,8 +177,15 @@ fn json(body: &[u8], whole: bool) -> Option<Kind> {
 
 fn json_kind(json: &Json) -> Kind {
     const GEO: [&str; 9] = [
-        "Feature", "FeatureCollection", "Point", "LineString", "Polygon", "MultiPoint", "MultiLineString",
-        "MultiPolygon", "GeometryCollection",
+        "Feature",
+        "FeatureCollection",
+        "Point",
+        "LineString",
+        "Polygon",
+        "MultiPoint",
+        "MultiLineString",
+        "MultiPolygon",
+        "GeometryCollection",
     ];
     if json["type"].as_str().is_some_and(|name| GEO.contains(&name)) {
         return kind("application/geo+json", ".geojson");
@@ -210,7 +234,8 @@ fn lines(body: &[u8]) -> Option<Kind> {
 }
 
 fn tables(body: &[u8], whole: bool) -> Option<Kind> {
-    let text = std::str::from_utf8(body).or_else(|error| std::str::from_utf8(&body[..error.valid_up_to()])).ok()?;
+    let text =
+        std::str::from_utf8(body).or_else(|error| std::str::from_utf8(&body[..error.valid_up_to()])).ok()?;
     if has_columns(text, ',', whole) {
         return Some(kind("text/csv", ".csv"));
     }

@@ -18,17 +18,15 @@ pub fn sniff(head: &[u8]) -> Option<Kind> {
             return Some(open_document(content));
         }
         let found = match name {
-            name if name.starts_with(b"word/") => kind(
-                "application/vnd.openxmlformats-officedocument.wordprocessingml.document",
-                ".docx",
-            ),
+            name if name.starts_with(b"word/") => {
+                kind("application/vnd.openxmlformats-officedocument.wordprocessingml.document", ".docx")
+            }
             name if name.starts_with(b"xl/") => {
                 kind("application/vnd.openxmlformats-officedocument.spreadsheetml.sheet", ".xlsx")
             }
-            name if name.starts_with(b"ppt/") => kind(
-                "application/vnd.openxmlformats-officedocument.presentationml.presentation",
-                ".pptx",
-            ),
+            name if name.starts_with(b"ppt/") => {
+                kind("application/vnd.openxmlformats-officedocument.presentationml.presentation", ".pptx")
+            }
             name if name.starts_with(b"visio/") => kind("application/vnd.ms-visio.drawing.main+xml", ".vsdx"),
             b"AndroidManifest.xml" | b"classes.dex" | b"resources.arsc" => {
                 kind("application/vnd.android.package-archive", ".apk")

@@ -102,9 +102,12 @@ fn scale(picture: RgbaImage, steps: Steps) -> Result<RgbaImage, Failed> {
         let source = Image::from_vec_u8(whole_width, whole_height, picture.into_raw(), PixelType::U8x4)
             .map_err(|error| failed(&error))?;
         let mut target = Image::new(width, height, PixelType::U8x4);
-        let options = ResizeOptions::new()
-            .resize_alg(ResizeAlg::Convolution(FilterType::Bilinear))
-            .crop(x.into(), y.into(), from_width.into(), from_height.into());
+        let options = ResizeOptions::new().resize_alg(ResizeAlg::Convolution(FilterType::Bilinear)).crop(
+            x.into(),
+            y.into(),
+            from_width.into(),
+            from_height.into(),
+        );
         Resizer::new().resize(&source, &mut target, &options).map_err(|error| failed(&error))?;
         RgbaImage::from_raw(width, height, target.into_vec())
             .ok_or_else(|| failed(&"the scaled picture has another size"))?

@@ -90,11 +90,7 @@ impl Size {
                         false => (part(height, to_width, to_height).min(width), height),
                     };
                     let source = anchor.part((width, height), kept);
-                    return Steps {
-                        source,
-                        scaled: (to_width, to_height),
-                        cut: [0, 0, to_width, to_height],
-                    };
+                    return Steps { source, scaled: (to_width, to_height), cut: [0, 0, to_width, to_height] };
                 }
                 let scaled = match narrow {
                     true => (to_width, follow(to_width, height, width)),
