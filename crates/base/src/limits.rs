@@ -139,6 +139,8 @@ pub const UPLOAD_BYTES_MAX: u64 = 8 << 30;
 pub const UPLOAD_IDLE_MS: u64 = 30_000;
 /// How long a client may take to send its files.
 pub const UPLOAD_READ_MS: u64 = 3_600_000;
+/// How long the rest of a refused form is taken in.
+pub const UPLOAD_REST_MS: u64 = 1_000;
 /// Bytes that tell what kind of file it is.
 pub const SNIFF_BYTES_MAX: usize = 3072;
 /// How often a change of a record's files starts over because another one was faster.

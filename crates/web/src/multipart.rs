@@ -14,10 +14,10 @@ use backing::blob::Content;
 use base::Kind;
 use base::limits::{
     BODY_BYTES_MAX, FILE_NAME_BYTES_MAX, FORM_BUFFER_BYTES_MAX, FORM_NAME_BYTES_MAX, FORM_PARTS_MAX,
-    SNIFF_BYTES_MAX, UPLOAD_IDLE_MS, UPLOAD_MEMORY_BYTES_MAX, UPLOAD_READ_MS,
+    SNIFF_BYTES_MAX, UPLOAD_IDLE_MS, UPLOAD_MEMORY_BYTES_MAX, UPLOAD_READ_MS, UPLOAD_REST_MS,
 };
 use bytes::Bytes;
-use futures_util::Stream;
+use futures_util::{Stream, StreamExt};
 use multer::{Field, Multipart};
 use serde_json::{Map, Value as Json};
 use tokio::io::AsyncWriteExt;
@@ -34,13 +34,18 @@ where
     let boundary =
         multer::parse_boundary(content_type).map_err(|error| Error::bad_request().details(error))?;
     let unclaimed = Arc::new(AtomicUsize::new(0));
-    let body = Steady { body, unclaimed: unclaimed.clone(), rests: false, total: 0 };
-    let parts = Multipart::new(body, boundary);
+    let mut body = Steady { body, unclaimed: unclaimed.clone(), rests: false, total: 0 };
+    let parts = Multipart::new(&mut body, boundary);
     let read = Reader { parts, unclaimed, text_bytes: 0 }.read();
-    match tokio::time::timeout(Duration::from_millis(UPLOAD_READ_MS), read).await {
-        Ok(read) => read,
-        Err(_) => Err(late()),
+    let read = tokio::time::timeout(Duration::from_millis(UPLOAD_READ_MS), read).await;
+    let read = read.unwrap_or_else(|_| Err(late()));
+    if read.is_err() {
+        // What is left of a small body is taken in, so that the connection can go on.
+        body.unclaimed.store(0, Ordering::Relaxed);
+        let rest = async { while let Some(Ok(_)) = body.next().await {} };
+        let _ = tokio::time::timeout(Duration::from_millis(UPLOAD_REST_MS), rest).await;
     }
+    read
 }
 
 struct Reader<'a> {
@@ -142,12 +147,22 @@ fn named(part: &Field<'_>) -> Result<(Option<String>, Option<String>)> {
     let disposition = part.headers().get(header::CONTENT_DISPOSITION).and_then(|value| value.to_str().ok());
     let is_field = disposition.is_none_or(|text| text.trim_start().starts_with("form-data"));
     let Some(name) = part.name().filter(|_| is_field) else { return Ok((None, None)) };
-    let file = part.file_name().unwrap_or_default();
+    let extended = disposition.and_then(extended_name);
+    let file = extended.as_deref().or(part.file_name()).unwrap_or_default();
     if name.len() > FORM_NAME_BYTES_MAX || file.len() > FILE_NAME_BYTES_MAX {
         return Err(Error::bad_request().details("a name in the form is too long"));
     }
     let file = file.trim_end_matches('/').rsplit('/').next().unwrap_or_default();
     Ok((Some(name.to_string()), (!file.is_empty()).then(|| file.to_string())))
+}
+
+/// A file's name in the form that says its encoding: `filename*=UTF-8''na%C3%AFve.txt`.
+fn extended_name(disposition: &str) -> Option<String> {
+    let value = disposition.split(';').find_map(|part| part.trim().strip_prefix("filename*="))?;
+    let (encoding, rest) = value.split_once('\'')?;
+    let (_, name) = rest.split_once('\'')?;
+    let name = percent_encoding::percent_decode_str(name).decode_utf8().ok()?;
+    encoding.eq_ignore_ascii_case("utf-8").then(|| name.into_owned())
 }
 
 async fn punctual<T>(work: impl Future<Output = multer::Result<T>>) -> Result<T> {

@@ -43,6 +43,8 @@ groups! {
     auth
     errors
     expand
+    files
+    files_fields
     filters
     crons
     records_crud
