@@ -14,6 +14,7 @@ use crate::auth::password::Hasher;
 use crate::auth::token::TokenCache;
 use crate::catalog::Catalog;
 use crate::error::Result;
+use crate::files::Files;
 use crate::logs::Logs;
 use crate::realtime::Realtime;
 use crate::rules::FilterCache;
@@ -34,6 +35,7 @@ pub struct Parts {
     pub realtime: Realtime,
     pub clock: Arc<dyn Clock>,
     pub settings: ArcSwap<Settings>,
+    pub files: Files,
     /// Where the request log is kept.
     pub logs: Logs,
     /// How the settings are stored.

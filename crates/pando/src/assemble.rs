@@ -6,6 +6,7 @@ use anyhow::{Context, Result};
 use app::Parts;
 use app::auth::password::Hasher;
 use app::catalog::Catalog;
+use app::files::{Files, Thumbs};
 use app::logs::Logs;
 use app::realtime::Realtime;
 use arc_swap::ArcSwap;
@@ -99,6 +100,7 @@ pub async fn open(config: &Config, purpose: Purpose) -> Result<Assembled> {
         hasher: Hasher::new(hashing),
         attempts: Default::default(),
         mailer: Mailer::new(config.outbox()),
+        files: Files::new(config.dir.join("storage"), Thumbs::new(half_the_processors())),
         settings: ArcSwap::from_pointee(app::settings::Settings::default()),
         cipher,
         logs: Logs::new(log_store.clone(), clock.clone()),

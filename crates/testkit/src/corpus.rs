@@ -12,12 +12,15 @@
 //!   ~ /slug                           # only the type is compared at this pointer
 //!   + X-Header: value                 # a request header
 //!   ? /totalItems=3                   # asks again, for a while, until the value stands at this JSON pointer
+//!   = Cache-Control                   # this header of the answer is compared as well
+//!   % 8                               # the bodies are pictures of one size that differ by at most this much, of 255
 //!   ! 400 /data/x/code=y we are right # an accepted deviation: Pando's own status and values, and why
 //!   ! postgres 400 it keeps no NULs   # the same, of one engine only
 //!   ! reason                          # both must answer, below 500, as they like
 //!   "b": 2}                           # any other indented line continues the body
 //! PATCH /api/collections/posts/records/$id form:a=1&b=2
 //! POST /api/collections/posts/records multipart:a=1;b=two;doc@a.txt=content
+//! POST /api/collections/posts/records multipart:doc@a.png=<fixture png-10x10>   # bytes, see `fixtures`
 //! POST /api/collections/posts/records raw(text/plain):hello
 //! each GET /api/collections/posts/records?filter=<>   # one step per indented line
 //!   a = 1
@@ -68,6 +71,10 @@ pub struct Send {
     pub ignores: Vec<String>,
     /// JSON pointers and the values that are waited for.
     pub awaited: Vec<(String, String)>,
+    /// Headers of the answer that are compared.
+    pub compared: Vec<String>,
+    /// How far two pictures may be apart.
+    pub picture: Option<f64>,
     pub deviations: Vec<Deviation>,
 }
 
@@ -209,6 +216,10 @@ fn send(method: &str, rest: &str, inside: &[(usize, &str)]) -> Result<Send, Stri
         match line.split_once(' ') {
             Some((">", text)) => send.captures.push(pair(text, '=')?),
             Some(("~", text)) => send.ignores.push(text.trim().into()),
+            Some(("=", text)) => send.compared.push(text.trim().into()),
+            Some(("%", text)) => {
+                send.picture = Some(text.trim().parse().map_err(|_| format!("line {number}: how far?"))?);
+            }
             Some(("!", text)) => {
                 let found = deviation(text).ok_or_else(|| format!("line {number}: deviates why?"))?;
                 send.deviations.push(found);

@@ -14,6 +14,7 @@ use tempfile::TempDir;
 
 use crate::corpus::{self, Action, Body, Deviation, Scenario, Send};
 use crate::diff::{Bindings, Difference};
+use crate::fixtures;
 use crate::http::{Answer, Client, Request};
 use crate::oracle;
 use crate::server::{Program, Server};
@@ -144,16 +145,22 @@ impl Side {
             Some(Body::Form(text)) => request.body("application/x-www-form-urlencoded", self.fill(text)),
             Some(Body::Raw(kind, text)) => request.body(kind, self.fill(text)),
             Some(Body::Multipart(parts)) => {
-                let mut body = String::new();
+                let mut body = Vec::new();
                 for (name, file, value) in parts {
-                    let _ = write!(body, "--pando\r\nContent-Disposition: form-data; name=\"{name}\"");
+                    let mut head = format!("--pando\r\nContent-Disposition: form-data; name=\"{name}\"");
                     if let Some(file) = file {
                         let _ =
-                            write!(body, "; filename=\"{file}\"\r\nContent-Type: application/octet-stream");
+                            write!(head, "; filename=\"{file}\"\r\nContent-Type: application/octet-stream");
                     }
-                    let _ = write!(body, "\r\n\r\n{}\r\n", self.fill(value));
+                    body.extend_from_slice(head.as_bytes());
+                    body.extend_from_slice(b"\r\n\r\n");
+                    match fixtures::named(value) {
+                        Some(bytes) => body.extend(bytes),
+                        None => body.extend_from_slice(self.fill(value).as_bytes()),
+                    }
+                    body.extend_from_slice(b"\r\n");
                 }
-                body.push_str("--pando--\r\n");
+                body.extend_from_slice(b"--pando--\r\n");
                 request.body("multipart/form-data; boundary=pando", body)
             }
         };
@@ -274,6 +281,17 @@ impl Run<'_> {
         let (e, a) = (expected.header("content-type"), actual.header("content-type"));
         if e != a {
             found.push(Difference::new("header Content-Type", format!("{e:?}"), format!("{a:?}")));
+        }
+        for name in &send.compared {
+            let of = |answer: &Answer| answer.header(name).unwrap_or("(absent)").to_owned();
+            let (e, a) = (of(expected), of(actual));
+            if !self.bindings.texts(&e, &a) {
+                found.push(Difference::new(&format!("header {name}"), e, a));
+            }
+        }
+        if let Some(most) = send.picture {
+            found.extend(fixtures::compare(&expected.body, &actual.body, most));
+            return found;
         }
         let (mut e, mut a) = (expected.json(), actual.json());
         for pointer in &send.ignores {

@@ -8,6 +8,7 @@
 pub mod corpus;
 pub mod diff;
 pub mod fault;
+pub mod fixtures;
 pub mod fuzz;
 pub mod http;
 pub mod judge;

@@ -72,7 +72,8 @@ async fn stats(FromState(state): FromState<State>, request: Request) -> Response
     let response = answer(async {
         let asked = superuser(&state, request).await?;
         let hours = read::stats(&asked.context(&state), asked.query.text("filter")).await?;
-        let hours = hours.into_iter().map(|(hour, total)| json!({"date": format!("{hour}.000Z"), "total": total}));
+        let hours =
+            hours.into_iter().map(|(hour, total)| json!({"date": format!("{hour}.000Z"), "total": total}));
         with_fields(&asked, Json::Array(hours.collect()).to_string(), false)
     });
     quiet(response.await)

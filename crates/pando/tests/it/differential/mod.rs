@@ -44,6 +44,8 @@ groups! {
     batch
     errors
     expand
+    files
+    files_fields
     filters
     limits
     logs

@@ -178,7 +178,8 @@ impl Engine for Sqlite {
     async fn count_by_hour(&self, select: &Select, column: &Name) -> Result<Vec<(String, u64)>> {
         let statement = Renderer::new(Dialect::Sqlite, &self.views()).count_by_hour(select, column);
         let columns = decode::hour_columns();
-        let rows = self.readers.read(move |connection| rows::select(connection, &statement, &columns)).await?;
+        let rows =
+            self.readers.read(move |connection| rows::select(connection, &statement, &columns)).await?;
         Ok(decode::hours(&rows))
     }
 
