@@ -40,6 +40,7 @@ groups! {
     collections_fields
     collections_update
     collections_import
+    account
     auth
     errors
     expand
