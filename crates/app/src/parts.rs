@@ -15,7 +15,7 @@ use crate::auth::token::TokenCache;
 use crate::catalog::Catalog;
 use crate::error::Result;
 use crate::rules::FilterCache;
-use crate::settings::Settings;
+use crate::settings::{Cipher, Settings};
 
 pub struct Parts {
     pub store: Store,
@@ -31,6 +31,8 @@ pub struct Parts {
     pub bus: Bus,
     pub clock: Arc<dyn Clock>,
     pub settings: ArcSwap<Settings>,
+    /// How the settings are stored.
+    pub cipher: Cipher,
     /// Off when other processes write to the same database and nothing tells us of it.
     pub caching: bool,
 }

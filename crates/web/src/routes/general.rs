@@ -23,8 +23,7 @@ pub async fn health(FromState(state): FromState<State>) -> Response<Body> {
 }
 
 /// Parts of the API that clients know and that are not built yet: said plainly, rather than as a wrong address.
-const NOT_YET: [&str; 8] =
-    ["backups", "batch", "files", "logs", "oauth2-redirect", "realtime", "settings", "sql"];
+const NOT_YET: &[&str] = &["backups", "batch", "files", "oauth2-redirect", "realtime", "sql"];
 /// The same of an auth collection.
 const NOT_YET_AUTH: [&str; 1] = ["auth-with-oauth2"];
 
