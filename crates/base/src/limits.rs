@@ -59,7 +59,9 @@ pub const LOG_QUEUE_MAX: usize = 65_536;
 /// Password hashes that may wait.
 pub const PASSWORD_QUEUE_MAX: usize = 256;
 /// The longest password that bcrypt reads, in bytes.
-pub const PASSWORD_BYTES_MAX: usize = 71;
+pub const PASSWORD_BYTES_MAX: usize = 72;
+/// The longest password unless its field allows less.
+pub const PASSWORD_CHARS_MAX: usize = 71;
 /// Verified tokens kept to spare the signature check.
 pub const TOKEN_CACHE_MAX: usize = 10_000;
 

@@ -10,7 +10,7 @@ mod request_verification;
 pub use confirm_email_change::confirm_email_change;
 pub use confirm_password_reset::{NewPassword, confirm_password_reset};
 pub use confirm_verification::confirm_verification;
-pub use request_email_change::{may_request_email_change, request_email_change};
+pub use request_email_change::{email_change_collection, request_email_change};
 pub use request_password_reset::request_password_reset;
 pub use request_verification::request_verification;
 

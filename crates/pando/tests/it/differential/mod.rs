@@ -45,6 +45,7 @@ groups! {
     errors
     expand
     filters
+    otp_mfa
     crons
     records_crud
     records_list
