@@ -14,6 +14,7 @@ use crate::auth::password::Hasher;
 use crate::auth::token::TokenCache;
 use crate::catalog::Catalog;
 use crate::error::Result;
+use crate::realtime::Realtime;
 use crate::rules::FilterCache;
 use crate::settings::{Cipher, Settings};
 
@@ -29,6 +30,7 @@ pub struct Parts {
     pub attempts: Attempts,
     pub mailer: Mailer,
     pub bus: Bus,
+    pub realtime: Realtime,
     pub clock: Arc<dyn Clock>,
     pub settings: ArcSwap<Settings>,
     /// How the settings are stored.

@@ -169,7 +169,16 @@ mod tests {
         let head = head(&tricky);
         assert!(!head.lines().any(|line| line.to_ascii_lowercase().starts_with("bcc")), "{head}");
         assert!(head.contains("Subject: B Bcc: eve@example.net body"), "{head}");
-        for to in ["a@x.io\r\nBcc: b@x.io", "a@x.io\nb@x.io", "a b@x.io", "a@x.io>, <b@x.io", "", "a", "@x.io", "a@"] {
+        for to in [
+            "a@x.io\r\nBcc: b@x.io",
+            "a@x.io\nb@x.io",
+            "a b@x.io",
+            "a@x.io>, <b@x.io",
+            "",
+            "a",
+            "@x.io",
+            "a@",
+        ] {
             let told = build(&Message { to: to.into(), ..message() }, Timestamp(0));
             assert!(matches!(told, Err(Error::Refused(_))), "{to:?}");
         }

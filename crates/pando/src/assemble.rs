@@ -7,6 +7,7 @@ use app::Parts;
 use app::auth::password::Hasher;
 use app::catalog::Catalog;
 use app::logs::Logs;
+use app::realtime::Realtime;
 use arc_swap::ArcSwap;
 use backing::{Bus, CpuPool, Mailer, QueryCache, RecordCache, Stamps};
 use base::limits::PASSWORD_QUEUE_MAX;
@@ -106,6 +107,7 @@ pub async fn open(config: &Config, purpose: Purpose) -> Result<Assembled> {
         store,
         stamps,
         bus,
+        realtime: Realtime::new(clock.clone()),
         clock,
     });
     app::setup::prepare(&parts).await.with_context(|| format!("cannot prepare {place}"))?;

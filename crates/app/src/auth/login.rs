@@ -154,7 +154,9 @@ impl Method {
 pub enum Admitted {
     In(Box<LoggedIn>),
     /// Another method must follow, and name this id.
-    Halfway { mfa_id: String },
+    Halfway {
+        mfa_id: String,
+    },
 }
 
 /// What every login ends in: a proven record gets its token, if the collection's auth rule agrees and no second method

@@ -34,7 +34,9 @@ pub(super) fn gone() -> Error {
 }
 
 pub(super) async fn step(cx: &Context<'_>, record: &Record, method: Method) -> Result<Step> {
-    let Some(options) = record.collection.auth().map(|options| &options.mfa) else { return Ok(Step::NotNeeded) };
+    let Some(options) = record.collection.auth().map(|options| &options.mfa) else {
+        return Ok(Step::NotNeeded);
+    };
     if !options.enabled {
         return Ok(Step::NotNeeded);
     }

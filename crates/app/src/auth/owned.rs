@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use base::limits::CASCADE_ROWS_MAX;
 use base::{Kind, Value};
 use model::{Collection, Record};
 use query::select::SortKey;
@@ -11,7 +12,8 @@ use crate::error::{Error, Result};
 use crate::rules::Context;
 
 pub(super) fn collection(cx: &Context<'_>, name: &str) -> Result<Arc<Collection>> {
-    cx.collection(name).ok_or_else(|| Error::new(Kind::Internal, format!("The collection {name} is missing.")))
+    cx.collection(name)
+        .ok_or_else(|| Error::new(Kind::Internal, format!("The collection {name} is missing.")))
 }
 
 fn of(record: &Record) -> Expr {
@@ -47,12 +49,21 @@ pub(super) async fn all(cx: &Context<'_>, name: &str, owner: &Record, most: usiz
     cx.select(&rows, &select).await
 }
 
-pub(super) fn delete(row: &Record) -> Op {
-    Op::Delete { table: row.collection.name.clone(), id: row.id().into() }
+/// Deletes a row, which those who follow it are shown as it was.
+pub(crate) fn delete(row: &Record) -> Op {
+    Op::Delete { table: row.collection.name.clone(), id: row.id().into(), row: Some(row.row.clone()) }
 }
 
-/// Deletes what belongs to `owner` in these collections.
-pub(crate) fn delete_all(cx: &Context<'_>, names: &[&str], owner: &Record) -> Vec<Op> {
-    let there = names.iter().filter(|name| cx.schema.find(name).is_some());
-    there.map(|name| Op::DeleteWhere { table: (*name).into(), filter: of(owner) }).collect()
+/// Deletes what belongs to `owner` in these collections. Rows are read beforehand only where somebody follows them.
+pub(crate) async fn delete_all(cx: &Context<'_>, names: &[&str], owner: &Record) -> Result<Vec<Op>> {
+    let mut ops = Vec::new();
+    for name in names {
+        let Some(rows) = cx.schema.find(name) else { continue };
+        if cx.parts.realtime.is_followed(rows) {
+            ops.extend(all(cx, name, owner, CASCADE_ROWS_MAX).await?.iter().map(delete));
+        }
+        // Those made since as well.
+        ops.push(Op::DeleteWhere { table: (*name).into(), filter: of(owner) });
+    }
+    Ok(ops)
 }

@@ -85,9 +85,11 @@ impl Default for TokenCache {
 pub struct Caller {
     pub record: Arc<Record>,
     pub refreshable: bool,
+    /// When the token ends, in seconds.
+    pub expires: i64,
 }
 
-fn key_of(record: &Record, options: &TokenOptions) -> String {
+pub(crate) fn key_of(record: &Record, options: &TokenOptions) -> String {
     format!("{}{}", record.text("tokenKey"), options.secret)
 }
 
@@ -188,7 +190,8 @@ pub async fn authenticate(parts: &Parts, token: &str) -> Result<Option<Caller>> 
         }
         parts.tokens.0.insert(token.to_string(), Arc::new(Verified { claims: claims.clone(), key }));
     }
-    Ok(Some(Caller { record: Arc::new(record), refreshable: claims.refreshable == Some(true) }))
+    let refreshable = claims.refreshable == Some(true);
+    Ok(Some(Caller { record: Arc::new(record), refreshable, expires: claims.exp }))
 }
 
 /// The claims of a token that nobody has vouched for yet.

@@ -20,8 +20,12 @@ const QUEUE: &str = "default";
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum Work {
     /// What is due by a schedule, or was asked for by its id.
-    Cron { id: String },
-    Mail { mail: Mail },
+    Cron {
+        id: String,
+    },
+    Mail {
+        mail: Mail,
+    },
 }
 
 impl Work {

@@ -28,14 +28,35 @@ pub use template::Values;
 pub enum Mail {
     /// Whether anybody has that address is found out when the mail is written: the request answers no sooner for
     /// those who have none.
-    Verification { collection: String, email: String },
-    PasswordReset { collection: String, email: String },
+    Verification {
+        collection: String,
+        email: String,
+    },
+    PasswordReset {
+        collection: String,
+        email: String,
+    },
     /// `key` tells whether the record's tokens have ended since.
-    EmailChange { collection: String, record: String, new_email: String, key: String },
+    EmailChange {
+        collection: String,
+        record: String,
+        new_email: String,
+        key: String,
+    },
     /// `otp` is the id that the client was told, and `at` when, in milliseconds.
-    Otp { collection: String, email: String, otp: String, at: i64 },
+    Otp {
+        collection: String,
+        email: String,
+        otp: String,
+        at: i64,
+    },
     /// The address is that of the login, which whoever signed in cannot change any more.
-    AuthAlert { collection: String, record: String, email: String, info: String },
+    AuthAlert {
+        collection: String,
+        record: String,
+        email: String,
+        info: String,
+    },
 }
 
 impl Mail {
@@ -173,7 +194,12 @@ pub enum Sample {
 }
 
 /// Sends a sample of a collection's mail at once, and says why it did not go.
-pub async fn send_sample(parts: &Parts, collection: &Arc<Collection>, sample: Sample, to: &str) -> Result<()> {
+pub async fn send_sample(
+    parts: &Parts,
+    collection: &Arc<Collection>,
+    sample: Sample,
+    to: &str,
+) -> Result<()> {
     let options = collection.auth().ok_or_else(Error::bad_request)?;
     let mut record = Record::blank(collection.clone());
     for (name, value) in [("id", "__pando_test_id__"), ("email", to)] {
@@ -183,7 +209,9 @@ pub async fn send_sample(parts: &Parts, collection: &Arc<Collection>, sample: Sa
     let (template, values) = match sample {
         Sample::Verification => (&options.verification_template, Values { token, ..Values::default() }),
         Sample::PasswordReset => (&options.reset_password_template, Values { token, ..Values::default() }),
-        Sample::EmailChange => (&options.confirm_email_change_template, Values { token, ..Values::default() }),
+        Sample::EmailChange => {
+            (&options.confirm_email_change_template, Values { token, ..Values::default() })
+        }
         Sample::Otp => {
             let (otp, otp_id) = (Some("123456".to_string()), Some("test_otp_id".to_string()));
             (&options.otp.email_template, Values { otp, otp_id, ..Values::default() })

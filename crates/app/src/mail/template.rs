@@ -127,9 +127,6 @@ mod tests {
         let meta = Meta { app_name: "A & B".into(), ..Meta::default() };
         let (subject, body) = fill(&template, &meta, &record, &values);
         assert_eq!(subject, "<b>O'Neil</b> {TOKEN} at A & B");
-        assert_eq!(
-            body,
-            "&lt;b&gt;O&#39;Neil&lt;/b&gt; {TOKEN}|{RECORD:tokenKey}|false|{RECORD:x}|t|{OTP}"
-        );
+        assert_eq!(body, "&lt;b&gt;O&#39;Neil&lt;/b&gt; {TOKEN}|{RECORD:tokenKey}|false|{RECORD:x}|t|{OTP}");
     }
 }

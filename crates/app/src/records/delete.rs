@@ -77,7 +77,7 @@ impl Plan {
             ));
         }
         if record.collection.is_auth() {
-            self.system.extend(owned::delete_all(cx, &LEFTOVERS, &record));
+            self.system.extend(owned::delete_all(cx, &LEFTOVERS, &record).await?);
         }
         let target = record.collection.clone();
         let id = record.id().to_string();
@@ -190,7 +190,7 @@ impl Plan {
         }
         // Those that refer go before what they refer to.
         for record in self.deletes.iter().rev() {
-            ops.push(Op::Delete { table: record.collection.name.clone(), id: record.id().into() });
+            ops.push(owned::delete(record));
         }
         Batch { guards: self.guards, ops, ..Batch::default() }
     }

@@ -112,16 +112,17 @@ impl Context<'_> {
     pub(crate) async fn write_changes(&self, record: &Record, old: &Record, failed: &str) -> Result<bool> {
         let table = &record.collection.table;
         let changed = table.columns.iter().zip(record.row.0.iter().zip(old.row.0.iter()));
-        let set: Vec<(Name, Assign)> = changed
+        let mut set: Vec<(Name, Assign)> = changed
             .filter(|(_, (new, old))| new != old)
             .map(|(column, (new, _))| (column.name.clone(), Assign::Set(new.clone())))
             .collect();
+        // An update that changes nothing is one all the same: those who follow the record hear of it.
         if set.is_empty() {
-            return Ok(true);
+            set.push(("id".into(), Assign::Set(record.id().into())));
         }
         let mut batch = Batch::op(Op::Update { table: table.name.clone(), id: record.id().into(), set });
         if record.collection.is_auth() {
-            batch.ops.extend(self.ended_with(record, old));
+            batch.ops.extend(self.ended_with(record, old).await?);
         }
         let committed = self.commit_record(batch, failed).await?;
         Ok(committed.missing.is_empty())
@@ -129,7 +130,7 @@ impl Context<'_> {
 
     /// What ends with a record's tokens: codes and half-finished logins, and with a new password also the trust in
     /// the places that the old one was used from.
-    fn ended_with(&self, record: &Record, old: &Record) -> Vec<Op> {
+    async fn ended_with(&self, record: &Record, old: &Record) -> Result<Vec<Op>> {
         let ended: &[&str] = if old.text("password") != record.text("password") {
             &["_mfas", "_otps", "_authOrigins"]
         } else if old.text("tokenKey") != record.text("tokenKey") {
@@ -137,7 +138,7 @@ impl Context<'_> {
         } else {
             &[]
         };
-        owned::delete_all(self, ended, record)
+        owned::delete_all(self, ended, record).await
     }
 
     async fn commit_record(&self, batch: Batch, failed: &str) -> Result<query::Committed> {

@@ -5,7 +5,22 @@
 const SILENT: [&str; 4] = ["head", "script", "style", "title"];
 /// Tags that begin a new line.
 const BLOCKS: [&str; 16] = [
-    "address", "blockquote", "br", "div", "h1", "h2", "h3", "h4", "h5", "h6", "hr", "li", "p", "table", "tr", "ul",
+    "address",
+    "blockquote",
+    "br",
+    "div",
+    "h1",
+    "h2",
+    "h3",
+    "h4",
+    "h5",
+    "h6",
+    "hr",
+    "li",
+    "p",
+    "table",
+    "tr",
+    "ul",
 ];
 
 pub(super) fn of_html(html: &str) -> String {

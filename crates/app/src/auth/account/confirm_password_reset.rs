@@ -72,7 +72,8 @@ fn check_password(collection: &Collection, form: &NewPassword) -> Violations {
     if form.confirm.is_empty() {
         violations.add("passwordConfirm", Violation::required());
     } else if form.confirm != form.password {
-        violations.add("passwordConfirm", Violation::new("validation_values_mismatch", "Values don't match."));
+        violations
+            .add("passwordConfirm", Violation::new("validation_values_mismatch", "Values don't match."));
     }
     violations
 }

@@ -26,8 +26,10 @@ pub async fn confirm_verification(cx: &Context<'_>, collection: &Arc<Collection>
     }
     let old = match check_token(cx, collection, text, Purpose::Verification).await? {
         Ok(record) if record.text("email") != claimed => {
-            let other =
-                Violation::new("validation_token_email_mismatch", "The record email doesn't match with the requested token claims.");
+            let other = Violation::new(
+                "validation_token_email_mismatch",
+                "The record email doesn't match with the requested token claims.",
+            );
             return refuse_field("token", Some(other));
         }
         Ok(record) => record,

@@ -65,13 +65,10 @@ pub async fn with_otp(
 }
 
 /// The one-time password and the record that it belongs to.
-async fn find(
-    cx: &Context<'_>,
-    collection: &Arc<Collection>,
-    id: &str,
-) -> Result<Option<(Record, Record)>> {
+async fn find(cx: &Context<'_>, collection: &Arc<Collection>, id: &str) -> Result<Option<(Record, Record)>> {
     let rows = owned::collection(cx, TABLE)?;
-    let Some(otp) = cx.fetch(&rows, id).await?.filter(|otp| otp.text("collectionRef") == &*collection.id) else {
+    let Some(otp) = cx.fetch(&rows, id).await?.filter(|otp| otp.text("collectionRef") == &*collection.id)
+    else {
         return Ok(None);
     };
     let record = cx.fetch(collection, otp.text("recordRef")).await?;

@@ -23,12 +23,8 @@ pub async fn request_otp(cx: &Context<'_>, collection: &Arc<Collection>, email: 
     if let Some(newest) = parts.attempts.open_otp(&collection.id, email, &otp, now, lasts_ms) {
         return Ok(newest);
     }
-    let mail = Mail::Otp {
-        collection: collection.id.to_string(),
-        email: email.into(),
-        otp: otp.clone(),
-        at: now.0,
-    };
+    let mail =
+        Mail::Otp { collection: collection.id.to_string(), email: email.into(), otp: otp.clone(), at: now.0 };
     mail.queue(parts).await?;
     Ok(otp)
 }

@@ -42,10 +42,12 @@ groups! {
     collections_import
     account
     auth
+    batch
     errors
     expand
     filters
     otp_mfa
+    limits
     crons
     records_crud
     records_list

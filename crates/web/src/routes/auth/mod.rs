@@ -115,6 +115,7 @@ async fn shown(
     cx: &app::rules::Context<'_>,
     done: &mut login::LoggedIn,
 ) -> app::Result<Response<Body>> {
+    asked.visit.admit_superuser(&done.record.record)?;
     let expand: Vec<String> =
         asked.query.text("expand").split(',').filter(|path| !path.is_empty()).map(str::to_string).collect();
     if !expand.is_empty() {

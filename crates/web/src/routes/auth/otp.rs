@@ -14,9 +14,7 @@ use crate::state::State;
 
 pub fn routes() -> Router<State> {
     let path = |rest: &str| format!("/api/collections/{{collection}}/{rest}");
-    Router::new()
-        .route(&path("request-otp"), post(request_otp))
-        .route(&path("auth-with-otp"), post(with_otp))
+    Router::new().route(&path("request-otp"), post(request_otp)).route(&path("auth-with-otp"), post(with_otp))
 }
 
 async fn request_otp(
