@@ -67,7 +67,9 @@ pub const LOG_QUEUE_MAX: usize = 65_536;
 /// Password hashes that may wait.
 pub const PASSWORD_QUEUE_MAX: usize = 256;
 /// The longest password that bcrypt reads, in bytes.
-pub const PASSWORD_BYTES_MAX: usize = 71;
+pub const PASSWORD_BYTES_MAX: usize = 72;
+/// The longest password unless its field allows less.
+pub const PASSWORD_CHARS_MAX: usize = 71;
 /// Verified tokens kept to spare the signature check.
 pub const TOKEN_CACHE_MAX: usize = 10_000;
 
@@ -124,6 +126,8 @@ pub const OUTBOX_MAILS_MAX: usize = 1_000;
 pub const MAIL_SUBJECT_CHARS_MAX: usize = 500;
 /// Bytes of a mail's HTML.
 pub const MAIL_HTML_BYTES_MAX: usize = 1 << 20;
+/// Mails that one process lets be asked for in a minute.
+pub const MAILS_MINUTE_MAX: u32 = 6_000;
 /// How long the same mail is not sent again to the same address.
 pub const MAIL_RESEND_MS: i64 = 120_000;
 /// Addresses that are remembered for it.

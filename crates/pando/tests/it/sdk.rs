@@ -8,6 +8,7 @@ use serde_json::Value;
 use testkit::diff::Bindings;
 use testkit::pando::Engine;
 use testkit::server::SUPERUSER;
+use testkit::smtp::Sink;
 use testkit::{Server, oracle, tools};
 
 use crate::candidate::Candidate;
@@ -27,8 +28,11 @@ fn run(script: &str, server: &Server) -> Vec<Value> {
     let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/js").join(script);
     let mut node = Command::new("node");
     node.arg(path).arg(format!("http://127.0.0.1:{}", server.port())).args([SUPERUSER.0, SUPERUSER.1]);
-    let printed =
-        tools::run(node.env("POCKETBASE_SDK", sdk())).unwrap_or_else(|e| panic!("{e:#}\n{}", server.log()));
+    let mails = tempfile::NamedTempFile::new().unwrap();
+    let sink = Sink::start();
+    sink.keep_in(mails.path());
+    node.env("POCKETBASE_SDK", sdk()).env("SMTP_PORT", sink.port().to_string()).env("MAILS", mails.path());
+    let printed = tools::run(&mut node).unwrap_or_else(|e| panic!("{e:#}\n{}", server.log()));
     printed.lines().map(|line| serde_json::from_str(line).expect("a line of JSON")).collect()
 }
 
@@ -73,5 +77,6 @@ macro_rules! sessions {
 
 // One script of `tests/js` each.
 sessions! {
+    account
     records
 }

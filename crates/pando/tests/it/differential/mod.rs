@@ -40,6 +40,7 @@ groups! {
     collections_fields
     collections_update
     collections_import
+    account
     auth
     batch
     errors
@@ -47,6 +48,7 @@ groups! {
     files
     files_fields
     filters
+    otp_mfa
     limits
     logs
     crons
