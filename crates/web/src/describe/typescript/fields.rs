@@ -25,7 +25,9 @@ impl Types<'_> {
             FieldKind::GeoPoint(_) => "GeoPoint".into(),
             FieldKind::Password(_) => "\"\"".into(),
             // A view's ids are those of records elsewhere.
-            _ if &*field.name == "id" && !collection.is_view() => format!("RecordId<{}>", literal(&collection.name)),
+            _ if &*field.name == "id" && !collection.is_view() => {
+                format!("RecordId<{}>", literal(&collection.name))
+            }
             _ => "string".into(),
         }
     }
