@@ -6,8 +6,10 @@ pub mod state;
 
 mod body;
 mod cors;
+mod cut;
 mod describe;
 mod extract;
+mod gate;
 mod requestlog;
 mod routes;
 mod strict;
@@ -15,5 +17,5 @@ mod wire;
 
 pub use body::fuzz as fuzz_body;
 pub use describe::typescript;
-pub use routes::router;
+pub use routes::{WIRE, router};
 pub use state::State;
