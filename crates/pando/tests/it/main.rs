@@ -5,6 +5,7 @@
 mod badinput;
 mod candidate;
 mod compat;
+mod describing;
 mod differential;
 mod durability;
 mod jobs;
