@@ -15,6 +15,7 @@ pub mod oracle;
 pub mod pando;
 pub mod postgres;
 pub mod server;
+pub mod sse;
 pub mod tidy;
 pub mod tools;
 

@@ -27,7 +27,7 @@ pub async fn run(config: Config) -> Result<()> {
     let log_task = tokio::spawn(log.clone().run(assembled.log_sink(), ended(stopped.clone())));
     let follow_task = tokio::spawn(follow(assembled.parts.clone(), log.clone(), ended(stopped.clone())));
 
-    let events = app::realtime::dispatch::run(assembled.parts.clone(), web::WIRE, ended(stopped.clone()));
+    let events = app::realtime::dispatch::run(assembled.parts.clone(), ended(stopped.clone()));
     let realtime_task = tokio::spawn(events);
 
     greet(&config, &assembled, address).await?;

@@ -1,0 +1,1 @@
+//! What only Pando promises of event streams.
