@@ -4,6 +4,7 @@
 mod cases;
 mod data;
 mod machine;
+mod realtime;
 mod report;
 mod wrk;
 
@@ -28,6 +29,10 @@ const GROWTH: [usize; 2] = [10_000, 1_000_000];
 pub struct Options {
     engine: Engine,
     growth: bool,
+    /// Event streams instead of requests.
+    realtime: bool,
+    /// Streams on each server.
+    clients: usize,
     records: usize,
     seconds: u64,
     rounds: usize,
@@ -41,6 +46,8 @@ fn options(args: &[String]) -> Result<Options> {
     let mut options = Options {
         engine: Engine::Sqlite,
         growth: false,
+        realtime: false,
+        clients: 10_000,
         records: 10_000,
         seconds: 3,
         rounds: 3,
@@ -54,6 +61,8 @@ fn options(args: &[String]) -> Result<Options> {
         match arg.as_str() {
             "--postgres" => options.engine = Engine::Postgres,
             "--growth" => options.growth = true,
+            "--realtime" => options.realtime = true,
+            "--clients" => options.clients = value()?.parse()?,
             "--no-build" => options.build = false,
             "--dry" => options.dry = true,
             "--records" => options.records = value()?.parse()?,
@@ -79,6 +88,9 @@ pub fn run(args: &[String]) -> Result<()> {
         if !cargo.status()?.success() {
             bail!("the release build failed");
         }
+    }
+    if options.realtime {
+        return realtime::run(&options);
     }
     if options.growth { growth(&options) } else { compare(&options) }
 }
