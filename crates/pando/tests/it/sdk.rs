@@ -26,7 +26,8 @@ fn package(name: &str, version: &str, module: &str) -> PathBuf {
     dir.expect("npm installs a package").join("node_modules").join(name).join(module)
 }
 
-fn node(script: &str) -> Command {
+/// Node with a script, and where its packages are.
+pub fn node(script: &str) -> Command {
     let mut node = Command::new("node");
     node.arg(PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/js").join(script));
     node.env("POCKETBASE_SDK", package("pocketbase", SDK_VERSION, "dist/pocketbase.es.mjs"));
