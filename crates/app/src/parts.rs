@@ -3,19 +3,20 @@
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
-use backing::{Bus, QueryCache, RecordCache, Stamps};
+use backing::{Bus, Mailer, QueryCache, RecordCache, Stamps};
 use base::Clock;
 use model::{Collection, Record};
-use query::{Row, Select};
+use query::Select;
 use store::Store;
 
+use crate::auth::attempts::Attempts;
 use crate::auth::password::Hasher;
 use crate::auth::token::TokenCache;
 use crate::catalog::Catalog;
 use crate::error::Result;
 use crate::realtime::Realtime;
 use crate::rules::FilterCache;
-use crate::settings::Settings;
+use crate::settings::{Cipher, Settings};
 
 pub struct Parts {
     pub store: Store,
@@ -26,10 +27,14 @@ pub struct Parts {
     pub filters: FilterCache,
     pub tokens: TokenCache,
     pub hasher: Hasher,
+    pub attempts: Attempts,
+    pub mailer: Mailer,
     pub bus: Bus,
     pub realtime: Realtime,
     pub clock: Arc<dyn Clock>,
     pub settings: ArcSwap<Settings>,
+    /// How the settings are stored.
+    pub cipher: Cipher,
     /// Off when other processes write to the same database and nothing tells us of it.
     pub caching: bool,
 }
@@ -37,14 +42,23 @@ pub struct Parts {
 impl Parts {
     /// One record by id, from the cache when it is current.
     pub async fn fetch(&self, collection: &Arc<Collection>, id: &str) -> Result<Option<Record>> {
+        self.fetch_from(&self.store, collection, id).await
+    }
+
+    pub(crate) async fn fetch_from(
+        &self,
+        store: &Store,
+        collection: &Arc<Collection>,
+        id: &str,
+    ) -> Result<Option<Record>> {
         let table = &collection.table;
-        let cached = self.caching && !collection.is_view();
+        let cached = self.cached(store, collection);
         let since = self.stamps.now();
         if cached && let Some(row) = self.records.get(&table.name, id) {
             return Ok(Some(Record { collection: collection.clone(), row }));
         }
         let select = Select::by_ids(table.name.clone(), table.columns.clone(), vec![id.into()]);
-        let Some(row) = self.store.first(&select).await? else {
+        let Some(row) = store.first(&select).await? else {
             return Ok(None);
         };
         let row = Arc::new(row);
@@ -56,10 +70,14 @@ impl Parts {
         Ok(Some(Record { collection: collection.clone(), row }))
     }
 
-    /// Several records by id, those that exist, in no particular order.
-    pub async fn fetch_many(&self, collection: &Arc<Collection>, ids: Vec<String>) -> Result<Vec<Record>> {
+    pub(crate) async fn fetch_many_from(
+        &self,
+        store: &Store,
+        collection: &Arc<Collection>,
+        ids: Vec<String>,
+    ) -> Result<Vec<Record>> {
         let table = &collection.table;
-        let cached = self.caching && !collection.is_view();
+        let cached = self.cached(store, collection);
         let mut found = Vec::with_capacity(ids.len());
         let mut missing: Vec<base::Name> = Vec::new();
         let since = self.stamps.now();
@@ -72,8 +90,7 @@ impl Parts {
         if missing.is_empty() {
             return Ok(found);
         }
-        let rows =
-            self.store.select(&Select::by_ids(table.name.clone(), table.columns.clone(), missing)).await?;
+        let rows = store.select(&Select::by_ids(table.name.clone(), table.columns.clone(), missing)).await?;
         let keep = cached && self.catalog.holds(collection);
         for row in rows {
             let record = Record { collection: collection.clone(), row: Arc::new(row) };
@@ -85,12 +102,8 @@ impl Parts {
         Ok(found)
     }
 
-    /// Records of a select whose columns are the collection's.
-    pub async fn select(&self, collection: &Arc<Collection>, select: &Select) -> Result<Vec<Record>> {
-        let rows = self.store.select(select).await?;
-        Ok(rows
-            .into_iter()
-            .map(|row: Row| Record { collection: collection.clone(), row: Arc::new(row) })
-            .collect())
+    /// A transaction sees what others must not, and what others see may be older than what it wrote itself.
+    fn cached(&self, store: &Store, collection: &Collection) -> bool {
+        self.caching && !collection.is_view() && !store.is_transaction()
     }
 }

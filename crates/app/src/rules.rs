@@ -8,6 +8,7 @@ use model::{Collection, Record, Request, Schema};
 use parking_lot::Mutex;
 use query::{Expr, Join, Operand, Route, Select, Source};
 use quick_cache::sync::Cache;
+use store::Store;
 
 use crate::error::{Error, Result};
 use crate::parts::Parts;
@@ -40,6 +41,7 @@ pub struct Context<'a> {
     pub parts: &'a Parts,
     pub schema: Arc<Schema>,
     pub request: &'a Request,
+    store: &'a Store,
     /// The tables that the answer was made from, for those who keep it.
     tables: Mutex<Vec<Name>>,
 }
@@ -59,7 +61,42 @@ impl Condition {
 
 impl<'a> Context<'a> {
     pub fn new(parts: &'a Parts, request: &'a Request) -> Self {
-        Context { parts, schema: parts.catalog.schema(), request, tables: Mutex::default() }
+        Self::within(parts, request, &parts.store)
+    }
+
+    /// Everything the request reads and writes is the store's: that of an open transaction, or the ordinary one.
+    pub fn within(parts: &'a Parts, request: &'a Request, store: &'a Store) -> Self {
+        Context { parts, schema: parts.catalog.schema(), request, store, tables: Mutex::default() }
+    }
+
+    /// The same for another form of the request, on the same store.
+    pub fn with_request<'b>(&'b self, request: &'b Request) -> Context<'b> {
+        let (parts, schema) = (self.parts, self.schema.clone());
+        Context { parts, schema, request, store: self.store, tables: Mutex::default() }
+    }
+
+    /// Where the request's reads and writes go; never around it, as they may be part of a transaction.
+    pub fn store(&self) -> &Store {
+        self.store
+    }
+
+    /// One record by id.
+    pub async fn fetch(&self, collection: &Arc<Collection>, id: &str) -> Result<Option<Record>> {
+        self.parts.fetch_from(self.store, collection, id).await
+    }
+
+    /// Several records by id, those that exist, in no particular order.
+    pub async fn fetch_many(&self, collection: &Arc<Collection>, ids: Vec<String>) -> Result<Vec<Record>> {
+        self.parts.fetch_many_from(self.store, collection, ids).await
+    }
+
+    /// Records of a select whose columns are the collection's.
+    pub async fn select(&self, collection: &Arc<Collection>, select: &Select) -> Result<Vec<Record>> {
+        let rows = self.store.select(select).await?;
+        Ok(rows
+            .into_iter()
+            .map(|row| Record { collection: collection.clone(), row: Arc::new(row) })
+            .collect())
     }
 
     /// Notes a table that the answer depends on.
@@ -146,7 +183,7 @@ impl<'a> Context<'a> {
         let mut select = Select::by_ids(record.collection.name.clone(), Vec::new(), vec![record.id().into()]);
         select.joins = condition.joins.clone();
         select = select.filter(condition.expr.clone()).limit(1);
-        Ok(self.parts.store.first(&select).await?.is_some())
+        Ok(self.store().first(&select).await?.is_some())
     }
 
     /// Whether a record that is not stored yet passes.
@@ -165,7 +202,7 @@ impl<'a> Context<'a> {
             offset: 0,
             route: Route::All,
         };
-        Ok(self.parts.store.first(&select).await?.is_some())
+        Ok(self.store().first(&select).await?.is_some())
     }
 
     /// Those of the ids that pass, asked of the database in one query.
@@ -181,7 +218,7 @@ impl<'a> Context<'a> {
         let mut select = Select::table(table.name.clone(), table.columns.clone());
         select.joins = condition.joins.clone();
         select = select.filter(Expr::In { left: ids.clone(), values }).filter(condition.expr.clone());
-        self.parts.select(collection, &select).await
+        self.select(collection, &select).await
     }
 }
 

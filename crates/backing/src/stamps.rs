@@ -106,6 +106,7 @@ mod tests {
                 row: None,
             }],
             schema: false,
+            jobs: false,
         });
         assert!(!stamps.record_holds("a", "1", before));
         assert!(stamps.record_holds("a", "1", stamps.now()));

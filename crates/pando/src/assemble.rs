@@ -9,12 +9,14 @@ use app::catalog::Catalog;
 use app::logs::Logs;
 use app::realtime::Realtime;
 use arc_swap::ArcSwap;
-use backing::{Bus, QueryCache, RecordCache, Stamps};
+use backing::{Bus, CpuPool, Mailer, QueryCache, RecordCache, Stamps};
+use base::limits::PASSWORD_QUEUE_MAX;
 use base::topology::Node;
 use base::{Clock, SystemClock};
 use observe::Sink;
 use query::Change;
 use store::{Options, Store, Target};
+use tokio::sync::Notify;
 
 use crate::config::Config;
 
@@ -31,15 +33,19 @@ pub struct Assembled {
     pub parts: Arc<Parts>,
     /// Where the data is, for people.
     pub place: String,
+    /// Told of every batch of this process that brings jobs.
+    pub jobs: Arc<Notify>,
     logs: Arc<Logs>,
     log_store: Store,
 }
 
 pub async fn open(config: &Config, purpose: Purpose) -> Result<Assembled> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let cipher = config.cipher()?;
     let node = Node::local();
     let stamps = Arc::new(Stamps::default());
     let bus = Bus::default();
+    let jobs = Arc::new(Notify::new());
     let exclusive = purpose == Purpose::Serve;
 
     let on_postgres = !config.data.url.is_empty();
@@ -52,10 +58,13 @@ pub async fn open(config: &Config, purpose: Purpose) -> Result<Assembled> {
         false => format!("SQLite in {}", config.dir.display()),
     };
     let listener: store::Listener = {
-        let (stamps, bus) = (stamps.clone(), bus.clone());
+        let (stamps, bus, jobs) = (stamps.clone(), bus.clone(), jobs.clone());
         Arc::new(move |change: &Arc<Change>| {
             stamps.apply(change);
             bus.publish(change);
+            if change.jobs {
+                jobs.notify_one();
+            }
         })
     };
     let store = store::open(Options {
@@ -80,14 +89,19 @@ pub async fn open(config: &Config, purpose: Purpose) -> Result<Assembled> {
         .with_context(|| format!("cannot open the logs of {place}"))?,
     };
 
+    let hashing = CpuPool::new("password", half_the_processors(), PASSWORD_QUEUE_MAX)
+        .context("cannot start the threads that check passwords")?;
     let parts = Arc::new(Parts {
         catalog: Catalog::empty(),
         records: RecordCache::new(stamps.clone(), config.cache.record_bytes),
         answers: QueryCache::new(stamps.clone(), config.cache.query_bytes),
         filters: Default::default(),
         tokens: Default::default(),
-        hasher: Hasher::new(half_the_processors()),
+        hasher: Hasher::new(hashing),
+        attempts: Default::default(),
+        mailer: Mailer::new(config.outbox()),
         settings: ArcSwap::from_pointee(app::settings::Settings::default()),
+        cipher,
         // Nothing tells this process yet of what others write to the same server.
         caching: !on_postgres && purpose == Purpose::Serve,
         store,
@@ -98,7 +112,7 @@ pub async fn open(config: &Config, purpose: Purpose) -> Result<Assembled> {
     });
     app::setup::prepare(&parts).await.with_context(|| format!("cannot prepare {place}"))?;
     let logs = Arc::new(Logs::new(log_store.clone(), parts.clock.clone()));
-    Ok(Assembled { parts, place, logs, log_store })
+    Ok(Assembled { parts, place, jobs, logs, log_store })
 }
 
 /// What logins may take at most; the rest is everyone else's.

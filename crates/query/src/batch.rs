@@ -32,16 +32,9 @@ pub enum Guard {
 #[derive(Clone, Debug, PartialEq)]
 pub enum Op {
     /// Fails with a conflict when the id or a unique value is taken.
-    Insert {
-        table: Name,
-        values: Vec<(Name, Value)>,
-    },
+    Insert { table: Name, values: Vec<(Name, Value)> },
     /// Sets columns of one record. A record that is gone is a missing row, see [`Committed::missing`].
-    Update {
-        table: Name,
-        id: Name,
-        set: Vec<(Name, Assign)>,
-    },
+    Update { table: Name, id: Name, set: Vec<(Name, Assign)> },
     Delete {
         table: Name,
         id: Name,
@@ -49,10 +42,7 @@ pub enum Op {
         row: Option<Arc<Row>>,
     },
     /// Deletes every row that the condition (over the table as the base alias, no joins) holds for.
-    DeleteWhere {
-        table: Name,
-        filter: Expr,
-    },
+    DeleteWhere { table: Name, filter: Expr },
 }
 
 /// How a column gets its new value.

@@ -17,6 +17,8 @@ pub struct Change {
     pub items: Vec<ChangeItem>,
     /// Whether tables or views were created, changed or dropped.
     pub schema: bool,
+    /// Whether jobs came with it.
+    pub jobs: bool,
 }
 
 #[derive(Clone, Debug, PartialEq)]

@@ -16,12 +16,12 @@ fn collection(parts: &Parts) -> Result<Arc<Collection>> {
     parts.catalog.schema().find(SUPERUSERS).cloned().ok_or_else(Error::not_found)
 }
 
-async fn find(parts: &Parts, email: &str) -> Result<Option<Record>> {
-    let collection = collection(parts)?;
+async fn find(cx: &Context<'_>, email: &str) -> Result<Option<Record>> {
+    let collection = collection(cx.parts)?;
     let by_email = Expr::eq(Operand::base("email", ColumnType::Text), Value::from(email));
     let select =
         Select::table(collection.name.clone(), collection.table.columns.clone()).filter(by_email).limit(1);
-    Ok(parts.select(&collection, &select).await?.into_iter().next())
+    Ok(cx.select(&collection, &select).await?.into_iter().next())
 }
 
 /// Whether there is any.
@@ -39,23 +39,24 @@ pub async fn create(parts: &Parts, email: &str, password: &str) -> Result<()> {
 
 /// Sets a new password.
 pub async fn update(parts: &Parts, email: &str, password: &str) -> Result<()> {
-    let record = find(parts, email).await?.ok_or_else(Error::not_found)?;
     let request = form(parts, email, password)?;
     let cx = Context::new(parts, &request);
+    let record = find(&cx, email).await?.ok_or_else(Error::not_found)?;
     records::update::update(&cx, &record.collection, record.id(), &[]).await.map(drop)
 }
 
 pub async fn upsert(parts: &Parts, email: &str, password: &str) -> Result<()> {
-    match find(parts, email).await? {
+    let request = system(parts)?;
+    match find(&Context::new(parts, &request), email).await? {
         Some(_) => update(parts, email, password).await,
         None => create(parts, email, password).await,
     }
 }
 
 pub async fn delete(parts: &Parts, email: &str) -> Result<()> {
-    let record = find(parts, email).await?.ok_or_else(Error::not_found)?;
     let request = system(parts)?;
     let cx = Context::new(parts, &request);
+    let record = find(&cx, email).await?.ok_or_else(Error::not_found)?;
     records::delete::delete(&cx, &record.collection, record.id()).await
 }
 

@@ -185,7 +185,7 @@ pub(super) async fn commit(
     refused: impl FnOnce(store::Error) -> Error,
 ) -> Result<()> {
     batch.ddl.push(Ddl::Announce);
-    cx.parts.store.commit(batch).await.map_err(refused)?;
+    cx.store().commit(batch).await.map_err(refused)?;
     cx.parts.catalog.reload(&cx.parts.store).await?;
     // What was cached under the old definitions is gone only now that the new ones are in force.
     cx.parts.stamps.expire_all();

@@ -30,7 +30,7 @@ pub async fn truncate(cx: &Context<'_>, name_or_id: &str) -> Result<()> {
     let is_alone = cx.schema.references(&collection).is_empty() && !collection.is_auth();
     if is_alone && !cx.parts.realtime.is_followed(&collection) {
         let op = Op::DeleteWhere { table: collection.name.clone(), filter: Expr::Const(true) };
-        cx.parts.store.commit(Batch::op(op)).await?;
+        cx.store().commit(Batch::op(op)).await?;
         return Ok(());
     }
     let mut after = String::new();
@@ -45,7 +45,7 @@ pub async fn truncate(cx: &Context<'_>, name_or_id: &str) -> Result<()> {
             Select::table(collection.name.clone(), collection.table.columns.clone()).filter(later);
         select.sort = records::list::id_order();
         select.limit = Some(PAGE_ROWS);
-        let page: Vec<Record> = cx.parts.select(&collection, &select).await?;
+        let page: Vec<Record> = cx.select(&collection, &select).await?;
         let Some(last) = page.last() else { return Ok(()) };
         after = last.id().to_string();
         delete(cx, &page).await?;

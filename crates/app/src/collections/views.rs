@@ -21,7 +21,7 @@ pub(super) async fn derive_fields(
         return Ok(None);
     }
     // Whether the query runs is the database's to say; what its columns are can be read off its text.
-    match cx.parts.store.describe_view(query).await {
+    match cx.store().describe_view(query).await {
         Ok(_) => {}
         Err(store::Error::Refused(why)) => {
             collection.fields.clear();
@@ -39,7 +39,7 @@ pub(super) async fn refresh(cx: &Context<'_>, changed: &str) -> Result<()> {
     for view in schema.collections.iter().filter(|view| view.is_view() && *view.id != *changed) {
         let CollectionKind::View { query } = &view.kind else { continue };
         // Of a table that was renamed the query knows the old name only, while the view goes on; so do its fields.
-        if let Err(store::Error::Refused(why)) = cx.parts.store.describe_view(query).await {
+        if let Err(store::Error::Refused(why)) = cx.store().describe_view(query).await {
             tracing::warn!(view = %view.name, why, "the query of a view does not fit the tables any more");
             continue;
         }

@@ -264,12 +264,11 @@ const STEADY: [&str; 7] = [
 /// Rules of realtime see the request that the options describe.
 fn request(class: &Class, auth: Option<Arc<Record>>) -> Request {
     Request {
-        method: "GET",
         context: "realtime",
         query: class.options.query.clone(),
         headers: class.options.headers.clone(),
         auth,
-        body: serde_json::Map::new(),
+        ..Request::default()
     }
 }
 

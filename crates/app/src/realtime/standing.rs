@@ -108,7 +108,7 @@ pub async fn recheck(parts: &Parts) -> Result<()> {
         while !rest.is_empty() {
             let callers: Vec<_> = rest.drain(..rest.len().min(REALTIME_RECHECK_ROWS_MAX)).collect();
             let ids = callers.iter().map(|(id, _)| id.clone()).collect();
-            let found = parts.fetch_many(collection, ids).await?;
+            let found = parts.fetch_many_from(&parts.store, collection, ids).await?;
             let mut found: FxHashMap<String, Record> =
                 found.into_iter().map(|record| (record.id().to_string(), record)).collect();
             for (id, caller) in &callers {

@@ -24,7 +24,7 @@ pub async fn create(cx: &Context<'_>, collection: &Arc<Collection>, expand: &[St
     cx.apply(&mut record, body);
     cx.generate(&mut record, true);
     let resolved = resolved(cx.request, &record);
-    let cx = &Context::new(cx.parts, &resolved);
+    let cx = &cx.with_request(&resolved);
     let rule = match collection.create_rule.as_deref() {
         Some(rule) if !cx.is_superuser() => {
             // A rule that cannot be asked of a new record holds for none.

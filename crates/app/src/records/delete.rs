@@ -8,25 +8,28 @@ use model::{Collection, FieldKind, Record};
 use query::{Alias, Assign, Batch, ColumnType, Expr, Guard, Join, Op, Operand, Select, Source};
 use rustc_hash::{FxHashMap, FxHashSet};
 
+use crate::auth::owned;
 use crate::error::{Error, Result};
 use crate::realtime::foresight;
 use crate::rules::Context;
 
 /// How often a delete starts over because others added references meanwhile.
 const TRIES_MAX: usize = 5;
+/// What the system keeps about an auth record and nobody needs after it.
+const LEFTOVERS: [&str; 4] = ["_mfas", "_otps", "_externalAuths", "_authOrigins"];
 
 pub async fn delete(cx: &Context<'_>, collection: &Arc<Collection>, id: &str) -> Result<()> {
     if collection.is_view() {
         return Err(Error::new(Kind::Invalid, "Unsupported collection type."));
     }
     let rule = cx.required_rule(collection, &collection.delete_rule)?;
-    let record = cx.parts.fetch(collection, id).await?.ok_or_else(Error::not_found)?;
+    let record = cx.fetch(collection, id).await?.ok_or_else(Error::not_found)?;
     if !cx.passes(&record, &rule).await? {
         return Err(Error::not_found());
     }
     if collection.is_superusers() {
         let all = Select::table(collection.name.clone(), vec![Collection::id_column()]).limit(2);
-        if cx.parts.store.select(&all).await?.len() < 2 {
+        if cx.store().select(&all).await?.len() < 2 {
             return Err(Error::new(Kind::Invalid, "You can't delete the only existing superuser."));
         }
     }
@@ -41,7 +44,7 @@ pub(crate) async fn delete_all(cx: &Context<'_>, records: &[Record]) -> Result<(
             plan.add(cx, record.clone(), 0).await?;
         }
         let foresight = foresight::foresee(cx.parts, &plan.deletes).await;
-        match cx.parts.store.commit(plan.into_batch()).await {
+        match cx.store().commit(plan.into_batch()).await {
             // Somebody referred to one of the records after it was looked at.
             Err(store::Error::Guard(_)) => continue,
             Err(error) => return Err(error.into()),
@@ -81,7 +84,7 @@ impl Plan {
             ));
         }
         if record.collection.is_auth() {
-            self.system.extend(auth_leftovers(cx, &record).await?);
+            self.system.extend(owned::delete_all(cx, &LEFTOVERS, &record).await?);
         }
         let target = record.collection.clone();
         let id = record.id().to_string();
@@ -118,7 +121,7 @@ impl Plan {
         let select = Select::table(source.name.clone(), source.table.columns.clone())
             .filter(holds.clone())
             .limit(CASCADE_ROWS_MAX as u64 + 1);
-        let found = cx.parts.select(source, &select).await?;
+        let found = cx.select(source, &select).await?;
         if found.len() > CASCADE_ROWS_MAX {
             return Err(Error::new(
                 Kind::TooLarge,
@@ -194,36 +197,8 @@ impl Plan {
         }
         // Those that refer go before what they refer to.
         for record in self.deletes.iter().rev() {
-            ops.push(delete_op(record));
+            ops.push(owned::delete(record));
         }
         Batch { guards: self.guards, ops, ..Batch::default() }
     }
-}
-
-/// What the system keeps about an auth record and nobody needs after it. Read before it is deleted only where
-/// somebody follows it.
-async fn auth_leftovers(cx: &Context<'_>, record: &Record) -> Result<Vec<Op>> {
-    let mut ops = Vec::new();
-    for name in ["_mfas", "_otps", "_externalAuths", "_authOrigins"] {
-        let Some(collection) = cx.schema.find(name) else { continue };
-        let own = Expr::and([
-            Expr::eq(Operand::base("recordRef", ColumnType::Text), Value::from(record.id())),
-            Expr::eq(Operand::base("collectionRef", ColumnType::Text), Value::from(&*record.collection.id)),
-        ]);
-        if cx.parts.realtime.is_followed(collection) {
-            let select = Select::table(name, collection.table.columns.clone())
-                .filter(own.clone())
-                .limit(CASCADE_ROWS_MAX as u64);
-            let leftovers = cx.parts.select(collection, &select).await?;
-            ops.extend(leftovers.iter().map(delete_op));
-        }
-        // Those made since as well.
-        ops.push(Op::DeleteWhere { table: name.into(), filter: own });
-    }
-    Ok(ops)
-}
-
-fn delete_op(record: &Record) -> Op {
-    let (table, id) = (record.collection.name.clone(), record.id().into());
-    Op::Delete { table, id, row: Some(record.row.clone()) }
 }

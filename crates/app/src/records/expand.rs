@@ -132,7 +132,7 @@ impl Context<'_> {
         self.depends_on(&target.name);
         let Ok(rule) = self.required_rule(target, &target.view_rule) else { return Ok(None) };
         let records = if in_memory(&rule) {
-            let mut records = self.parts.fetch_many(target, wanted).await?;
+            let mut records = self.fetch_many(target, wanted).await?;
             records.retain(|record| evaluate(record, &rule).unwrap_or(false));
             records
         } else {
@@ -167,7 +167,7 @@ impl Context<'_> {
         select.filter = Expr::and([points_here, rule.expr.clone()]);
         select.sort = insertion_order();
         select.limit = Some((EXPAND_BACK_ROWS_MAX * items.len()) as u64);
-        let records = self.parts.select(source, &select).await?;
+        let records = self.select(source, &select).await?;
         let mut by_parent: FxHashMap<String, Vec<String>> = FxHashMap::default();
         for record in &records {
             for parent in record.row.get(position).to_list() {

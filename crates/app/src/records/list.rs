@@ -100,12 +100,11 @@ pub async fn list(cx: &Context<'_>, collection: &Arc<Collection>, query: &ListQu
     select.offset = (page - 1).saturating_mul(per_page);
 
     let (records, total) = if query.skip_total {
-        (cx.parts.select(collection, &select).await?, None)
+        (cx.select(collection, &select).await?, None)
     } else {
-        let records = cx.parts.select(collection, &select).await?;
+        let records = cx.select(collection, &select).await?;
         let first_page_is_all = page == 1 && (records.len() as u64) < per_page;
-        let total =
-            if first_page_is_all { records.len() as u64 } else { cx.parts.store.count(&select).await? };
+        let total = if first_page_is_all { records.len() as u64 } else { cx.store().count(&select).await? };
         (records, Some(total))
     };
     cx.depends_on(&table.name);

@@ -26,11 +26,11 @@ pub async fn update(
         return Err(Error::superusers_only());
     }
     let body = &cx.request.body;
-    let old = cx.parts.fetch(collection, id).await?.ok_or_else(Error::not_found)?;
+    let old = cx.fetch(collection, id).await?.ok_or_else(Error::not_found)?;
     let mut record = old.clone();
     cx.apply(&mut record, body);
     let resolved = resolved(cx.request, &record);
-    let cx = &Context::new(cx.parts, &resolved);
+    let cx = &cx.with_request(&resolved);
     let rule = cx.required_rule(collection, &collection.update_rule)?;
     if !cx.passes(&old, &rule).await? {
         return Err(Error::not_found());

@@ -15,7 +15,7 @@ pub async fn view(
     expand: &[String],
 ) -> Result<Shown> {
     let rule = cx.required_rule(collection, &collection.view_rule)?;
-    let record = cx.parts.fetch(collection, id).await?.ok_or_else(Error::not_found)?;
+    let record = cx.fetch(collection, id).await?.ok_or_else(Error::not_found)?;
     if !cx.passes(&record, &rule).await? {
         return Err(Error::not_found());
     }

@@ -28,6 +28,9 @@ pub async fn run(config: Config) -> Result<()> {
     log.set_enabled(assembled.parts.settings.load().logs.max_days > 0);
     let log_task = tokio::spawn(log.clone().run(assembled.log_sink(), ended(stopped.clone())));
     let follow_task = tokio::spawn(follow(assembled.parts.clone(), log.clone(), ended(stopped.clone())));
+    let jobs = app::jobs::run_all(assembled.parts.clone(), assembled.jobs.clone(), ended(stopped.clone()));
+    let jobs_task = tokio::spawn(jobs);
+    let crons_task = tokio::spawn(app::crons::keep(assembled.parts.clone(), ended(stopped.clone())));
 
     let events = app::realtime::dispatch::run(assembled.parts.clone(), ended(stopped.clone()));
     let realtime_task = tokio::spawn(events);
@@ -41,6 +44,8 @@ pub async fn run(config: Config) -> Result<()> {
     let _ = stop.send(true);
     let _ = realtime_task.await;
     let _ = follow_task.await;
+    let _ = crons_task.await;
+    let _ = jobs_task.await;
     let _ = log_task.await;
     assembled.drain_logs().await;
     assembled.close().await;

@@ -7,6 +7,7 @@ mod candidate;
 mod compat;
 mod differential;
 mod durability;
+mod jobs;
 mod realtime;
 mod sdk;
 mod tidy;

@@ -41,11 +41,15 @@ groups! {
     collections_update
     collections_import
     auth
+    batch
     errors
     expand
     filters
+    limits
+    crons
     records_crud
     records_list
     records_values
     rules
+    settings
 }

@@ -14,6 +14,9 @@ const EVERY: Duration = Duration::from_millis(500);
 /// never catches up with the end, and without the pause the log would grow for ever.
 const LOG_PAGES_LARGE: i64 = 8 << 10;
 
+/// The limit keeps it to a sample of each index, so that writers wait for moments only.
+const OPTIMIZE: &str = "PRAGMA analysis_limit = 400; PRAGMA optimize";
+
 pub struct Checkpoints {
     connection: Connection,
     shared: Arc<Shared>,
@@ -28,6 +31,11 @@ impl Checkpoints {
         while stopped.recv_timeout(EVERY) == Err(RecvTimeoutError::Timeout) {
             if self.shared.dirty.swap(false, Ordering::Relaxed) {
                 self.checkpoint();
+            }
+            if self.shared.optimize.swap(false, Ordering::Relaxed)
+                && let Err(error) = self.connection.execute_batch(OPTIMIZE)
+            {
+                tracing::warn!("statistics: {error}");
             }
         }
     }

@@ -134,7 +134,9 @@ fn a_full_disk_takes_nothing_half() {
         let (reply, answer) = tokio::sync::oneshot::channel();
         let ops = vec![(insert, false); count];
         let permit = places.clone().try_acquire_owned().unwrap();
-        let work = super::Work { guards: vec![], ddl: vec![], ops, jobs: vec![], reply, permit };
+        let batch = super::Rendered { guards: vec![], ddl: vec![], ops, jobs: vec![] };
+        let work = super::Work { batch, reply, claimed: Arc::default(), permit };
+        let work = super::Task::Commit(work);
         queue.send(work).unwrap();
         answer
     };

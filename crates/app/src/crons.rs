@@ -1,0 +1,128 @@
+//! What runs by the clock. A due schedule becomes a job, in the same batch that notes the minute, so that it runs once
+//! for each minute in however many processes, and is tried again when it fails. Minutes in which no process was
+//! running are not made up for.
+
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+use base::{Kind, Schedule, Timestamp, Value};
+use query::{Assign, Batch, Column, ColumnType, Guard, Op, Select};
+
+use crate::auth;
+use crate::error::{Error, Result};
+use crate::jobs::{self, Work};
+use crate::parts::Parts;
+
+const META: &str = "_pando_meta";
+const MINUTE_MS: i64 = 60_000;
+/// How far clocks of two processes may differ before one takes the other's minutes for a clock that was set back.
+const SKEW_MINUTES: i64 = 10;
+
+const OPTIMIZE: &str = "__pbDBOptimize__";
+const CLEAN_MFAS: &str = "__pbMFACleanup__";
+const CLEAN_OTPS: &str = "__pbOTPCleanup__";
+const CLEAN_LOGS: &str = "__pbLogsCleanup__";
+const BACKUP: &str = "__pbAutoBackup__";
+const SWEEP_JOBS: &str = "__pandoJobsCleanup__";
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct Cron {
+    pub id: String,
+    pub expression: String,
+}
+
+/// The reference's own first, under its names.
+pub fn all(parts: &Parts) -> Vec<Cron> {
+    let cron = |id: &str, expression: &str| Cron { id: id.into(), expression: expression.into() };
+    let mut all = vec![
+        cron(OPTIMIZE, "0 0 * * *"),
+        cron(CLEAN_MFAS, "0 * * * *"),
+        cron(CLEAN_OTPS, "0 * * * *"),
+        cron(CLEAN_LOGS, "0 */6 * * *"),
+    ];
+    let backup = &parts.settings.load().backups.cron;
+    if !backup.is_empty() {
+        all.push(cron(BACKUP, backup));
+    }
+    all.push(cron(SWEEP_JOBS, "30 4 * * *"));
+    all
+}
+
+/// Runs one now, whatever its schedule says.
+pub async fn run_now(parts: &Parts, id: &str) -> Result<()> {
+    if !all(parts).iter().any(|cron| cron.id == id) {
+        return Err(Error::new(Kind::NotFound, "Missing or invalid cron job."));
+    }
+    let batch = Batch { jobs: vec![Work::Cron { id: id.into() }.job()], ..Batch::default() };
+    parts.store.commit(batch).await?;
+    Ok(())
+}
+
+/// Looks at the schedules at the beginning of every minute.
+pub async fn keep(parts: Arc<Parts>, stop: impl Future<Output = ()>) {
+    tokio::pin!(stop);
+    loop {
+        let rest = MINUTE_MS - parts.clock.now().0.rem_euclid(MINUTE_MS);
+        tokio::select! {
+            () = &mut stop => return,
+            () = tokio::time::sleep(Duration::from_millis(rest as u64)) => {}
+        }
+        let now = parts.clock.now();
+        for cron in all(&parts) {
+            match Schedule::parse(&cron.expression) {
+                Ok(schedule) if schedule.is_due(now) => {
+                    if let Err(error) = enqueue(&parts, &cron, now).await {
+                        tracing::warn!(cron = cron.id, details = error.details, "a cron was missed: {error}");
+                    }
+                }
+                Ok(_) => {}
+                Err(error) => tracing::warn!(cron = cron.id, "cannot read the schedule: {error}"),
+            }
+        }
+    }
+}
+
+/// Makes the job, unless another process did for this minute.
+async fn enqueue(parts: &Parts, cron: &Cron, now: Timestamp) -> Result<()> {
+    let minute = now.0.div_euclid(MINUTE_MS);
+    let key = format!("cron:{}", cron.id);
+    let columns = vec![Column::new("id", ColumnType::Id), Column::new("value", ColumnType::Text)];
+    let noted = Select::by_ids(META, columns, vec![key.as_str().into()]);
+    let known = parts.store.first(&noted).await?;
+    let last = known.as_ref().and_then(|row| row.get(1).text_or_empty().parse::<i64>().ok());
+    if last.is_some_and(|last| (minute..minute + SKEW_MINUTES).contains(&last)) {
+        return Ok(());
+    }
+    let value = Value::from(minute.to_string());
+    let (guard, op) = match &known {
+        Some(row) => {
+            let as_seen = noted
+                .filter(query::Expr::eq(query::Operand::base("value", ColumnType::Text), row.get(1).clone()));
+            let set = vec![("value".into(), Assign::Set(value))];
+            (Guard::Exists(as_seen), Op::Update { table: META.into(), id: key.into(), set })
+        }
+        None => {
+            let values = vec![("id".into(), Value::from(key)), ("value".into(), value)];
+            (Guard::Absent(noted), Op::Insert { table: META.into(), values })
+        }
+    };
+    let jobs = vec![Work::Cron { id: cron.id.clone() }.job()];
+    match parts.store.commit(Batch { guards: vec![guard], ops: vec![op], jobs, ..Batch::default() }).await {
+        // Another process was faster.
+        Err(error) if error.kind() == Kind::Conflict => Ok(()),
+        other => other.map(drop).map_err(Error::from),
+    }
+}
+
+/// Does what the schedule of that id is for.
+pub(crate) async fn perform(parts: &Parts, id: &str) -> Result<()> {
+    match id {
+        OPTIMIZE => Ok(parts.store.optimize().await?),
+        CLEAN_MFAS => auth::mfa::clean_mfas(parts).await,
+        CLEAN_OTPS => auth::otp::clean_otps(parts).await,
+        SWEEP_JOBS => jobs::forget_dead(parts).await,
+        // It was taken out of the configuration meanwhile.
+        _ => Ok(()),
+    }
+}
