@@ -189,6 +189,8 @@ pub const REALTIME_SWEEP_MS: u64 = 1_000;
 pub const REALTIME_RECHECK_MS: i64 = 5_000;
 /// Callers looked up in one query.
 pub const REALTIME_RECHECK_ROWS_MAX: usize = 500;
+/// Deletes whose events were found out before they were committed.
+pub const REALTIME_FORESEEN_MAX: usize = 20_000;
 /// Questions to the database that one event has open at a time.
 pub const REALTIME_JUDGES_MAX: usize = 8;
 /// Descriptions of the API that are kept, one for each standing of those who ask.

@@ -109,7 +109,7 @@ pub async fn open(config: &Config, purpose: Purpose) -> Result<Assembled> {
         store,
         stamps,
         bus,
-        realtime: Realtime::new(clock.clone()),
+        realtime: Realtime::new(clock.clone(), web::WIRE),
         clock,
     });
     app::setup::prepare(&parts).await.with_context(|| format!("cannot prepare {place}"))?;

@@ -17,6 +17,7 @@ pub mod pando;
 pub mod postgres;
 pub mod server;
 pub mod smtp;
+pub mod sse;
 pub mod tidy;
 pub mod tools;
 
