@@ -23,7 +23,7 @@ pub async fn health(FromState(state): FromState<State>) -> Response<Body> {
 }
 
 /// Parts of the API that clients know and that are not built yet: said plainly, rather than as a wrong address.
-const NOT_YET: [&str; 7] = ["backups", "files", "logs", "oauth2-redirect", "realtime", "settings", "sql"];
+const NOT_YET: [&str; 6] = ["backups", "files", "logs", "oauth2-redirect", "realtime", "settings"];
 /// The same of an auth collection.
 const NOT_YET_AUTH: [&str; 9] = [
     "auth-with-oauth2",

@@ -18,6 +18,7 @@ mod crons;
 mod general;
 mod records;
 mod settings;
+mod sql;
 
 pub fn router(state: State) -> Router {
     Router::new()
@@ -27,6 +28,7 @@ pub fn router(state: State) -> Router {
         .merge(auth::routes())
         .merge(batch::routes())
         .merge(settings::routes())
+        .merge(sql::routes())
         .merge(crons::routes())
         .fallback(general::fallback)
         .method_not_allowed_fallback(general::fallback)

@@ -50,4 +50,5 @@ groups! {
     records_list
     records_values
     rules
+    sql
 }
