@@ -7,8 +7,9 @@ use app::Parts;
 use app::auth::password::Hasher;
 use app::catalog::Catalog;
 use app::logs::Logs;
+use app::realtime::Realtime;
 use arc_swap::ArcSwap;
-use backing::{Bus, CpuPool, QueryCache, RecordCache, Stamps};
+use backing::{Bus, CpuPool, Mailer, QueryCache, RecordCache, Stamps};
 use base::limits::PASSWORD_QUEUE_MAX;
 use base::topology::Node;
 use base::{Clock, SystemClock};
@@ -40,6 +41,7 @@ pub struct Assembled {
 
 pub async fn open(config: &Config, purpose: Purpose) -> Result<Assembled> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let cipher = config.cipher()?;
     let node = Node::local();
     let stamps = Arc::new(Stamps::default());
     let bus = Bus::default();
@@ -96,12 +98,16 @@ pub async fn open(config: &Config, purpose: Purpose) -> Result<Assembled> {
         filters: Default::default(),
         tokens: Default::default(),
         hasher: Hasher::new(hashing),
+        attempts: Default::default(),
+        mailer: Mailer::new(config.outbox()),
         settings: ArcSwap::from_pointee(app::settings::Settings::default()),
+        cipher,
         // Nothing tells this process yet of what others write to the same server.
         caching: !on_postgres && purpose == Purpose::Serve,
         store,
         stamps,
         bus,
+        realtime: Realtime::new(clock.clone()),
         clock,
     });
     app::setup::prepare(&parts).await.with_context(|| format!("cannot prepare {place}"))?;

@@ -242,14 +242,14 @@ impl Transaction {
 }
 
 fn announced(op: &Op) -> ChangeItem {
-    let (table, kind, id): (&Name, _, Option<Name>) = match op {
+    let (table, kind, id, row): (&Name, _, Option<Name>, _) = match op {
         Op::Insert { table, values } => {
             let id = values.iter().find(|(name, _)| &**name == "id").and_then(|(_, value)| value.as_str());
-            (table, ChangeKind::Insert, id.map(Into::into))
+            (table, ChangeKind::Insert, id.map(Into::into), None)
         }
-        Op::Update { table, id, .. } => (table, ChangeKind::Update, Some(id.clone())),
-        Op::Delete { table, id } => (table, ChangeKind::Delete, Some(id.clone())),
-        Op::DeleteWhere { table, .. } => (table, ChangeKind::Delete, None),
+        Op::Update { table, id, .. } => (table, ChangeKind::Update, Some(id.clone()), None),
+        Op::Delete { table, id, row } => (table, ChangeKind::Delete, Some(id.clone()), row.clone()),
+        Op::DeleteWhere { table, .. } => (table, ChangeKind::Delete, None, None),
     };
-    ChangeItem { table: table.clone(), kind, id }
+    ChangeItem { table: table.clone(), kind, id, row }
 }

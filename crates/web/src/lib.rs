@@ -6,12 +6,16 @@ pub mod state;
 
 mod body;
 mod cors;
+mod cut;
+mod describe;
 mod extract;
+mod gate;
 mod requestlog;
 mod routes;
 mod strict;
 mod wire;
 
 pub use body::fuzz as fuzz_body;
-pub use routes::router;
+pub use describe::typescript;
+pub use routes::{WIRE, router};
 pub use state::State;

@@ -5,12 +5,13 @@ use model::field::ValidateContext;
 use model::{FieldKind, Record, Violation, Violations};
 use query::{Assign, Batch, Op};
 
+use crate::auth::owned;
 use crate::error::{Error, Result};
 use crate::rules::Context;
 
 impl Context<'_> {
     /// Fills in what a new or changed record gets by itself.
-    pub(super) fn generate(&self, record: &mut Record, is_new: bool) {
+    pub(crate) fn generate(&self, record: &mut Record, is_new: bool) {
         let collection = record.collection.clone();
         let now = self.parts.clock.now();
         for (position, field) in collection.fields.iter().enumerate() {
@@ -26,7 +27,7 @@ impl Context<'_> {
     }
 
     /// Everything that is wrong with the record's values.
-    pub(super) async fn violations(&self, record: &Record, old: Option<&Record>) -> Result<Violations> {
+    pub(crate) async fn violations(&self, record: &Record, old: Option<&Record>) -> Result<Violations> {
         let collection = &record.collection;
         let mut violations = Violations::default();
         for (position, field) in collection.fields.iter().enumerate() {
@@ -66,7 +67,7 @@ impl Context<'_> {
     }
 
     /// Replaces a plain password by its hash, and renews the token key so that older tokens end.
-    pub(super) async fn seal_password(&self, record: &mut Record, old: Option<&Record>) -> Result<()> {
+    pub(crate) async fn seal_password(&self, record: &mut Record, old: Option<&Record>) -> Result<()> {
         let collection = record.collection.clone();
         for (position, field) in collection.fields.iter().enumerate() {
             let FieldKind::Password(password) = &field.kind else { continue };
@@ -96,27 +97,48 @@ impl Context<'_> {
     }
 
     pub(super) async fn insert(&self, record: &Record, failed: &str) -> Result<()> {
+        self.commit_record(Batch::op(self.insertion(record)), failed).await.map(drop)
+    }
+
+    /// The operation that stores a new record.
+    pub(crate) fn insertion(&self, record: &Record) -> Op {
         let table = &record.collection.table;
         let names = table.columns.iter().map(|column| column.name.clone());
         let values: Vec<(Name, Value)> = names.zip(record.row.0.iter().cloned()).collect();
-        let op = Op::Insert { table: table.name.clone(), values };
-        self.commit_record(Batch::op(op), failed).await.map(drop)
+        Op::Insert { table: table.name.clone(), values }
     }
 
     /// Writes the columns that changed. `false` when the record is gone.
-    pub(super) async fn write_changes(&self, record: &Record, old: &Record, failed: &str) -> Result<bool> {
+    pub(crate) async fn write_changes(&self, record: &Record, old: &Record, failed: &str) -> Result<bool> {
         let table = &record.collection.table;
         let changed = table.columns.iter().zip(record.row.0.iter().zip(old.row.0.iter()));
-        let set: Vec<(Name, Assign)> = changed
+        let mut set: Vec<(Name, Assign)> = changed
             .filter(|(_, (new, old))| new != old)
             .map(|(column, (new, _))| (column.name.clone(), Assign::Set(new.clone())))
             .collect();
+        // An update that changes nothing is one all the same: those who follow the record hear of it.
         if set.is_empty() {
-            return Ok(true);
+            set.push(("id".into(), Assign::Set(record.id().into())));
         }
-        let op = Op::Update { table: table.name.clone(), id: record.id().into(), set };
-        let committed = self.commit_record(Batch::op(op), failed).await?;
+        let mut batch = Batch::op(Op::Update { table: table.name.clone(), id: record.id().into(), set });
+        if record.collection.is_auth() {
+            batch.ops.extend(self.ended_with(record, old).await?);
+        }
+        let committed = self.commit_record(batch, failed).await?;
         Ok(committed.missing.is_empty())
+    }
+
+    /// What ends with a record's tokens: codes and half-finished logins, and with a new password also the trust in
+    /// the places that the old one was used from.
+    async fn ended_with(&self, record: &Record, old: &Record) -> Result<Vec<Op>> {
+        let ended: &[&str] = if old.text("password") != record.text("password") {
+            &["_mfas", "_otps", "_authOrigins"]
+        } else if old.text("tokenKey") != record.text("tokenKey") {
+            &["_mfas", "_otps"]
+        } else {
+            &[]
+        };
+        owned::delete_all(self, ended, record).await
     }
 
     async fn commit_record(&self, batch: Batch, failed: &str) -> Result<query::Committed> {

@@ -15,10 +15,14 @@ mod auth;
 mod batch;
 mod collections;
 mod crons;
+mod describe;
 mod general;
+mod realtime;
 mod records;
 mod settings;
 mod sql;
+
+pub use realtime::{PATH as REALTIME_PATH, WIRE};
 
 pub fn router(state: State) -> Router {
     Router::new()
@@ -30,6 +34,8 @@ pub fn router(state: State) -> Router {
         .merge(settings::routes())
         .merge(sql::routes())
         .merge(crons::routes())
+        .merge(realtime::routes())
+        .merge(describe::routes())
         .fallback(general::fallback)
         .method_not_allowed_fallback(general::fallback)
         .with_state(state)

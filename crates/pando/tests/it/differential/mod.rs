@@ -45,10 +45,12 @@ groups! {
     errors
     expand
     filters
+    limits
     crons
     records_crud
     records_list
     records_values
     rules
+    settings
     sql
 }

@@ -60,7 +60,7 @@ async fn one_server_for_each_directory() {
     command.close().await;
     tokio::time::sleep(std::time::Duration::from_millis(600)).await;
     let after = first.external_version();
-    let op = Op::Delete { table: "_params".into(), id: "p".into() };
+    let op = Op::Delete { table: "_params".into(), id: "p".into(), row: None };
     first.commit(Batch::op(op)).await.unwrap();
     tokio::time::sleep(std::time::Duration::from_millis(1700)).await;
     assert_eq!(first.external_version(), after);
