@@ -47,6 +47,12 @@ pub const TRANSACTION_ATTEMPTS_MAX: u32 = 5;
 pub const BATCH_URL_CHARS_MAX: usize = 2_000;
 /// The largest body of a batch unless the settings say otherwise.
 pub const BATCH_BODY_BYTES_MAX: usize = 128 << 20;
+/// Rows that the SQL console returns of a query, as the reference has it.
+pub const SQL_ROWS_MAX: usize = 1_000;
+/// Bytes of an answer of the SQL console.
+pub const SQL_BYTES_MAX: usize = 32 << 20;
+/// How long what is asked of the SQL console may run.
+pub const SQL_RUN_MS: u64 = 30_000;
 /// Prepared statements kept per connection.
 pub const STATEMENTS_MAX: usize = 256;
 /// Reader connections of the SQLite engine.

@@ -39,7 +39,7 @@ pub async fn health(FromState(state): FromState<State>, request: Request) -> Res
 }
 
 /// Parts of the API that clients know and that are not built yet: said plainly, rather than as a wrong address.
-const NOT_YET: &[&str] = &["backups", "oauth2-redirect", "sql"];
+const NOT_YET: &[&str] = &["backups", "oauth2-redirect"];
 /// The same of an auth collection.
 const NOT_YET_AUTH: [&str; 1] = ["auth-with-oauth2"];
 

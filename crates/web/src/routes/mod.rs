@@ -22,6 +22,7 @@ mod logs;
 mod realtime;
 mod records;
 mod settings;
+mod sql;
 
 pub use realtime::{PATH as REALTIME_PATH, WIRE};
 
@@ -35,6 +36,7 @@ pub fn router(state: State) -> Router {
         .merge(batch::routes())
         .merge(settings::routes())
         .merge(logs::routes())
+        .merge(sql::routes())
         .merge(crons::routes())
         .merge(realtime::routes())
         .merge(describe::routes())

@@ -57,4 +57,5 @@ groups! {
     records_values
     rules
     settings
+    sql
 }
