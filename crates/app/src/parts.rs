@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
-use backing::{Bus, QueryCache, RecordCache, Stamps};
+use backing::{Bus, Fetch, QueryCache, RecordCache, Stamps};
 use base::Clock;
 use model::{Collection, Record};
 use query::Select;
@@ -26,6 +26,7 @@ pub struct Parts {
     pub tokens: TokenCache,
     pub hasher: Hasher,
     pub bus: Bus,
+    pub fetch: Fetch,
     pub clock: Arc<dyn Clock>,
     pub settings: ArcSwap<Settings>,
     /// Off when other processes write to the same database and nothing tells us of it.

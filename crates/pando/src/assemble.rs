@@ -8,7 +8,7 @@ use app::auth::password::Hasher;
 use app::catalog::Catalog;
 use app::logs::Logs;
 use arc_swap::ArcSwap;
-use backing::{Bus, CpuPool, QueryCache, RecordCache, Stamps};
+use backing::{Bus, Fetch, CpuPool, QueryCache, RecordCache, Stamps};
 use base::limits::PASSWORD_QUEUE_MAX;
 use base::topology::Node;
 use base::{Clock, SystemClock};
@@ -102,6 +102,7 @@ pub async fn open(config: &Config, purpose: Purpose) -> Result<Assembled> {
         store,
         stamps,
         bus,
+        fetch: Fetch::new(config.outbound.allow_private),
         clock,
     });
     app::setup::prepare(&parts).await.with_context(|| format!("cannot prepare {place}"))?;

@@ -121,7 +121,7 @@ async fn find_by_identity(
 }
 
 /// A proven record gets its token, if the collection's auth rule agrees.
-async fn admit(cx: &Context<'_>, record: Record) -> Result<LoggedIn> {
+pub(crate) async fn admit(cx: &Context<'_>, record: Record) -> Result<LoggedIn> {
     let collection = record.collection.clone();
     let options = collection.auth().ok_or_else(failed)?;
     if options.mfa.enabled {

@@ -10,7 +10,7 @@ use crate::rules::Context;
 
 impl Context<'_> {
     /// Fills in what a new or changed record gets by itself.
-    pub(super) fn generate(&self, record: &mut Record, is_new: bool) {
+    pub(crate) fn generate(&self, record: &mut Record, is_new: bool) {
         let collection = record.collection.clone();
         let now = self.parts.clock.now();
         for (position, field) in collection.fields.iter().enumerate() {
@@ -66,7 +66,7 @@ impl Context<'_> {
     }
 
     /// Replaces a plain password by its hash, and renews the token key so that older tokens end.
-    pub(super) async fn seal_password(&self, record: &mut Record, old: Option<&Record>) -> Result<()> {
+    pub(crate) async fn seal_password(&self, record: &mut Record, old: Option<&Record>) -> Result<()> {
         let collection = record.collection.clone();
         for (position, field) in collection.fields.iter().enumerate() {
             let FieldKind::Password(password) = &field.kind else { continue };
@@ -95,31 +95,32 @@ impl Context<'_> {
         Ok(())
     }
 
-    pub(super) async fn insert(&self, record: &Record, failed: &str) -> Result<()> {
+    pub(crate) fn insertion(&self, record: &Record) -> Op {
         let table = &record.collection.table;
         let names = table.columns.iter().map(|column| column.name.clone());
         let values: Vec<(Name, Value)> = names.zip(record.row.0.iter().cloned()).collect();
-        let op = Op::Insert { table: table.name.clone(), values };
-        self.commit_record(Batch::op(op), failed).await.map(drop)
+        Op::Insert { table: table.name.clone(), values }
     }
 
-    /// Writes the columns that changed. `false` when the record is gone.
-    pub(super) async fn write_changes(&self, record: &Record, old: &Record, failed: &str) -> Result<bool> {
+    /// The columns that changed; `None` when none did.
+    pub(crate) fn changes(&self, record: &Record, old: &Record) -> Option<Op> {
         let table = &record.collection.table;
         let changed = table.columns.iter().zip(record.row.0.iter().zip(old.row.0.iter()));
         let set: Vec<(Name, Assign)> = changed
             .filter(|(_, (new, old))| new != old)
             .map(|(column, (new, _))| (column.name.clone(), Assign::Set(new.clone())))
             .collect();
-        if set.is_empty() {
-            return Ok(true);
-        }
-        let op = Op::Update { table: table.name.clone(), id: record.id().into(), set };
+        (!set.is_empty()).then(|| Op::Update { table: table.name.clone(), id: record.id().into(), set })
+    }
+
+    /// Writes the columns that changed. `false` when the record is gone.
+    pub(super) async fn write_changes(&self, record: &Record, old: &Record, failed: &str) -> Result<bool> {
+        let Some(op) = self.changes(record, old) else { return Ok(true) };
         let committed = self.commit_record(Batch::op(op), failed).await?;
         Ok(committed.missing.is_empty())
     }
 
-    async fn commit_record(&self, batch: Batch, failed: &str) -> Result<query::Committed> {
+    pub(crate) async fn commit_record(&self, batch: Batch, failed: &str) -> Result<query::Committed> {
         self.store().commit(batch).await.map_err(|error| match error {
             store::Error::Taken { columns, .. } => {
                 let mut violations = Violations::default();

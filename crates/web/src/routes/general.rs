@@ -26,8 +26,7 @@ pub async fn health(FromState(state): FromState<State>) -> Response<Body> {
 const NOT_YET: [&str; 8] =
     ["backups", "batch", "files", "logs", "oauth2-redirect", "realtime", "settings", "sql"];
 /// The same of an auth collection.
-const NOT_YET_AUTH: [&str; 9] = [
-    "auth-with-oauth2",
+const NOT_YET_AUTH: [&str; 8] = [
     "auth-with-otp",
     "confirm-email-change",
     "confirm-password-reset",
