@@ -28,6 +28,7 @@
 //! GET /api/collections/posts/records
 //! end
 //! ```
+//! `$openid` is the address of a test provider, see `testkit::openid`.
 //! In `each` and `for`, `<>` is the line (percent-encoded in a target, raw in a body), `<raw>` the line as it is,
 //! `<json>` the line as the inside of a JSON string, `<n>` its number.
 

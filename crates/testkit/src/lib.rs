@@ -11,6 +11,7 @@ pub mod fault;
 pub mod fuzz;
 pub mod http;
 pub mod judge;
+pub mod openid;
 pub mod oracle;
 pub mod pando;
 pub mod postgres;

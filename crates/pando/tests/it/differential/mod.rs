@@ -41,6 +41,7 @@ groups! {
     collections_update
     collections_import
     auth
+    oauth2
     errors
     expand
     filters
