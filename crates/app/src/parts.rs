@@ -3,16 +3,18 @@
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
-use backing::{Bus, Fetch, QueryCache, RecordCache, Stamps};
+use backing::{Bus, Fetch, Mailer, QueryCache, RecordCache, Stamps};
 use base::Clock;
 use model::{Collection, Record};
 use query::Select;
 use store::Store;
 
+use crate::auth::attempts::Attempts;
 use crate::auth::password::Hasher;
 use crate::auth::token::TokenCache;
 use crate::catalog::Catalog;
 use crate::error::Result;
+use crate::realtime::Realtime;
 use crate::rules::FilterCache;
 use crate::settings::Settings;
 
@@ -25,8 +27,11 @@ pub struct Parts {
     pub filters: FilterCache,
     pub tokens: TokenCache,
     pub hasher: Hasher,
+    pub attempts: Attempts,
+    pub mailer: Mailer,
     pub bus: Bus,
     pub fetch: Fetch,
+    pub realtime: Realtime,
     pub clock: Arc<dyn Clock>,
     pub settings: ArcSwap<Settings>,
     /// Off when other processes write to the same database and nothing tells us of it.

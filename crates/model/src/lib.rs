@@ -16,6 +16,6 @@ pub use collection::{
 };
 pub use field::{Field, FieldKind};
 pub use record::Record;
-pub use request::Request;
+pub use request::{Client, Request};
 pub use schema::Schema;
 pub use violation::{Violation, Violations};

@@ -7,8 +7,9 @@ use app::Parts;
 use app::auth::password::Hasher;
 use app::catalog::Catalog;
 use app::logs::Logs;
+use app::realtime::Realtime;
 use arc_swap::ArcSwap;
-use backing::{Bus, Fetch, CpuPool, QueryCache, RecordCache, Stamps};
+use backing::{Bus, CpuPool, Fetch, Mailer, QueryCache, RecordCache, Stamps};
 use base::limits::PASSWORD_QUEUE_MAX;
 use base::topology::Node;
 use base::{Clock, SystemClock};
@@ -96,6 +97,8 @@ pub async fn open(config: &Config, purpose: Purpose) -> Result<Assembled> {
         filters: Default::default(),
         tokens: Default::default(),
         hasher: Hasher::new(hashing),
+        attempts: Default::default(),
+        mailer: Mailer::new(config.outbox()),
         settings: ArcSwap::from_pointee(app::settings::Settings::default()),
         // Nothing tells this process yet of what others write to the same server.
         caching: !on_postgres && purpose == Purpose::Serve,
@@ -103,6 +106,7 @@ pub async fn open(config: &Config, purpose: Purpose) -> Result<Assembled> {
         stamps,
         bus,
         fetch: Fetch::new(config.outbound.allow_private),
+        realtime: Realtime::new(clock.clone()),
         clock,
     });
     app::setup::prepare(&parts).await.with_context(|| format!("cannot prepare {place}"))?;

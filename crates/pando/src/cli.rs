@@ -23,6 +23,7 @@ Examples:
   pando serve --dir /srv/pb_data --http :80        an existing PocketBase directory, on every address
   pando serve --data postgres://app@db/app         the same API on PostgreSQL
   pando superuser upsert me@example.com secret123  make or change a superuser, also beside a running server
+  pando types --out src/pocketbase-types.ts        TypeScript for the collections, also beside a running server
 
 Every option can stand in pando.toml or in the environment (PANDO_DIR, PANDO_HTTP, PANDO_DATA, …).";
 
@@ -43,6 +44,8 @@ pub struct Common {
 pub enum Command {
     /// Serve the API: every role in one process
     Serve(Serve),
+    /// Write TypeScript types of the collections, for the official JavaScript SDK
+    Types(Types),
     /// Manage the superusers, who may do everything
     #[command(subcommand)]
     Superuser(Superuser),
@@ -53,6 +56,13 @@ pub struct Serve {
     /// The address to listen on; `:PORT` is every address [default: 127.0.0.1:8090]
     #[arg(long, value_name = "ADDRESS")]
     pub http: Option<String>,
+}
+
+#[derive(Args)]
+pub struct Types {
+    /// The file to write [default: standard output]
+    #[arg(long, value_name = "FILE")]
+    pub out: Option<PathBuf>,
 }
 
 #[derive(Subcommand)]

@@ -23,6 +23,7 @@ pub struct Config {
     pub cache: Cache,
     pub log: Log,
     pub outbound: Outbound,
+    pub mail: Mail,
 }
 
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
@@ -55,6 +56,13 @@ pub struct Log {
     pub messages: String,
 }
 
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Mail {
+    /// Where mails are written to while no SMTP server is set; empty for `outbox` in the data directory.
+    pub outbox: String,
+}
+
 impl Default for Config {
     fn default() -> Self {
         Config {
@@ -64,6 +72,7 @@ impl Default for Config {
             cache: Cache::default(),
             log: Log::default(),
             outbound: Outbound::default(),
+            mail: Mail::default(),
         }
     }
 }
@@ -113,6 +122,14 @@ impl Config {
             bail!("data.url must begin with postgres://, or be empty for SQLite in the data directory");
         }
         Ok(config)
+    }
+
+    /// The directory for mails while no SMTP server is set.
+    pub fn outbox(&self) -> PathBuf {
+        match self.mail.outbox.as_str() {
+            "" => self.dir.join("outbox"),
+            path => path.into(),
+        }
     }
 
     /// The address in a form that can be bound: `:80` and `0.0.0.0:80` are the same.

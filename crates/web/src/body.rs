@@ -20,8 +20,12 @@ const JSON_PAYLOAD: &str = "@jsonPayload";
 const UNSUPPORTED: &str = "Unsupported Content-Type.";
 
 pub async fn read(head: &Head, body: Body) -> Result<Map<String, Json>> {
+    read_up_to(head, body, BODY_BYTES_MAX).await
+}
+
+pub async fn read_up_to(head: &Head, body: Body, bytes_max: usize) -> Result<Map<String, Json>> {
     let content_type = content_type(&head.headers).to_string();
-    let body = Limited::new(body, BODY_BYTES_MAX).collect();
+    let body = Limited::new(body, bytes_max).collect();
     let Ok(collected) = tokio::time::timeout(Duration::from_millis(BODY_READ_MS), body).await else {
         return Err(Error::bad_request().details("the body took too long to arrive"));
     };

@@ -6,6 +6,8 @@ pub mod state;
 
 mod body;
 mod cors;
+mod cut;
+mod describe;
 mod extract;
 mod requestlog;
 mod routes;
@@ -13,5 +15,6 @@ mod strict;
 mod wire;
 
 pub use body::fuzz as fuzz_body;
-pub use routes::router;
+pub use describe::typescript;
+pub use routes::{WIRE, router};
 pub use state::State;

@@ -11,6 +11,10 @@ use observe::LogEntry;
 use crate::state::State;
 use crate::wire::error::Logged;
 
+/// The address at the other end of the connection. Travels with the request's extensions.
+#[derive(Clone, Copy)]
+pub struct Peer(pub std::net::IpAddr);
+
 /// Taken before the request is handled.
 pub struct Started {
     at: Instant,

@@ -27,7 +27,8 @@ pub async fn truncate(cx: &Context<'_>, name_or_id: &str) -> Result<()> {
     if collection.is_superusers() {
         return Err(Error::new(Kind::Invalid, FAILED).details("the last superuser cannot be deleted"));
     }
-    if cx.schema.references(&collection).is_empty() && !collection.is_auth() {
+    let is_alone = cx.schema.references(&collection).is_empty() && !collection.is_auth();
+    if is_alone && !cx.parts.realtime.is_followed(&collection) {
         let op = Op::DeleteWhere { table: collection.name.clone(), filter: Expr::Const(true) };
         cx.store().commit(Batch::op(op)).await?;
         return Ok(());

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::crons;
 use crate::error::Result;
+use crate::mail::{self, Mail};
 use crate::parts::Parts;
 
 const QUEUE: &str = "default";
@@ -19,7 +20,12 @@ const QUEUE: &str = "default";
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum Work {
     /// What is due by a schedule, or was asked for by its id.
-    Cron { id: String },
+    Cron {
+        id: String,
+    },
+    Mail {
+        mail: Mail,
+    },
 }
 
 impl Work {
@@ -33,5 +39,6 @@ impl Work {
 async fn run(parts: &Parts, work: Work) -> Result<()> {
     match work {
         Work::Cron { id } => crons::perform(parts, &id).await,
+        Work::Mail { mail } => mail::deliver(parts, mail).await,
     }
 }

@@ -73,7 +73,10 @@ async fn make(
     }
     let mut violations = Violations::default();
     if collection.is_auth() {
-        violations = check_password_form(body, false, newcomer.is_none());
+        // Whoever comes with a provider's word needs no password, and may choose one.
+        if newcomer.is_none() || !record.text("password").is_empty() {
+            violations = check_password_form(body, false, true);
+        }
         if !cx.is_superuser() && !manages_new(cx, &record).await? {
             violations.merge(unmanaged(&record));
         }

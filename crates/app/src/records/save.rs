@@ -5,6 +5,7 @@ use model::field::ValidateContext;
 use model::{FieldKind, Record, Violation, Violations};
 use query::{Assign, Batch, Op};
 
+use crate::auth::owned;
 use crate::error::{Error, Result};
 use crate::rules::Context;
 
@@ -26,7 +27,7 @@ impl Context<'_> {
     }
 
     /// Everything that is wrong with the record's values.
-    pub(super) async fn violations(&self, record: &Record, old: Option<&Record>) -> Result<Violations> {
+    pub(crate) async fn violations(&self, record: &Record, old: Option<&Record>) -> Result<Violations> {
         let collection = &record.collection;
         let mut violations = Violations::default();
         for (position, field) in collection.fields.iter().enumerate() {
@@ -95,6 +96,7 @@ impl Context<'_> {
         Ok(())
     }
 
+    /// The operation that stores a new record.
     pub(crate) fn insertion(&self, record: &Record) -> Op {
         let table = &record.collection.table;
         let names = table.columns.iter().map(|column| column.name.clone());
@@ -102,22 +104,43 @@ impl Context<'_> {
         Op::Insert { table: table.name.clone(), values }
     }
 
-    /// The columns that changed; `None` when none did.
-    pub(crate) fn changes(&self, record: &Record, old: &Record) -> Option<Op> {
+    /// The operations that write the columns that changed, and end what ends with them.
+    pub(crate) async fn changes(&self, record: &Record, old: &Record) -> Result<Vec<Op>> {
         let table = &record.collection.table;
         let changed = table.columns.iter().zip(record.row.0.iter().zip(old.row.0.iter()));
-        let set: Vec<(Name, Assign)> = changed
+        let mut set: Vec<(Name, Assign)> = changed
             .filter(|(_, (new, old))| new != old)
             .map(|(column, (new, _))| (column.name.clone(), Assign::Set(new.clone())))
             .collect();
-        (!set.is_empty()).then(|| Op::Update { table: table.name.clone(), id: record.id().into(), set })
+        // An update that changes nothing is one all the same: those who follow the record hear of it.
+        if set.is_empty() {
+            set.push(("id".into(), Assign::Set(record.id().into())));
+        }
+        let mut ops = vec![Op::Update { table: table.name.clone(), id: record.id().into(), set }];
+        if record.collection.is_auth() {
+            ops.extend(self.ended_with(record, old).await?);
+        }
+        Ok(ops)
     }
 
     /// Writes the columns that changed. `false` when the record is gone.
-    pub(super) async fn write_changes(&self, record: &Record, old: &Record, failed: &str) -> Result<bool> {
-        let Some(op) = self.changes(record, old) else { return Ok(true) };
-        let committed = self.commit_record(Batch::op(op), failed).await?;
+    pub(crate) async fn write_changes(&self, record: &Record, old: &Record, failed: &str) -> Result<bool> {
+        let batch = Batch { ops: self.changes(record, old).await?, ..Batch::default() };
+        let committed = self.commit_record(batch, failed).await?;
         Ok(committed.missing.is_empty())
+    }
+
+    /// What ends with a record's tokens: codes and half-finished logins, and with a new password also the trust in
+    /// the places that the old one was used from.
+    async fn ended_with(&self, record: &Record, old: &Record) -> Result<Vec<Op>> {
+        let ended: &[&str] = if old.text("password") != record.text("password") {
+            &["_mfas", "_otps", "_authOrigins"]
+        } else if old.text("tokenKey") != record.text("tokenKey") {
+            &["_mfas", "_otps"]
+        } else {
+            &[]
+        };
+        owned::delete_all(self, ended, record).await
     }
 
     pub(crate) async fn commit_record(&self, batch: Batch, failed: &str) -> Result<query::Committed> {

@@ -36,6 +36,11 @@ impl FileField {
         Ok(field)
     }
 
+    /// The most that one file may have.
+    pub fn bytes_max(&self) -> i64 {
+        if self.max_size > 0 { self.max_size } else { FILE_BYTES_MAX }
+    }
+
     pub fn is_multiple(&self) -> bool {
         self.max_select > 1
     }
@@ -110,7 +115,7 @@ impl FieldType for FileField {
 
 impl FileField {
     fn check_upload(&self, upload: &Upload) -> Option<Violation> {
-        let max = if self.max_size > 0 { self.max_size } else { FILE_BYTES_MAX };
+        let max = self.bytes_max();
         if upload.size_bytes > max as u64 {
             let message = format!(
                 "Failed to upload {} - the maximum allowed file size is {max} bytes.",

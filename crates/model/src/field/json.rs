@@ -26,6 +26,11 @@ impl JsonField {
         reader.int("maxSize", &mut field.max_size)?;
         Ok(field)
     }
+
+    /// The most that a value's text may have.
+    pub fn bytes_max(&self) -> i64 {
+        if self.max_size > 0 { self.max_size } else { JSON_BYTES_MAX }
+    }
 }
 
 impl FieldType for JsonField {
@@ -57,7 +62,7 @@ impl FieldType for JsonField {
         if self.required && matches!(text, "null" | "\"\"" | "[]" | "{}") {
             return Some(Violation::required());
         }
-        let max = if self.max_size > 0 { self.max_size } else { JSON_BYTES_MAX };
+        let max = self.bytes_max();
         (text.len() as i64 > max).then(|| {
             let message = format!("The maximum allowed JSON size is {max} bytes.");
             Violation::new("validation_json_size_limit", message).with("maxSize", max)

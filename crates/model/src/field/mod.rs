@@ -21,7 +21,7 @@ mod select;
 mod text;
 mod url;
 
-pub(crate) mod address;
+pub mod address;
 pub(crate) mod cast;
 pub(crate) mod check;
 mod generate;

@@ -23,19 +23,7 @@ pub async fn health(FromState(state): FromState<State>) -> Response<Body> {
 }
 
 /// Parts of the API that clients know and that are not built yet: said plainly, rather than as a wrong address.
-const NOT_YET: [&str; 8] =
-    ["backups", "batch", "files", "logs", "oauth2-redirect", "realtime", "settings", "sql"];
-/// The same of an auth collection.
-const NOT_YET_AUTH: [&str; 8] = [
-    "auth-with-otp",
-    "confirm-email-change",
-    "confirm-password-reset",
-    "confirm-verification",
-    "request-email-change",
-    "request-otp",
-    "request-password-reset",
-    "request-verification",
-];
+const NOT_YET: [&str; 5] = ["backups", "files", "logs", "settings", "sql"];
 
 pub async fn fallback(request: Request) -> Response<Body> {
     if let Some(part) = not_yet(request.uri().path()) {
@@ -51,12 +39,8 @@ pub async fn fallback(request: Request) -> Response<Body> {
 }
 
 fn not_yet(path: &str) -> Option<&str> {
-    let parts: Vec<&str> = path.strip_prefix("/api/")?.split('/').collect();
-    match parts[..] {
-        ["collections", _, part] => NOT_YET_AUTH.contains(&part).then_some(part),
-        [part, ..] => NOT_YET.contains(&part).then_some(part),
-        [] => None,
-    }
+    let part = path.strip_prefix("/api/")?.split('/').next()?;
+    NOT_YET.contains(&part).then_some(part)
 }
 
 #[cfg(test)]
@@ -66,9 +50,8 @@ mod tests {
     #[test]
     fn what_is_not_there_is_named() {
         for (path, part) in [
-            ("/api/realtime", Some("realtime")),
+            ("/api/backups", Some("backups")),
             ("/api/files/a/b/c.txt", Some("files")),
-            ("/api/collections/users/request-otp", Some("request-otp")),
             ("/api/collections/users/records", None),
             ("/api/filesystem", None),
             ("/api/", None),

@@ -12,11 +12,16 @@ use crate::state::State;
 use crate::wire;
 
 mod auth;
+mod batch;
 mod collections;
 mod crons;
+mod describe;
 mod general;
+mod realtime;
 mod records;
 mod settings;
+
+pub use realtime::{PATH as REALTIME_PATH, WIRE};
 
 pub fn router(state: State) -> Router {
     Router::new()
@@ -24,8 +29,11 @@ pub fn router(state: State) -> Router {
         .merge(collections::routes())
         .merge(records::routes())
         .merge(auth::routes())
+        .merge(batch::routes())
         .merge(settings::routes())
         .merge(crons::routes())
+        .merge(realtime::routes())
+        .merge(describe::routes())
         .fallback(general::fallback)
         .method_not_allowed_fallback(general::fallback)
         .with_state(state)
@@ -38,10 +46,14 @@ async fn answer(work: impl Future<Output = Result<Response<Body>>>) -> Response<
 
 /// The answer reduced to the `fields` that the client asked for.
 fn with_fields(asked: &crate::extract::Asked, body: String, in_items: bool) -> Result<Response<Body>> {
+    reduced(asked, body, in_items).map(wire::answer::ok)
+}
+
+/// The same, still as text.
+fn reduced(asked: &crate::extract::Asked, body: String, in_items: bool) -> Result<String> {
     match asked.query.get("fields").filter(|fields| !fields.trim().is_empty()) {
-        None => Ok(wire::answer::ok(body)),
+        None => Ok(body),
         Some(fields) => wire::fields::pick(&body, fields, in_items)
-            .map(wire::answer::ok)
             .ok_or_else(|| app::Error::bad_request().details("invalid fields parameter")),
     }
 }

@@ -30,14 +30,17 @@ pub fn status(kind: Kind) -> StatusCode {
     }
 }
 
-pub fn response(error: Error) -> Response<Body> {
-    let status = status(error.kind);
-    let body = json!({
+/// An error as clients read it.
+pub fn body(error: &Error) -> Json {
+    json!({
         "data": violations(&error.violations),
         "message": error.message,
-        "status": status.as_u16(),
-    });
-    let mut response = super::answer::json(status, body.to_string());
+        "status": status(error.kind).as_u16(),
+    })
+}
+
+pub fn response(error: Error) -> Response<Body> {
+    let mut response = super::answer::json(status(error.kind), body(&error).to_string());
     if error.kind == Kind::Unavailable {
         response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
     }

@@ -10,7 +10,7 @@ use serde_json::{Map, Value as Json};
 use super::exchange::{Code, Exchange, Token};
 use super::providers;
 use super::user::RemoteUser;
-use crate::auth::login::{LoggedIn, admit};
+use crate::auth::login::{Admitted, Method, admit};
 use crate::auth::password;
 use crate::error::{Error, Result};
 use crate::records::create::{Newcomer, create_as};
@@ -33,9 +33,9 @@ pub struct Form {
     pub create_data: Map<String, Json>,
 }
 
-/// A sign-in that was let in.
+/// A sign-in that a provider has vouched for.
 pub struct Signed {
-    pub logged_in: LoggedIn,
+    pub admitted: Admitted,
     pub user: RemoteUser,
     pub token: Token,
     pub is_new: bool,
@@ -69,8 +69,8 @@ pub async fn with_oauth2(cx: &Context<'_>, collection: &Arc<Collection>, form: F
     let user = exchange.user(&token).await?;
 
     let (record, is_new) = settle(cx, collection, &form, &user).await?;
-    let logged_in = admit(cx, record).await?;
-    Ok(Signed { logged_in, user, token, is_new })
+    let admitted = admit(cx, record, Method::OAuth2).await?;
+    Ok(Signed { admitted, user, token, is_new })
 }
 
 fn unknown(name: &str) -> Violation {
@@ -176,8 +176,10 @@ async fn take(cx: &Context<'_>, found: Found, provider: &str, user: &RemoteUser)
     let Found { record: old, linked, is_caller } = found;
     let mut record = old.clone();
     let mut ops = Vec::new();
+    let mut linked = linked;
     if !old.get("verified").as_bool() {
-        ops.push(unlink_all_but(&old, provider, linked));
+        ops.push(Op::DeleteWhere { table: LINKS.into(), filter: of_record(&old) });
+        linked = false;
         if !is_caller {
             record.set("password", password::nobodys());
         }
@@ -192,13 +194,9 @@ async fn take(cx: &Context<'_>, found: Found, provider: &str, user: &RemoteUser)
     if record != old {
         cx.generate(&mut record, false);
         cx.seal_password(&mut record, Some(&old)).await?;
-        ops.extend(cx.changes(&record, &old));
+        ops.extend(cx.changes(&record, &old).await?);
     }
     if !linked {
-        ops.push(Op::DeleteWhere {
-            table: LINKS.into(),
-            filter: Expr::and([of_record(&old), is("provider", provider)]),
-        });
         ops.push(link(cx, &record, provider, &user.id)?);
     }
     if ops.is_empty() {
@@ -214,14 +212,6 @@ async fn take(cx: &Context<'_>, found: Found, provider: &str, user: &RemoteUser)
 
 fn of_record(record: &Record) -> Expr {
     Expr::and([is("collectionRef", &record.collection.id), is("recordRef", record.id())])
-}
-
-fn unlink_all_but(record: &Record, provider: &str, linked: bool) -> Op {
-    let filter = match linked {
-        true => Expr::and([of_record(record), Expr::Not(Box::new(is("provider", provider)))]),
-        false => of_record(record),
-    };
-    Op::DeleteWhere { table: LINKS.into(), filter }
 }
 
 fn link(cx: &Context<'_>, record: &Record, provider: &str, id: &str) -> Result<Op> {

@@ -42,6 +42,7 @@ groups! {
     collections_import
     auth
     oauth2
+    batch
     errors
     expand
     filters

@@ -8,7 +8,7 @@ use axum::extract::{Path, Request, State as FromState};
 use axum::http::Response;
 use serde_json::{Map, Value as Json, json};
 
-use super::{answer, shown_with, text, unreadable};
+use super::{admitted_with, answer, text, unreadable};
 use crate::extract::Asked;
 use crate::state::State;
 
@@ -28,9 +28,9 @@ pub async fn with_oauth2(
         asked.request.body = crate::body::read(&head, body).await.map_err(unreadable)?;
         let form = read(&asked.request.body)?;
         let cx = asked.context(&state);
-        let mut signed = oauth2::with_oauth2(&cx, &collection, form).await?;
+        let signed = oauth2::with_oauth2(&cx, &collection, form).await?;
         let meta = meta(&signed).to_string();
-        shown_with(&asked, &cx, &mut signed.logged_in, &meta).await
+        admitted_with(&asked, &cx, signed.admitted, &meta).await
     })
     .await
 }
