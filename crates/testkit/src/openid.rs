@@ -3,7 +3,7 @@
 //!
 //! A code is JSON: `{"user": …}` is what the user info answers, `{"emails": …}` what `/userinfo/emails` does,
 //! `{"token": {…}}` is added to the token's answer, `{"id_token": {…}}` are the claims of a signed token (a text such
-//! as `"+600"` is a time from now), `{"sign": {"alg", "kid"}}` how it is signed. `{"status": n}` is the status of the user info.
+//! as `"+600"` is a time from its start), `{"sign": {"alg", "kid"}}` how it is signed. `{"status": n}` is the status of the user info.
 //!
 //! | path | what it does |
 //! | --- | --- |
@@ -40,8 +40,9 @@ pub struct OpenId {
     asked: Arc<Mutex<Vec<String>>>,
 }
 
-#[derive(Default)]
 struct Memory {
+    /// What times are counted from, so that two servers are told the same.
+    started: i64,
     /// Codes given by `/authorize`: what they stand for, and the challenge.
     codes: HashMap<String, (Value, String)>,
 }
@@ -65,7 +66,8 @@ impl OpenId {
     pub fn start() -> OpenId {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
         let port = listener.local_addr().expect("an address").port();
-        let (memory, asked) = (Arc::new(Mutex::new(Memory::default())), Arc::new(Mutex::new(Vec::new())));
+        let memory = Memory { started: jiff::Timestamp::now().as_second(), codes: HashMap::new() };
+        let (memory, asked) = (Arc::new(Mutex::new(memory)), Arc::new(Mutex::new(Vec::new())));
         let seen = asked.clone();
         std::thread::spawn(move || {
             for stream in listener.incoming().flatten() {
@@ -163,17 +165,16 @@ fn find<'a>(pairs: &'a [(String, String)], name: &str) -> &'a str {
 
 fn authorize(asked: &Asked, memory: &Mutex<Memory>) -> Reply {
     let of = |name: &str| find(&asked.query, name);
-    let user = serde_json::from_str(of("user")).unwrap_or_else(|_| {
-        json!({"sub": "alice", "email": "alice@example.com", "email_verified": true, "name": "Alice"})
-    });
+    let user = serde_json::from_str(of("user")).unwrap_or_else(
+        |_| json!({"sub": "alice", "email": "alice@example.com", "email_verified": true, "name": "Alice"}),
+    );
     let mut memory = memory.lock().expect("no panic while held");
     let code = format!("code{}", memory.codes.len());
     memory.codes.insert(code.clone(), (json!({"user": user}), of("code_challenge").to_owned()));
     let target = of("redirect_uri");
     let mark = if target.contains('?') { '&' } else { '?' };
     let error = of("fail");
-    let outcome =
-        if error.is_empty() { format!("code={code}") } else { format!("error={}", encode(error)) };
+    let outcome = if error.is_empty() { format!("code={code}") } else { format!("error={}", encode(error)) };
     Reply {
         location: Some(format!("{target}{mark}{outcome}&state={}", encode(of("state")))),
         ..plain(302, "text/plain", "")
@@ -184,7 +185,11 @@ fn token(asked: &Asked, memory: &Mutex<Memory>) -> Reply {
     let form = pairs(&String::from_utf8_lossy(&asked.body));
     let code = find(&form, "code");
     let refused = |why: &str| json_reply(400, &json!({"error": why}));
-    let said: Value = match memory.lock().expect("no panic while held").codes.remove(code) {
+    let (known, started) = {
+        let mut memory = memory.lock().expect("no panic while held");
+        (memory.codes.remove(code), memory.started)
+    };
+    let said: Value = match known {
         Some((said, challenge)) => {
             let verifier = find(&form, "code_verifier");
             if !challenge.is_empty()
@@ -208,7 +213,7 @@ fn token(asked: &Asked, memory: &Mutex<Memory>) -> Reply {
     answer.insert("access_token".into(), access.into());
     answer.insert("token_type".into(), "Bearer".into());
     if let Some(claims) = said.get("id_token") {
-        answer.insert("id_token".into(), signed(claims, &said["sign"]).into());
+        answer.insert("id_token".into(), signed(claims, &said["sign"], started).into());
     }
     if let Some(Value::Object(more)) = said.get("token") {
         answer.extend(more.clone());
@@ -216,12 +221,11 @@ fn token(asked: &Asked, memory: &Mutex<Memory>) -> Reply {
     json_reply(200, &Value::Object(answer))
 }
 
-fn signed(claims: &Value, sign: &Value) -> String {
+fn signed(claims: &Value, sign: &Value, now: i64) -> String {
     if let Some(text) = claims.as_str() {
         return text.to_owned();
     }
     let mut claims = claims.clone();
-    let now = jiff::Timestamp::now().as_second();
     for value in claims.as_object_mut().into_iter().flat_map(Map::values_mut) {
         if let Some(offset) = value.as_str().and_then(|text| text.strip_prefix(['+', '-'])) {
             let sign = if value.as_str().is_some_and(|text| text.starts_with('-')) { -1 } else { 1 };
@@ -257,7 +261,9 @@ fn said(asked: &Asked, part: &str) -> Reply {
         Some(said) => {
             let status = said["status"].as_u64().unwrap_or(200) as u16;
             match said.get(part) {
-                Some(Value::Number(status)) => plain(status.as_u64().unwrap_or(500) as u16, "text/plain", "x"),
+                Some(Value::Number(status)) => {
+                    plain(status.as_u64().unwrap_or(500) as u16, "text/plain", "x")
+                }
                 Some(value) => json_reply(status, value),
                 None => plain(404, "text/plain", "nothing here"),
             }
