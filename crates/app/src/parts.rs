@@ -16,7 +16,7 @@ use crate::catalog::Catalog;
 use crate::error::Result;
 use crate::realtime::Realtime;
 use crate::rules::FilterCache;
-use crate::settings::Settings;
+use crate::settings::{Cipher, Settings};
 
 pub struct Parts {
     pub store: Store,
@@ -34,6 +34,8 @@ pub struct Parts {
     pub realtime: Realtime,
     pub clock: Arc<dyn Clock>,
     pub settings: ArcSwap<Settings>,
+    /// How the settings are stored.
+    pub cipher: Cipher,
     /// Off when other processes write to the same database and nothing tells us of it.
     pub caching: bool,
 }

@@ -191,3 +191,18 @@ pub const REALTIME_JUDGES_MAX: usize = 8;
 pub const DOCUMENTS_MAX: usize = 8;
 /// Bytes of a description that is still kept.
 pub const DOCUMENT_BYTES_MAX: usize = 16 << 20;
+/// Clients whose requests are counted for rate limits at a time, each once for every thing that is limited.
+pub const RATE_CLIENTS_MAX: usize = 262_144;
+/// Parts that the counts are split in.
+pub const RATE_SHARDS: usize = 64;
+/// How often a full part looks for counts that are over.
+pub const RATE_SWEEP_MS: u64 = 1_000;
+
+/// Bytes of one request log entry's data unless the settings say otherwise.
+pub const LOG_DATA_BYTES_DEFAULT: usize = 16 << 10;
+/// Length of an address in the request log.
+pub const LOG_URL_CHARS_MAX: usize = 3_000;
+/// Length of a header's value in the request log.
+pub const LOG_HEADER_CHARS_MAX: usize = 2_000;
+/// What a provider's state, code and error may take together.
+pub const OAUTH2_RETURN_BYTES_MAX: usize = 16 << 10;

@@ -41,6 +41,7 @@ pub struct Assembled {
 
 pub async fn open(config: &Config, purpose: Purpose) -> Result<Assembled> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let cipher = config.cipher()?;
     let node = Node::local();
     let stamps = Arc::new(Stamps::default());
     let bus = Bus::default();
@@ -100,6 +101,7 @@ pub async fn open(config: &Config, purpose: Purpose) -> Result<Assembled> {
         attempts: Default::default(),
         mailer: Mailer::new(config.outbox()),
         settings: ArcSwap::from_pointee(app::settings::Settings::default()),
+        cipher,
         // Nothing tells this process yet of what others write to the same server.
         caching: !on_postgres && purpose == Purpose::Serve,
         store,

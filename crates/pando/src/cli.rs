@@ -35,6 +35,9 @@ pub struct Common {
     /// Where the records live: postgres://USER:PASSWORD@HOST/DATABASE [default: SQLite in the data directory]
     #[arg(long, global = true, value_name = "URL")]
     pub data: Option<String>,
+    /// The environment variable that holds the key (32 characters) that settings are encrypted with [default: none]
+    #[arg(long, global = true, value_name = "NAME", alias = "encryptionEnv")]
+    pub encryption_env: Option<String>,
     /// The configuration file [default: pando.toml in the working directory, if there is one]
     #[arg(long, global = true, value_name = "FILE")]
     pub config: Option<PathBuf>,
@@ -56,6 +59,9 @@ pub struct Serve {
     /// The address to listen on; `:PORT` is every address [default: 127.0.0.1:8090]
     #[arg(long, value_name = "ADDRESS")]
     pub http: Option<String>,
+    /// The directory of static files [default: pb_public beside the data directory]
+    #[arg(long, value_name = "DIR", alias = "publicDir")]
+    pub public_dir: Option<PathBuf>,
 }
 
 #[derive(Args)]

@@ -146,6 +146,14 @@ fn infer(text: String) -> Json {
     }
 }
 
+/// Whether the body is one of the two kinds of forms, which carry no types.
+pub fn is_form(headers: &HeaderMap) -> bool {
+    let content_type = content_type(headers);
+    ["multipart/form-data", "application/x-www-form-urlencoded"]
+        .iter()
+        .any(|form| content_type.starts_with(form))
+}
+
 pub fn content_type(headers: &HeaderMap) -> &str {
     headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default()
 }

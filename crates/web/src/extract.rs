@@ -1,6 +1,6 @@
 //! A request as the use cases see it.
 
-use app::auth::token::{self, Caller};
+use app::auth::token::Caller;
 use app::rules::Context;
 use app::{Error, Result};
 use axum::http::request::Parts as Head;
@@ -10,7 +10,7 @@ use percent_encoding::percent_decode_str;
 use rustc_hash::FxHashMap;
 use serde_json::{Map, Value as Json};
 
-use crate::requestlog::{CallerSlot, Peer};
+use crate::gate::Visit;
 use crate::state::State;
 
 /// What rules see as the type of a request inside of a batch: the reference sends them on as such forms.
@@ -78,19 +78,17 @@ pub struct Asked {
     pub caller: Option<Caller>,
     /// The token as sent, good or not; empty when there was none.
     pub token: String,
+    pub visit: Visit,
 }
 
 impl Asked {
     pub async fn of(state: &State, head: &Head) -> Result<Self> {
         let query = Query::parse(head.uri.query());
         let token = bearer(&head.headers).to_string();
-        let caller = match token.is_empty() {
-            true => None,
-            false => token::authenticate(state.parts(), &token).await?,
+        let Some(visit) = head.extensions.get::<Visit>().cloned() else {
+            return Err(Error::internal("a request without its visit"));
         };
-        if let (Some(caller), Some(slot)) = (&caller, head.extensions.get::<CallerSlot>()) {
-            slot.fill(&caller.record);
-        }
+        let caller = visit.caller(state, &token).await?;
         let schema = state.parts().catalog.schema();
         // Few rules look at headers, and copying them costs more than most rules.
         let headers = if schema.reads_headers || query.reads_headers() {
@@ -105,9 +103,9 @@ impl Asked {
             headers,
             auth: caller.as_ref().map(|caller| caller.record.clone()),
             body: serde_json::Map::new(),
-            client: client(head),
+            client: client(head, &visit),
         };
-        Ok(Asked { request, query, caller, token })
+        Ok(Asked { request, query, caller, token, visit })
     }
 
     /// A request inside of this one, by the same caller. Its own headers lie over those it came with, but for the
@@ -137,7 +135,7 @@ impl Asked {
             body,
             client: self.request.client.clone(),
         };
-        Asked { request, query, caller: None, token: self.token.clone() }
+        Asked { request, query, caller: None, token: self.token.clone(), visit: self.visit.clone() }
     }
 
     pub fn context<'a>(&'a self, state: &'a State) -> Context<'a> {
@@ -155,19 +153,16 @@ impl Asked {
 }
 
 /// Only logins ask for it, and they are never a GET.
-fn client(head: &Head) -> Client {
+fn client(head: &Head, visit: &Visit) -> Client {
     if head.method == Method::GET {
         return Client::default();
     }
     let user_agent = head.headers.get(header::USER_AGENT).map(HeaderValue::as_bytes).unwrap_or_default();
-    Client {
-        ip: head.extensions.get::<Peer>().map(|peer| peer.0),
-        user_agent: String::from_utf8_lossy(user_agent).into_owned(),
-    }
+    Client { ip: Some(visit.address()), user_agent: String::from_utf8_lossy(user_agent).into_owned() }
 }
 
 /// The token of the `Authorization` header, with or without its scheme.
-fn bearer(headers: &HeaderMap) -> &str {
+pub fn bearer(headers: &HeaderMap) -> &str {
     let value = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok()).unwrap_or_default();
     match value.get(..7) {
         Some(scheme) if scheme.eq_ignore_ascii_case("bearer ") => &value[7..],

@@ -9,6 +9,7 @@ mod cors;
 mod cut;
 mod describe;
 mod extract;
+mod gate;
 mod requestlog;
 mod routes;
 mod strict;

@@ -21,7 +21,8 @@ use tower::Service;
 
 use crate::cors;
 use crate::cut::Cut;
-use crate::requestlog::{Peer, Started};
+use crate::gate::{self, Visit};
+use crate::requestlog::Started;
 use crate::routes::REALTIME_PATH;
 use crate::state::State;
 
@@ -59,13 +60,18 @@ pub async fn serve(
             let cut = (request.uri().path() == REALTIME_PATH).then(|| cut.get_or_init(Cut::default).clone());
             async move {
                 let (mut head, body) = request.into_parts();
-                head.extensions.insert(Peer(peer.ip()));
+                let visit = Visit::new(state.policy(), &head, peer.ip());
+                head.extensions.insert(visit.clone());
+                let logged = state.log().enabled().then(|| Started::new(&head, visit.clone()));
                 if let Some(cut) = cut {
                     head.extensions.insert(cut);
                 }
-                let logged = state.log().enabled().then(|| Started::new(&mut head, peer.ip()));
                 let cross_origin = head.headers.contains_key(header::ORIGIN);
-                let mut response = match cors::preflight(&head) {
+                let refused = match cors::preflight(&head) {
+                    Some(response) => Some(response),
+                    None => gate::admit(&state, &head, &visit).await,
+                };
+                let mut response = match refused {
                     Some(response) => response,
                     None => router.call(Request::from_parts(head, Body::new(body))).await?,
                 };

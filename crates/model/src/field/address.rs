@@ -68,7 +68,7 @@ static URL_SHAPE: LazyLock<Pattern> = LazyLock::new(|| {
 });
 
 /// Whether the text is a web address. The scheme may be missing.
-pub(crate) fn is_url(text: &str) -> bool {
+pub fn is_url(text: &str) -> bool {
     if text.len() <= URL_BYTES_MIN || text.chars().count() >= URL_CHARS_MAX || text.starts_with('.') {
         return false;
     }

@@ -7,7 +7,11 @@ use axum::extract::{Request, State as FromState};
 use axum::http::{Method, Response};
 use axum::routing::get;
 use base::Kind;
+use serde_json::json;
 
+use super::{answer, with_fields};
+use crate::extract::Asked;
+use crate::gate::spelled;
 use crate::state::State;
 use crate::wire;
 
@@ -15,15 +19,27 @@ pub fn routes() -> Router<State> {
     Router::new().route("/api/health", get(health))
 }
 
-pub async fn health(FromState(state): FromState<State>) -> Response<Body> {
-    match state.parts().store.ping().await {
-        Ok(()) => wire::answer::ok(r#"{"message":"API is healthy.","code":200,"data":{}}"#),
-        Err(error) => wire::error::response(error.into()),
-    }
+pub async fn health(FromState(state): FromState<State>, request: Request) -> Response<Body> {
+    answer(async {
+        let (head, _) = request.into_parts();
+        let asked = Asked::of(&state, &head).await?;
+        state.parts().store.ping().await?;
+        let data = match asked.request.is_superuser() {
+            false => json!({}),
+            true => json!({
+                "canBackup": true,
+                "realIP": spelled(asked.visit.address()),
+                "possibleProxyHeader": asked.visit.policy().proxies().hint(&head.headers),
+            }),
+        };
+        let body = json!({"message": "API is healthy.", "code": 200, "data": data});
+        with_fields(&asked, body.to_string(), false)
+    })
+    .await
 }
 
 /// Parts of the API that clients know and that are not built yet: said plainly, rather than as a wrong address.
-const NOT_YET: [&str; 5] = ["backups", "files", "logs", "settings", "sql"];
+const NOT_YET: &[&str] = &["backups", "files", "sql"];
 
 pub async fn fallback(request: Request) -> Response<Body> {
     if let Some(part) = not_yet(request.uri().path()) {

@@ -17,6 +17,7 @@ mod collections;
 mod crons;
 mod describe;
 mod general;
+mod oauth2_redirect;
 mod realtime;
 mod records;
 mod settings;
@@ -34,6 +35,7 @@ pub fn router(state: State) -> Router {
         .merge(crons::routes())
         .merge(realtime::routes())
         .merge(describe::routes())
+        .merge(oauth2_redirect::routes())
         .fallback(general::fallback)
         .method_not_allowed_fallback(general::fallback)
         .with_state(state)

@@ -47,7 +47,11 @@ pub fn response(error: Error) -> Response<Body> {
     if error.kind == Kind::Internal {
         tracing::error!(details = error.details.as_deref().unwrap_or_default(), "{}", error.message);
     }
-    let details = error.details.map_or_else(|| violations(&error.violations), Json::String);
+    let details = match error.details {
+        Some(details) => Json::String(details),
+        None if error.violations.is_empty() => Json::Null,
+        None => violations(&error.violations),
+    };
     response.extensions_mut().insert(Logged { error: error.message, details });
     response
 }

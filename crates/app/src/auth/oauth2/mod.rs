@@ -5,6 +5,7 @@ mod id_token;
 pub mod login;
 pub mod methods;
 pub mod providers;
+pub mod redirect;
 mod user;
 
 pub use login::{Form, Signed, check_enabled, with_oauth2};

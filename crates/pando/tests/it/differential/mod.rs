@@ -46,9 +46,11 @@ groups! {
     errors
     expand
     filters
+    limits
     crons
     records_crud
     records_list
     records_values
     rules
+    settings
 }
