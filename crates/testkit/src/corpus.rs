@@ -11,6 +11,7 @@
 //!   > id=/id                          # remembers the value at a JSON pointer as $id, on each server its own
 //!   ~ /slug                           # only the type is compared at this pointer
 //!   + X-Header: value                 # a request header
+//!   = Location                        # this response header is compared as well
 //!   ! 400 /data/x/code=y we are right # an accepted deviation: Pando's own status and values, and why
 //!   ! postgres 400 it keeps no NULs   # the same, of one engine only
 //!   ! reason                          # both must answer, below 500, as they like
@@ -66,6 +67,8 @@ pub struct Send {
     /// Name and JSON pointer.
     pub captures: Vec<(String, String)>,
     pub ignores: Vec<String>,
+    /// Names of response headers.
+    pub compared: Vec<String>,
     pub deviations: Vec<Deviation>,
 }
 
@@ -206,6 +209,7 @@ fn send(method: &str, rest: &str, inside: &[(usize, &str)]) -> Result<Send, Stri
         };
         match line.split_once(' ') {
             Some((">", text)) => send.captures.push(pair(text, '=')?),
+            Some(("=", text)) => send.compared.push(text.trim().into()),
             Some(("~", text)) => send.ignores.push(text.trim().into()),
             Some(("!", text)) => {
                 let found = deviation(text).ok_or_else(|| format!("line {number}: deviates why?"))?;

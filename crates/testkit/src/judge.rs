@@ -266,6 +266,13 @@ impl Run<'_> {
         if e != a {
             found.push(Difference::new("header Content-Type", format!("{e:?}"), format!("{a:?}")));
         }
+        for name in &send.compared {
+            let (e, a) = (expected.header(name), actual.header(name));
+            if e != a {
+                let path = format!("header {name}");
+                found.push(Difference::new(&path, format!("{e:?}"), format!("{a:?}")));
+            }
+        }
         let (mut e, mut a) = (expected.json(), actual.json());
         for pointer in &send.ignores {
             if let (Some(e), Some(a)) = (e.pointer_mut(pointer), a.pointer_mut(pointer))

@@ -6,6 +6,7 @@ use std::process::Command;
 
 use serde_json::Value;
 use testkit::diff::Bindings;
+use testkit::openid::OpenId;
 use testkit::pando::Engine;
 use testkit::server::SUPERUSER;
 use testkit::{Server, oracle, tools};
@@ -23,12 +24,12 @@ fn sdk() -> PathBuf {
     dir.expect("npm installs the SDK").join("node_modules/pocketbase/dist/pocketbase.es.mjs")
 }
 
-fn run(script: &str, server: &Server) -> Vec<Value> {
+fn run(script: &str, server: &Server, openid: &OpenId) -> Vec<Value> {
     let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/js").join(script);
     let mut node = Command::new("node");
     node.arg(path).arg(format!("http://127.0.0.1:{}", server.port())).args([SUPERUSER.0, SUPERUSER.1]);
-    let printed =
-        tools::run(node.env("POCKETBASE_SDK", sdk())).unwrap_or_else(|e| panic!("{e:#}\n{}", server.log()));
+    let printed = tools::run(node.env("POCKETBASE_SDK", sdk()).env("OPENID", openid.url()))
+        .unwrap_or_else(|e| panic!("{e:#}\n{}", server.log()));
     printed.lines().map(|line| serde_json::from_str(line).expect("a line of JSON")).collect()
 }
 
@@ -37,7 +38,8 @@ fn check(script: &str, engine: Engine) {
     let candidate = Candidate::new(engine);
     let reference = oracle::program().unwrap().start(&dir.path().join("reference")).unwrap();
     let server = candidate.program.start(&dir.path().join("candidate")).unwrap();
-    let (expected, actual) = (run(script, &reference), run(script, &server));
+    let openid = OpenId::start();
+    let (expected, actual) = (run(script, &reference, &openid), run(script, &server, &openid));
     let mut bindings = Bindings::default();
     let mut report = Vec::new();
     for (e, a) in expected.iter().zip(&actual) {
@@ -73,5 +75,6 @@ macro_rules! sessions {
 
 // One script of `tests/js` each.
 sessions! {
+    oauth2
     records
 }
