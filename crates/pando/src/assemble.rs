@@ -6,10 +6,11 @@ use anyhow::{Context, Result};
 use app::Parts;
 use app::auth::password::Hasher;
 use app::catalog::Catalog;
+use app::files::{Files, Thumbs};
 use app::logs::Logs;
 use app::realtime::Realtime;
 use arc_swap::ArcSwap;
-use backing::{Bus, CpuPool, Mailer, QueryCache, RecordCache, Stamps};
+use backing::{Bus, CpuPool, Fetch, Mailer, QueryCache, RecordCache, Stamps};
 use base::limits::PASSWORD_QUEUE_MAX;
 use base::topology::Node;
 use base::{Clock, SystemClock};
@@ -99,6 +100,7 @@ pub async fn open(config: &Config, purpose: Purpose) -> Result<Assembled> {
         hasher: Hasher::new(hashing),
         attempts: Default::default(),
         mailer: Mailer::new(config.outbox()),
+        files: Files::new(config.dir.join("storage"), Thumbs::new(half_the_processors())),
         settings: ArcSwap::from_pointee(app::settings::Settings::default()),
         cipher,
         logs: Logs::new(log_store.clone(), clock.clone()),
@@ -107,7 +109,8 @@ pub async fn open(config: &Config, purpose: Purpose) -> Result<Assembled> {
         store,
         stamps,
         bus,
-        realtime: Realtime::new(clock.clone()),
+        realtime: Realtime::new(clock.clone(), web::WIRE),
+        fetch: Fetch::new(config.outbound.allow_private),
         clock,
     });
     app::setup::prepare(&parts).await.with_context(|| format!("cannot prepare {place}"))?;

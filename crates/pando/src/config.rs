@@ -29,6 +29,7 @@ pub struct Config {
     pub data: Data,
     pub cache: Cache,
     pub log: Log,
+    pub outbound: Outbound,
     pub mail: Mail,
 }
 
@@ -46,6 +47,13 @@ pub struct Cache {
     pub record_bytes: u64,
     /// Bytes for answers to lists; 0 keeps none.
     pub query_bytes: u64,
+}
+
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Outbound {
+    /// Whether addresses that come from outside, such as those of avatars, may lead into the own network.
+    pub allow_private: bool,
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -73,6 +81,7 @@ impl Default for Config {
             data: Data::default(),
             cache: Cache::default(),
             log: Log::default(),
+            outbound: Outbound::default(),
             mail: Mail::default(),
         }
     }
@@ -249,10 +258,12 @@ fn overlay_env(table: &mut toml::Table, vars: impl Iterator<Item = (String, Stri
         }
         let value = match value.parse::<i64>() {
             Ok(number) if last.ends_with("_bytes") => toml::Value::Integer(number),
-            _ => match value.parse::<bool>() {
-                Ok(flag) if last == "index_fallback" => toml::Value::Boolean(flag),
-                _ => toml::Value::String(value),
+            _ if last.starts_with("allow_") || last == "index_fallback" => match value.as_str() {
+                "true" | "1" => toml::Value::Boolean(true),
+                "false" | "0" | "" => toml::Value::Boolean(false),
+                _ => bail!("{name} is true or false, not {value:?}"),
             },
+            _ => toml::Value::String(value),
         };
         at.insert(last.to_string(), value);
     }

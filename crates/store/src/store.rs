@@ -164,6 +164,12 @@ impl Store {
         self.0.engine.describe_view(query).await
     }
 
+    /// See [`Engine::console`]. What it wrote is not announced.
+    pub async fn console(&self, sql: &str) -> Result<engine::Console> {
+        let (inner, sql) = (self.0.clone(), sql.to_owned());
+        ToTheEnd::of(async move { inner.engine.console(&sql).await }).await
+    }
+
     pub async fn ping(&self) -> Result<()> {
         self.0.engine.ping().await
     }

@@ -7,14 +7,11 @@ use app::Result;
 use axum::body::Body;
 use axum::http::request::Parts as Head;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode, header};
+use backing::blob::ByteStream;
 use base::Timestamp;
 use base::limits::RANGES_MAX;
 use bytes::Bytes;
-use futures_util::stream::BoxStream;
 use futures_util::{StreamExt, TryStreamExt};
-
-/// What a body is read from.
-pub type ByteStream = BoxStream<'static, std::io::Result<Bytes>>;
 
 /// What is served.
 pub struct Resource<'a> {

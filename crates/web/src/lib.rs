@@ -12,14 +12,15 @@ mod cut;
 mod describe;
 mod extract;
 mod gate;
+mod multipart;
 mod public;
 mod requestlog;
 mod routes;
 mod strict;
 mod wire;
 
-pub use public::Public;
 pub use body::fuzz as fuzz_body;
 pub use describe::typescript;
+pub use public::Public;
 pub use routes::{WIRE, router};
 pub use state::State;

@@ -40,11 +40,16 @@ groups! {
     collections_fields
     collections_update
     collections_import
+    account
     auth
+    oauth2
     batch
     errors
     expand
+    files
+    files_fields
     filters
+    otp_mfa
     limits
     logs
     crons
@@ -53,4 +58,5 @@ groups! {
     records_values
     rules
     settings
+    sql
 }

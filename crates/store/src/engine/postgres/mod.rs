@@ -4,6 +4,7 @@ mod bootstrap;
 mod codec;
 mod commit;
 mod connect;
+mod console;
 mod schema;
 mod transaction;
 
@@ -25,7 +26,7 @@ use self::codec::{Param, Raw};
 use self::commit::Rendered;
 use self::connect::{SILENCE, failure, is_ended, is_stale, pool_failure};
 use self::transaction::PostgresTransaction;
-use super::{Engine, Transaction, ViewColumn, decode};
+use super::{Console, Engine, Transaction, ViewColumn, decode};
 use crate::error::{Error, Result};
 use crate::sql::{Dialect, Renderer, Statement, Views};
 
@@ -208,6 +209,15 @@ impl Engine for Postgres {
 
     async fn describe_view(&self, query: &str) -> Result<Vec<ViewColumn>> {
         schema::describe(&*self.0.client().await?, query).await
+    }
+
+    async fn console(&self, sql: &str) -> Result<Console> {
+        let console = console::run(self.0.client().await?, sql).await?;
+        if console.wrote {
+            self.0.pool.manager().statement_caches.clear();
+            self.0.reload_views(&self.0.client().await?).await?;
+        }
+        Ok(console)
     }
 
     async fn ping(&self) -> Result<()> {
