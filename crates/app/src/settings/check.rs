@@ -2,11 +2,13 @@
 
 use base::Kind;
 use model::field::address::is_email;
+use model::violation::sentence;
 use model::{Violation, Violations};
 use serde::Deserialize;
 
 use super::validate::not_email;
 use crate::error::{Error, Result};
+use crate::files;
 use crate::mail::{self, Sample};
 use crate::rules::Context;
 
@@ -83,9 +85,12 @@ pub async fn storage(cx: &Context<'_>, form: &StorageForm) -> Result<()> {
     if !s3.enabled {
         return Err(failed("S3 storage filesystem is not enabled"));
     }
-    Err(Error::new(Kind::Unsupported, "Storing in S3 is not available in this version yet."))
+    files::probe(s3).await.map_err(|error| match &error.details {
+        Some(details) => failed(details),
+        None => failed(&error.message),
+    })
 }
 
-fn failed(why: impl std::fmt::Display) -> Error {
-    Error::new(Kind::Invalid, format!("Failed to test the S3 filesystem. Raw error: \n{why}."))
+fn failed(why: &str) -> Error {
+    Error::new(Kind::Invalid, format!("Failed to test the S3 filesystem. Raw error: \n{}", sentence(why)))
 }

@@ -10,5 +10,6 @@ mod differential;
 mod durability;
 mod jobs;
 mod realtime;
+mod public;
 mod sdk;
 mod tidy;
