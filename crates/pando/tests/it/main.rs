@@ -8,6 +8,7 @@ mod compat;
 mod describing;
 mod differential;
 mod durability;
+mod encryption;
 mod jobs;
 mod realtime;
 mod public;
