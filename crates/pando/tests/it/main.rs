@@ -13,4 +13,5 @@ mod jobs;
 mod realtime;
 mod public;
 mod sdk;
+mod settings;
 mod tidy;

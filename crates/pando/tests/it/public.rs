@@ -5,7 +5,7 @@ use std::path::Path;
 use std::time::{Duration, SystemTime};
 
 use testkit::pando::{self, Engine};
-use testkit::{Answer, Client, Request};
+use testkit::{Answer, Client, Request, Server};
 
 use crate::candidate::Candidate;
 
@@ -45,8 +45,8 @@ impl Ask<'_> {
     }
 }
 
-#[test]
-fn static_files() {
+/// A server beside the site.
+fn with_site(test: impl Fn(&Server, &Path)) {
     if pando::is_oracle() {
         return;
     }
@@ -54,6 +54,20 @@ fn static_files() {
     site(dir.path());
     let candidate = Candidate::new(Engine::Sqlite);
     let server = candidate.program.start(&dir.path().join("data")).unwrap();
+    test(&server, &dir.path().join("pb_public"));
+}
+
+#[test]
+fn static_files() {
+    with_site(serves_files);
+}
+
+#[test]
+fn compressed_answers() {
+    with_site(compresses);
+}
+
+fn serves_files(server: &Server, site: &Path) {
     let client = server.client();
     let ask = Ask(&client);
 
@@ -144,27 +158,18 @@ fn static_files() {
         assert_eq!(answer.header("vary"), Some("Accept-Encoding"));
     }
     let old = SystemTime::UNIX_EPOCH + Duration::from_secs(1);
-    let stale =
-        fs::File::options().write(true).open(dir.path().join("pb_public/app-8f3a2b1c.js.br")).unwrap();
+    let stale = fs::File::options().write(true).open(site.join("app-8f3a2b1c.js.br")).unwrap();
     stale.set_modified(old).unwrap();
     let answer = ask.get("/app-8f3a2b1c.js", &[("accept-encoding", "br")]);
     assert_eq!((answer.text().as_str(), answer.header("content-encoding")), ("js", None));
 
     // What changes is another file.
-    fs::write(dir.path().join("pb_public/a.txt"), "changed!").unwrap();
+    fs::write(site.join("a.txt"), "changed!").unwrap();
     let changed = ask.get("/a.txt", &[("if-none-match", etag)]);
     assert_eq!((changed.status, changed.text().as_str()), (200, "changed!"));
 }
 
-#[test]
-fn compressed_answers() {
-    if pando::is_oracle() {
-        return;
-    }
-    let dir = tempfile::tempdir().unwrap();
-    site(dir.path());
-    let candidate = Candidate::new(Engine::Sqlite);
-    let server = candidate.program.start(&dir.path().join("data")).unwrap();
+fn compresses(server: &Server, _: &Path) {
     let client = server.client();
     let token = server.superuser_token().unwrap();
     let long = |accepts: &str| {

@@ -7,6 +7,7 @@
 mod batches;
 mod conditions;
 mod fixture;
+mod hours;
 mod schema;
 mod transactions;
 mod values;
@@ -22,6 +23,7 @@ pub async fn check(store: &Store) {
     conditions::check(store).await;
     conditions::sorts(store).await;
     batches::check(store).await;
+    hours::check(store).await;
     schema::check(store).await;
     transactions::check(store).await;
     store.ping().await.expect("ping");
