@@ -91,6 +91,7 @@ pub(crate) async fn deliver(parts: &Parts, mail: Mail) -> Result<()> {
         Mail::EmailChange { collection, record, new_email, key } => {
             let Some(record) = by_id(parts, &collection, &record).await? else { return Ok(()) };
             if account::key_mark(&record) != key {
+                tracing::info!(record = record.id(), "a waiting email change ended with its token");
                 return Ok(());
             }
             let token = token::issue_email_change(parts, &record, &new_email)?;

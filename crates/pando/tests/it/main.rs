@@ -8,5 +8,6 @@ mod compat;
 mod differential;
 mod durability;
 mod jobs;
+mod mail;
 mod sdk;
 mod tidy;
