@@ -11,12 +11,16 @@
 //!   > id=/id                          # remembers the value at a JSON pointer as $id, on each server its own
 //!   ~ /slug                           # only the type is compared at this pointer
 //!   + X-Header: value                 # a request header
+//!   ? /totalItems=3                   # asks again, for a while, until the value stands at this JSON pointer
+//!   = Cache-Control                   # this header of the answer is compared as well
+//!   % 8                               # the bodies are pictures of one size that differ by at most this much, of 255
 //!   ! 400 /data/x/code=y we are right # an accepted deviation: Pando's own status and values, and why
 //!   ! postgres 400 it keeps no NULs   # the same, of one engine only
 //!   ! reason                          # both must answer, below 500, as they like
 //!   "b": 2}                           # any other indented line continues the body
 //! PATCH /api/collections/posts/records/$id form:a=1&b=2
 //! POST /api/collections/posts/records multipart:a=1;b=two;doc@a.txt=content
+//! POST /api/collections/posts/records multipart:doc@a.png=<fixture png-10x10>   # bytes, see `fixtures`
 //! POST /api/collections/posts/records raw(text/plain):hello
 //! mail anna@x.io                      # waits for the next mail to that reader on each server, and compares senders
 //!   > token=(eyJ[\w.-]+)             # remembers what a pattern (its group) finds in subject and HTML, and compares it
@@ -81,6 +85,12 @@ pub struct Send {
     /// Name and JSON pointer.
     pub captures: Vec<(String, String)>,
     pub ignores: Vec<String>,
+    /// JSON pointers and the values that are waited for.
+    pub awaited: Vec<(String, String)>,
+    /// Headers of the answer that are compared.
+    pub compared: Vec<String>,
+    /// How far two pictures may be apart.
+    pub picture: Option<f64>,
     pub deviations: Vec<Deviation>,
 }
 
@@ -238,10 +248,15 @@ fn send(method: &str, rest: &str, inside: &[(usize, &str)]) -> Result<Send, Stri
         match line.split_once(' ') {
             Some((">", text)) => send.captures.push(pair(text, '=')?),
             Some(("~", text)) => send.ignores.push(text.trim().into()),
+            Some(("=", text)) => send.compared.push(text.trim().into()),
+            Some(("%", text)) => {
+                send.picture = Some(text.trim().parse().map_err(|_| format!("line {number}: how far?"))?);
+            }
             Some(("!", text)) => {
                 let found = deviation(text).ok_or_else(|| format!("line {number}: deviates why?"))?;
                 send.deviations.push(found);
             }
+            Some(("?", text)) => send.awaited.push(pair(text, '=')?),
             Some(("+", text)) => send.headers.push(pair(text, ':')?),
             _ => {
                 body.push('\n');

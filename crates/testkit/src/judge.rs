@@ -6,7 +6,7 @@
 
 use std::collections::{HashMap, HashSet};
 use std::fmt::Write as _;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use regex::{Captures, Regex};
 use serde_json::Value;
@@ -14,6 +14,7 @@ use tempfile::TempDir;
 
 use crate::corpus::{self, Action, Awaited, Body, Deviation, Scenario, Send};
 use crate::diff::{Bindings, Difference};
+use crate::fixtures;
 use crate::http::{Answer, Client, Request};
 use crate::oracle;
 use crate::server::{Program, Server};
@@ -23,6 +24,9 @@ use crate::smtp::Sink;
 const SHOWN_MAX: usize = 3;
 /// Characters shown of a request's body or of a value.
 const SHOWN_CHARS_MAX: usize = 220;
+
+/// How long a step waits for what it awaits.
+const AWAITED_MAX: Duration = Duration::from_secs(20);
 
 /// What one run found.
 #[derive(Debug, Default)]
@@ -116,6 +120,19 @@ impl Side {
         Side { name: server.program().name.clone(), client: server.client(), remembered, mails }
     }
 
+    /// The answer, or what it has become by the time that what is awaited has come.
+    fn ask(&self, send: &Send, who: &str) -> std::io::Result<Answer> {
+        let until = Instant::now() + AWAITED_MAX;
+        loop {
+            let answer = self.client.send(&self.request(send, who))?;
+            let has_come = |(pointer, value): &(String, String)| answer.at(pointer).as_ref() == Some(value);
+            if send.awaited.iter().all(has_come) || Instant::now() > until {
+                return Ok(answer);
+            }
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    }
+
     fn fill(&self, text: &str) -> String {
         let name = Regex::new(r"\$([a-z][A-Za-z0-9]*)").expect("the pattern compiles");
         let value = |found: &Captures| match self.remembered.get(&found[1]) {
@@ -133,16 +150,22 @@ impl Side {
             Some(Body::Form(text)) => request.body("application/x-www-form-urlencoded", self.fill(text)),
             Some(Body::Raw(kind, text)) => request.body(kind, self.fill(text)),
             Some(Body::Multipart(parts)) => {
-                let mut body = String::new();
+                let mut body = Vec::new();
                 for (name, file, value) in parts {
-                    let _ = write!(body, "--pando\r\nContent-Disposition: form-data; name=\"{name}\"");
+                    let mut head = format!("--pando\r\nContent-Disposition: form-data; name=\"{name}\"");
                     if let Some(file) = file {
                         let _ =
-                            write!(body, "; filename=\"{file}\"\r\nContent-Type: application/octet-stream");
+                            write!(head, "; filename=\"{file}\"\r\nContent-Type: application/octet-stream");
                     }
-                    let _ = write!(body, "\r\n\r\n{}\r\n", self.fill(value));
+                    body.extend_from_slice(head.as_bytes());
+                    body.extend_from_slice(b"\r\n\r\n");
+                    match fixtures::named(value) {
+                        Some(bytes) => body.extend(bytes),
+                        None => body.extend_from_slice(self.fill(value).as_bytes()),
+                    }
+                    body.extend_from_slice(b"\r\n");
                 }
-                body.push_str("--pando--\r\n");
+                body.extend_from_slice(b"--pando--\r\n");
                 request.body("multipart/form-data; boundary=pando", body)
             }
         };
@@ -266,7 +289,7 @@ impl Run<'_> {
                 .push(format!("{title}\n  {shown}\n  not run: ${name} is missing on one side\n"));
             return;
         }
-        let answers = sides.each_mut().map(|side| side.client.send(&side.request(send, who)));
+        let answers = sides.each_mut().map(|side| side.ask(send, who));
         let [expected, actual] = match answers {
             [Ok(expected), Ok(actual)] => [expected, actual],
             [expected, actual] => {
@@ -332,6 +355,17 @@ impl Run<'_> {
         let (e, a) = (expected.header("content-type"), actual.header("content-type"));
         if e != a {
             found.push(Difference::new("header Content-Type", format!("{e:?}"), format!("{a:?}")));
+        }
+        for name in &send.compared {
+            let of = |answer: &Answer| answer.header(name).unwrap_or("(absent)").to_owned();
+            let (e, a) = (of(expected), of(actual));
+            if !self.bindings.texts(&e, &a) {
+                found.push(Difference::new(&format!("header {name}"), e, a));
+            }
+        }
+        if let Some(most) = send.picture {
+            found.extend(fixtures::compare(&expected.body, &actual.body, most));
+            return found;
         }
         let (mut e, mut a) = (expected.json(), actual.json());
         for pointer in &send.ignores {

@@ -8,6 +8,7 @@
 pub mod corpus;
 pub mod diff;
 pub mod fault;
+pub mod fixtures;
 pub mod fuzz;
 pub mod http;
 pub mod judge;
@@ -16,6 +17,7 @@ pub mod pando;
 pub mod postgres;
 pub mod server;
 pub mod smtp;
+pub mod sse;
 pub mod tidy;
 pub mod tools;
 

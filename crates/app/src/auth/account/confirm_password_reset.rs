@@ -51,7 +51,7 @@ pub async fn confirm_password_reset(
         return Err(Error::invalid(FAILED, violations));
     }
     cx.seal_password(&mut record, Some(&old)).await?;
-    match cx.write_changes(&record, &old, FAILED).await? {
+    match cx.write_changes(&record, &old, FAILED).await?.is_done() {
         true => Ok(()),
         false => Err(Error::not_found()),
     }

@@ -91,7 +91,7 @@ async fn spend(cx: &Context<'_>, otp: &Record, old: Record) -> Result<Record> {
     let mut record = old.clone();
     record.set("verified", Value::Bool(true));
     cx.generate(&mut record, false);
-    match cx.write_changes(&record, &old, FAILED).await? {
+    match cx.write_changes(&record, &old, FAILED).await?.is_done() {
         true => Ok(record),
         false => Err(refused()),
     }

@@ -45,13 +45,17 @@ groups! {
     batch
     errors
     expand
+    files
+    files_fields
     filters
     otp_mfa
     limits
+    logs
     crons
     records_crud
     records_list
     records_values
     rules
     settings
+    sql
 }
