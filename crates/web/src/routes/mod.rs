@@ -19,6 +19,7 @@ mod describe;
 mod files;
 mod general;
 mod logs;
+mod mail;
 mod realtime;
 mod records;
 mod settings;
@@ -33,6 +34,7 @@ pub fn router(state: State) -> Router {
         .merge(records::routes())
         .merge(files::routes())
         .merge(auth::routes())
+        .merge(mail::routes())
         .merge(batch::routes())
         .merge(settings::routes())
         .merge(logs::routes())

@@ -160,7 +160,7 @@ async fn with_form(state: &State, request: Request) -> app::Result<Asked> {
 }
 
 /// What the reference says of a form that it cannot read.
-fn unreadable(error: Error) -> Error {
+pub(super) fn unreadable(error: Error) -> Error {
     match error.kind {
         Kind::Invalid => {
             Error { message: "An error occurred while loading the submitted data.".into(), ..error }
@@ -170,7 +170,7 @@ fn unreadable(error: Error) -> Error {
 }
 
 /// A form's text: missing is empty, another type is an unreadable body.
-fn text(body: &Map<String, Json>, key: &str) -> app::Result<String> {
+pub(super) fn text(body: &Map<String, Json>, key: &str) -> app::Result<String> {
     match body.get(key) {
         None | Some(Json::Null) => Ok(String::new()),
         Some(Json::String(text)) => Ok(text.clone()),
