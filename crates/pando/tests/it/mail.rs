@@ -329,3 +329,43 @@ fn codes_factors_and_places_change_hands() {
     // The place was known.
     assert_eq!(server.client().send(&places).unwrap().json()["items"], before["items"]);
 }
+
+fn cleaned(engine: Engine) {
+    let (_dir, _candidate, server) = start(engine);
+    let id = sign_up(&server, "anna@example.com");
+    let two = json!({"otp": {"enabled": true, "duration": 10}, "mfa": {"enabled": true, "duration": 600}});
+    change_users(&server, two);
+    let row = |collection: &str, owner: &str, more: Value| {
+        let mut body = json!({"collectionRef": owner, "recordRef": id});
+        body.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        as_superuser(&server, "POST", &format!("/api/collections/{collection}/records"), body);
+    };
+    let left = |collection: &str| {
+        let path = format!("/api/collections/{collection}/records?fields=collectionRef");
+        as_superuser(&server, "GET", &path, json!({}))["items"].clone()
+    };
+    for owner in ["_pb_users_auth_", "gone"] {
+        row("_mfas", owner, json!({"method": "password"}));
+        row("_otps", owner, json!({"password": PASSWORD}));
+    }
+    // Those of no collection go at once, those past their time when it has passed, and the rest stays.
+    let until = Instant::now() + WAIT;
+    while left("_otps") != json!([]) {
+        assert!(Instant::now() < until, "{}", left("_otps"));
+        for cron in ["__pbOTPCleanup__", "__pbMFACleanup__"] {
+            as_superuser(&server, "POST", &format!("/api/crons/{cron}"), json!({}));
+        }
+        std::thread::sleep(Duration::from_millis(200));
+    }
+    assert_eq!(left("_mfas"), json!([{"collectionRef": "_pb_users_auth_"}]));
+}
+
+#[test]
+fn what_is_past_its_time_is_cleaned_sqlite() {
+    cleaned(Engine::Sqlite);
+}
+
+#[test]
+fn what_is_past_its_time_is_cleaned_postgres() {
+    cleaned(Engine::Postgres);
+}

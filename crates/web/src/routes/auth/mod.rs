@@ -1,5 +1,7 @@
 //! Logging in and staying so.
 
+use std::sync::Arc;
+
 use app::Error;
 use app::auth::login::{self, Admitted, PasswordForm};
 use axum::Router;
@@ -8,7 +10,7 @@ use axum::extract::{Path, Request, State as FromState};
 use axum::http::{Response, StatusCode};
 use axum::routing::{get, post};
 use base::Kind;
-use model::Violation;
+use model::{Collection, Violation};
 use serde_json::{Map, Value as Json, json};
 
 use super::{answer, with_body, with_fields};
@@ -66,10 +68,9 @@ pub async fn with_password(
     request: Request,
 ) -> Response<Body> {
     answer(async {
-        let mut asked = with_form(&state, request).await?;
+        let (mut asked, collection) = form_for(&state, &name, request).await?;
         asked.request.context = "password";
         let cx = asked.context(&state);
-        let collection = login::auth_collection(&cx, &name)?;
         let body = &asked.request.body;
         let form = PasswordForm {
             identity: text(body, "identity")?,
@@ -149,6 +150,13 @@ pub async fn impersonate(
         shown(&asked, &cx, &mut done).await
     })
     .await
+}
+
+/// The request with a form, and the auth collection that it is about.
+async fn form_for(state: &State, name: &str, request: Request) -> app::Result<(Asked, Arc<Collection>)> {
+    let asked = with_form(state, request).await?;
+    let collection = login::auth_collection(&asked.context(state), name)?;
+    Ok((asked, collection))
 }
 
 /// The request with a form whose fields are known.
