@@ -277,3 +277,6 @@ pub const THUMB_QUEUE_MAX: usize = 64;
 pub const ORPHAN_AGE_MS: i64 = 86_400_000;
 /// Files that are looked at together when orphans are swept.
 pub const ORPHAN_STEP_MAX: usize = 500;
+
+/// What a provider's state, code and error may take together.
+pub const OAUTH2_RETURN_BYTES_MAX: usize = 16 << 10;

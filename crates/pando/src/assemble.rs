@@ -10,7 +10,7 @@ use app::files::{Files, Thumbs};
 use app::logs::Logs;
 use app::realtime::Realtime;
 use arc_swap::ArcSwap;
-use backing::{Bus, CpuPool, Mailer, QueryCache, RecordCache, Stamps};
+use backing::{Bus, CpuPool, Fetch, Mailer, QueryCache, RecordCache, Stamps};
 use base::limits::PASSWORD_QUEUE_MAX;
 use base::topology::Node;
 use base::{Clock, SystemClock};
@@ -110,6 +110,7 @@ pub async fn open(config: &Config, purpose: Purpose) -> Result<Assembled> {
         stamps,
         bus,
         realtime: Realtime::new(clock.clone(), web::WIRE),
+        fetch: Fetch::new(config.outbound.allow_private),
         clock,
     });
     app::setup::prepare(&parts).await.with_context(|| format!("cannot prepare {place}"))?;

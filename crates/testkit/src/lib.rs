@@ -12,6 +12,7 @@ pub mod fixtures;
 pub mod fuzz;
 pub mod http;
 pub mod judge;
+pub mod openid;
 pub mod oracle;
 pub mod pando;
 pub mod postgres;

@@ -20,6 +20,7 @@ mod files;
 mod general;
 mod logs;
 mod mail;
+mod oauth2_redirect;
 mod realtime;
 mod records;
 mod settings;
@@ -42,6 +43,7 @@ pub fn router(state: State) -> Router {
         .merge(crons::routes())
         .merge(realtime::routes())
         .merge(describe::routes())
+        .merge(oauth2_redirect::routes())
         .fallback(general::fallback)
         .method_not_allowed_fallback(general::fallback)
         .with_state(state)

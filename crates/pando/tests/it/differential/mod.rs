@@ -42,6 +42,7 @@ groups! {
     collections_import
     account
     auth
+    oauth2
     batch
     errors
     expand
