@@ -3,6 +3,7 @@
 
 mod cases;
 mod data;
+mod logins;
 mod machine;
 mod report;
 mod wrk;
@@ -22,12 +23,24 @@ use report::{Growth, Line, Report};
 /// The servers' core; the load comes from the other one.
 const SERVER_CORE: usize = 0;
 const LOAD_CORE: usize = 1;
+const CONNECTIONS: usize = 64;
 /// Records of the growth comparison.
 const GROWTH: [usize; 2] = [10_000, 1_000_000];
 
+/// What is measured.
+#[derive(Clone, Copy)]
+enum What {
+    /// Each case on its own.
+    Cases,
+    /// The cases with a hundred times more records.
+    Growth,
+    /// Views beside logins.
+    Logins,
+}
+
 pub struct Options {
     engine: Engine,
-    growth: bool,
+    what: What,
     records: usize,
     seconds: u64,
     rounds: usize,
@@ -40,7 +53,7 @@ pub struct Options {
 fn options(args: &[String]) -> Result<Options> {
     let mut options = Options {
         engine: Engine::Sqlite,
-        growth: false,
+        what: What::Cases,
         records: 10_000,
         seconds: 3,
         rounds: 3,
@@ -53,7 +66,8 @@ fn options(args: &[String]) -> Result<Options> {
         let mut value = || args.next().with_context(|| format!("{arg} needs a value"));
         match arg.as_str() {
             "--postgres" => options.engine = Engine::Postgres,
-            "--growth" => options.growth = true,
+            "--growth" => options.what = What::Growth,
+            "--logins" => options.what = What::Logins,
             "--no-build" => options.build = false,
             "--dry" => options.dry = true,
             "--records" => options.records = value()?.parse()?,
@@ -80,7 +94,19 @@ pub fn run(args: &[String]) -> Result<()> {
             bail!("the release build failed");
         }
     }
-    if options.growth { growth(&options) } else { compare(&options) }
+    match options.what {
+        What::Cases => compare(&options),
+        What::Growth => growth(&options),
+        What::Logins => {
+            let report = logins::run(&options)?;
+            report.print();
+            if options.dry { Ok(()) } else { report.write(&document()) }
+        }
+    }
+}
+
+fn document() -> PathBuf {
+    tools::workspace().join("docs/benchmarks.md")
 }
 
 /// The two servers that are compared, with what the second one needs to run.
@@ -152,7 +178,7 @@ fn compare(options: &Options) -> Result<()> {
         report.idle(side, start, rss);
     }
     report.print();
-    if options.dry { Ok(()) } else { report.write(&tools::workspace().join("docs/benchmarks.md")) }
+    if options.dry { Ok(()) } else { report.write(&document()) }
 }
 
 fn case_line(options: &Options, pair: &Pair, case: &'static Case, log: bool) -> Result<Line> {
@@ -167,7 +193,7 @@ fn case_line(options: &Options, pair: &Pair, case: &'static Case, log: bool) -> 
         for (side, server) in servers.iter().enumerate() {
             let script = cases::script(case, server, options.records, round, pair.dir.path())?;
             if round == 0 {
-                wrk::run(server.port(), &script, 1, LOAD_CORE)?;
+                wrk::run(server.port(), &script, 1, LOAD_CORE, CONNECTIONS)?;
             }
             std::thread::sleep(Duration::from_millis(300));
             let postgres = if side == 1 { pair.postgres.as_ref() } else { None };
@@ -183,7 +209,7 @@ fn case_line(options: &Options, pair: &Pair, case: &'static Case, log: bool) -> 
 fn measured(server: &Server, postgres: Option<&Postgres>, script: &Path, seconds: u64) -> Result<wrk::Slice> {
     let cpu = || machine::cpu_ms(server.pid()) + postgres.map_or(0.0, |p| machine::family_cpu_ms(p.pid()));
     let before = cpu();
-    let mut slice = wrk::run(server.port(), script, seconds, LOAD_CORE)?;
+    let mut slice = wrk::run(server.port(), script, seconds, LOAD_CORE, CONNECTIONS)?;
     slice.cpu_us = (cpu() - before) * 1000.0 / slice.requests.max(1.0);
     Ok(slice)
 }
@@ -226,5 +252,5 @@ fn growth(options: &Options) -> Result<()> {
         }
     }
     growth.print();
-    if options.dry { Ok(()) } else { growth.write(&tools::workspace().join("docs/benchmarks.md")) }
+    if options.dry { Ok(()) } else { growth.write(&document()) }
 }

@@ -149,5 +149,5 @@ pub fn update(collection: &Collection) -> Op {
 }
 
 pub fn delete(collection: &Collection) -> Op {
-    Op::Delete { table: TABLE.into(), id: collection.id.clone() }
+    Op::Delete { table: TABLE.into(), id: collection.id.clone(), row: None }
 }

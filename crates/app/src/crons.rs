@@ -9,6 +9,7 @@ use std::time::Duration;
 use base::{Kind, Schedule, Timestamp, Value};
 use query::{Assign, Batch, Column, ColumnType, Guard, Op, Select};
 
+use crate::auth;
 use crate::error::{Error, Result};
 use crate::files;
 use crate::jobs::{self, Work};
@@ -121,6 +122,8 @@ async fn enqueue(parts: &Parts, cron: &Cron, now: Timestamp) -> Result<()> {
 pub(crate) async fn perform(parts: &Parts, id: &str) -> Result<()> {
     match id {
         OPTIMIZE => Ok(parts.store.optimize().await?),
+        CLEAN_MFAS => auth::mfa::clean_mfas(parts).await,
+        CLEAN_OTPS => auth::otp::clean_otps(parts).await,
         SWEEP_JOBS => jobs::forget_dead(parts).await,
         SWEEP_FILES => files::sweep_orphans(parts, None).await.map(drop),
         // It was taken out of the configuration meanwhile.

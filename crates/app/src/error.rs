@@ -30,6 +30,11 @@ impl Error {
         Error::new(Kind::Invalid, "Something went wrong while processing your request.")
     }
 
+    /// Nobody's fault who asked; what it was is for the log only.
+    pub fn internal(details: impl std::fmt::Display) -> Self {
+        Error::new(Kind::Internal, "Something went wrong while processing your request.").details(details)
+    }
+
     pub fn not_found() -> Self {
         Error::new(Kind::NotFound, "The requested resource wasn't found.")
     }

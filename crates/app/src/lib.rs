@@ -9,11 +9,14 @@ pub mod error;
 pub mod files;
 pub mod jobs;
 pub mod logs;
+pub mod mail;
 pub mod parts;
+pub mod realtime;
 pub mod records;
 pub mod rules;
 pub mod settings;
 pub mod setup;
+pub mod transaction;
 
 pub use error::{Error, Result};
 pub use parts::Parts;

@@ -99,7 +99,7 @@ impl Logs {
             return Ok(false);
         };
         let id = oldest.get(0).text_or_empty().into();
-        self.store.commit(Batch::op(Op::Delete { table: SPOOL.into(), id })).await?;
+        self.store.commit(Batch::op(Op::Delete { table: SPOOL.into(), id, row: None })).await?;
         Ok(true)
     }
 
@@ -112,7 +112,7 @@ impl Logs {
         let kept = entries.into_iter().filter(|(at, ..)| Timestamp(*at) >= since);
         let mut ops: Vec<Op> =
             kept.map(|(at, level, message, data)| row(Timestamp(at), level, message, data)).collect();
-        ops.push(Op::Delete { table: SPOOL.into(), id: oldest.get(0).text_or_empty().into() });
+        ops.push(Op::Delete { table: SPOOL.into(), id: oldest.get(0).text_or_empty().into(), row: None });
         self.store.commit(Batch { ops, ..Batch::default() }).await?;
         Ok(true)
     }

@@ -3,19 +3,21 @@
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
-use backing::{Bus, QueryCache, RecordCache, Stamps};
+use backing::{Bus, Mailer, QueryCache, RecordCache, Stamps};
 use base::Clock;
 use model::{Collection, Record};
 use query::Select;
 use store::Store;
 
+use crate::auth::attempts::Attempts;
 use crate::auth::password::Hasher;
 use crate::auth::token::TokenCache;
 use crate::catalog::Catalog;
 use crate::error::Result;
 use crate::files::Files;
+use crate::realtime::Realtime;
 use crate::rules::FilterCache;
-use crate::settings::Settings;
+use crate::settings::{Cipher, Settings};
 
 pub struct Parts {
     pub store: Store,
@@ -26,10 +28,15 @@ pub struct Parts {
     pub filters: FilterCache,
     pub tokens: TokenCache,
     pub hasher: Hasher,
+    pub attempts: Attempts,
+    pub mailer: Mailer,
     pub bus: Bus,
+    pub realtime: Realtime,
     pub clock: Arc<dyn Clock>,
     pub settings: ArcSwap<Settings>,
     pub files: Files,
+    /// How the settings are stored.
+    pub cipher: Cipher,
     /// Off when other processes write to the same database and nothing tells us of it.
     pub caching: bool,
 }

@@ -27,7 +27,10 @@ pub async fn refresh(parts: &Parts) -> Result<()> {
     parts.catalog.reload(&parts.store).await?;
     // Not while settings change: what was read before must not come after.
     let _changing = parts.catalog.changing.lock().await;
-    if let Some(settings) = settings::load(&parts.store).await? {
+    if let Some(settings) = settings::load(&parts.store, &parts.cipher).await?
+        && settings != **parts.settings.load()
+    {
+        // Only when they changed: who made something of them sees it by the pointer.
         parts.settings.store(Arc::new(settings));
     }
     Ok(())
@@ -40,8 +43,8 @@ async fn install(parts: &Parts) -> Result<()> {
         batch.ddl.extend(model::collection::plan(None, &collection));
         batch.ops.push(catalog::insert(&collection));
     }
-    if settings::load(&parts.store).await?.is_none() {
-        batch.ops.push(settings::insert_initial(now));
+    if settings::load(&parts.store, &parts.cipher).await?.is_none() {
+        batch.ops.push(settings::insert_initial(&parts.cipher, now)?);
     }
     parts.store.commit(batch).await.map(drop).map_err(Error::from)
 }

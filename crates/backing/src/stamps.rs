@@ -103,6 +103,7 @@ mod tests {
                 table: "a".into(),
                 kind: query::ChangeKind::Update,
                 id: Some("1".into()),
+                row: None,
             }],
             schema: false,
             jobs: false,

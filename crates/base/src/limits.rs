@@ -39,6 +39,14 @@ pub const COMMIT_GROUP_MAX: usize = 256;
 pub const WRITE_QUEUE_MAX: usize = 1024;
 /// How long a write waits for the writer, or a query for a connection, before the caller is told to come back.
 pub const STORE_WAIT_MS: u64 = 10_000;
+/// How long a transaction may be open whatever the settings say. On SQLite all other writes wait meanwhile.
+pub const TRANSACTION_MS_MAX: u64 = 60_000;
+/// How often a transaction is tried when others are in its way.
+pub const TRANSACTION_ATTEMPTS_MAX: u32 = 5;
+/// The longest address of a request in a batch, as the reference has it.
+pub const BATCH_URL_CHARS_MAX: usize = 2_000;
+/// The largest body of a batch unless the settings say otherwise.
+pub const BATCH_BODY_BYTES_MAX: usize = 128 << 20;
 /// Prepared statements kept per connection.
 pub const STATEMENTS_MAX: usize = 256;
 /// Reader connections of the SQLite engine.
@@ -167,3 +175,93 @@ pub const THUMB_QUEUE_MAX: usize = 64;
 pub const ORPHAN_AGE_MS: i64 = 86_400_000;
 /// Files that are looked at together when orphans are swept.
 pub const ORPHAN_STEP_MAX: usize = 500;
+/// How long an SMTP server may take for one step of the conversation.
+pub const SMTP_STEP_MS: u64 = 20_000;
+/// How long handing one mail to an SMTP server may take.
+pub const SMTP_SEND_MS: u64 = 60_000;
+/// Mails that the outbox directory keeps; the oldest go first.
+pub const OUTBOX_MAILS_MAX: usize = 1_000;
+/// Characters of a mail's subject; the rest is cut off.
+pub const MAIL_SUBJECT_CHARS_MAX: usize = 500;
+/// Bytes of a mail's HTML.
+pub const MAIL_HTML_BYTES_MAX: usize = 1 << 20;
+/// How long the same mail is not sent again to the same address.
+pub const MAIL_RESEND_MS: i64 = 120_000;
+/// Addresses that are remembered for it.
+pub const MAIL_RESENDS_KEPT_MAX: usize = 20_000;
+
+/// Codes that may be tried for one address before it must wait.
+pub const OTP_ATTEMPTS_MAX: u32 = 5;
+/// How long it waits, counted from the first of them.
+pub const OTP_ATTEMPTS_MS: i64 = 180_000;
+/// Addresses whose one-time passwords are counted.
+pub const OTP_ATTEMPTS_KEPT_MAX: usize = 20_000;
+/// One-time passwords that are open for one address at a time; more requests get the newest one's id and no mail.
+pub const OTPS_OPEN_MAX: usize = 10;
+/// Places that a record is remembered to have signed in from.
+pub const AUTH_ORIGINS_MAX: usize = 5;
+/// Half-finished logins that are open for one record at a time; the oldest go first.
+pub const MFAS_OPEN_MAX: usize = 20;
+/// Characters of a user agent in a mail.
+pub const ALERT_AGENT_CHARS_MAX: usize = 200;
+
+/// Calls to the outside that run at a time.
+pub const FETCHES_MAX: usize = 64;
+/// How long a connection to the outside may take to open.
+pub const FETCH_CONNECT_MS: u64 = 5_000;
+/// How long one call to the outside may take in all, its redirects included.
+pub const FETCH_TOTAL_MS: u64 = 20_000;
+/// Redirects that one call to the outside follows.
+pub const FETCH_REDIRECTS_MAX: usize = 5;
+/// Bytes of an answer from the outside, unless the call says otherwise.
+pub const FETCH_BYTES_MAX: usize = 1 << 20;
+/// Bytes of an avatar that a login brings along.
+pub const AVATAR_BYTES_MAX: usize = 5 << 20;
+
+/// Event streams that one process holds; fewer than connections, so that requests still get in.
+pub const REALTIME_CLIENTS_MAX: usize = 30_000;
+/// The longest id of a client that is looked up, as the reference has it.
+pub const REALTIME_CLIENT_ID_BYTES_MAX: usize = 255;
+/// Subscriptions of one client, as the reference has it.
+pub const REALTIME_SUBSCRIPTIONS_MAX: usize = 1000;
+/// The longest topic with its options, as the reference has it.
+pub const REALTIME_TOPIC_BYTES_MAX: usize = 2500;
+/// What all clients' topics of one process may take together.
+pub const REALTIME_TOPICS_BYTES_MAX: usize = 256 << 20;
+/// Events that wait for one client. One that falls further behind is disconnected, so that it starts anew.
+pub const REALTIME_QUEUE_BYTES_MAX: usize = 256 << 10;
+/// Events written to a client at once.
+pub const REALTIME_WRITE_BYTES_MAX: usize = 16 << 10;
+/// How long a stream without events is kept, as the reference has it.
+pub const REALTIME_IDLE_MS: i64 = 300_000;
+/// How long any stream is kept.
+pub const REALTIME_LIFETIME_MS: i64 = 86_400_000;
+/// How long a stream that was ended may take to drain before its connection is cut.
+pub const REALTIME_END_MS: i64 = 2_000;
+/// The same when the server stops.
+pub const REALTIME_STOP_MS: u64 = 500;
+/// How often streams past their time are looked for.
+pub const REALTIME_SWEEP_MS: u64 = 1_000;
+/// How often callers are looked up anew where other processes may have changed them.
+pub const REALTIME_RECHECK_MS: i64 = 5_000;
+/// Callers looked up in one query.
+pub const REALTIME_RECHECK_ROWS_MAX: usize = 500;
+/// Questions to the database that one event has open at a time.
+pub const REALTIME_JUDGES_MAX: usize = 8;
+/// Descriptions of the API that are kept, one for each standing of those who ask.
+pub const DOCUMENTS_MAX: usize = 8;
+/// Bytes of a description that is still kept.
+pub const DOCUMENT_BYTES_MAX: usize = 16 << 20;
+/// Clients whose requests are counted for rate limits at a time, each once for every thing that is limited.
+pub const RATE_CLIENTS_MAX: usize = 262_144;
+/// Parts that the counts are split in.
+pub const RATE_SHARDS: usize = 64;
+/// How often a full part looks for counts that are over.
+pub const RATE_SWEEP_MS: u64 = 1_000;
+
+/// Bytes of one request log entry's data unless the settings say otherwise.
+pub const LOG_DATA_BYTES_DEFAULT: usize = 16 << 10;
+/// Length of an address in the request log.
+pub const LOG_URL_CHARS_MAX: usize = 3_000;
+/// Length of a header's value in the request log.
+pub const LOG_HEADER_CHARS_MAX: usize = 2_000;

@@ -61,12 +61,18 @@ impl Schedule {
 fn segment(text: &str, min: u64, max: u64) -> Result<u64, String> {
     let mut bits = 0;
     for part in text.split(',') {
+        if part.matches('/').count() > 1 {
+            return Err("invalid segment step format - must be in the format */n or 1-30/n".into());
+        }
         let (range, step) = match part.split_once('/') {
             None => (part, 1),
             Some((range, step)) => (range, number(step)?),
         };
         if part.contains('/') && !(1..=max).contains(&step) {
             return Err(format!("invalid segment step boundary - the step must be between 1 and the {max}"));
+        }
+        if range.matches('-').count() > 1 {
+            return Err("invalid segment range format - the range must have 1 or 2 parts".into());
         }
         let (first, last) = match range.split_once('-') {
             _ if range == "*" => (min, max),

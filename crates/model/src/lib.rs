@@ -14,6 +14,6 @@ pub mod violation;
 pub use collection::{AuthOptions, Collection, CollectionKind, CollectionRow, TokenOptions};
 pub use field::{Field, FieldKind};
 pub use record::Record;
-pub use request::Request;
+pub use request::{Client, Request};
 pub use schema::Schema;
 pub use violation::{Violation, Violations};

@@ -17,6 +17,14 @@ pub struct Request {
     pub auth: Option<std::sync::Arc<Record>>,
     /// The body as sent, modifiers' keys included; empty for requests without one.
     pub body: serde_json::Map<String, serde_json::Value>,
+    pub client: Client,
+}
+
+/// Where a request comes from. No rule asks for it: logins remember it.
+#[derive(Clone, Debug, Default)]
+pub struct Client {
+    pub ip: Option<std::net::IpAddr>,
+    pub user_agent: String,
 }
 
 impl Default for Request {
@@ -28,6 +36,7 @@ impl Default for Request {
             headers: FxHashMap::default(),
             auth: None,
             body: serde_json::Map::new(),
+            client: Client::default(),
         }
     }
 }

@@ -8,8 +8,10 @@ use app::auth::password::Hasher;
 use app::catalog::Catalog;
 use app::files::{Files, Thumbs};
 use app::logs::Logs;
+use app::realtime::Realtime;
 use arc_swap::ArcSwap;
-use backing::{Bus, QueryCache, RecordCache, Stamps};
+use backing::{Bus, CpuPool, Mailer, QueryCache, RecordCache, Stamps};
+use base::limits::{PASSWORD_QUEUE_MAX, THUMB_QUEUE_MAX};
 use base::topology::Node;
 use base::{Clock, SystemClock};
 use observe::Sink;
@@ -40,6 +42,7 @@ pub struct Assembled {
 
 pub async fn open(config: &Config, purpose: Purpose) -> Result<Assembled> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let cipher = config.cipher()?;
     let node = Node::local();
     let stamps = Arc::new(Stamps::default());
     let bus = Bus::default();
@@ -87,20 +90,28 @@ pub async fn open(config: &Config, purpose: Purpose) -> Result<Assembled> {
         .with_context(|| format!("cannot open the logs of {place}"))?,
     };
 
+    let hashing = CpuPool::new("password", half_the_processors(), PASSWORD_QUEUE_MAX)
+        .context("cannot start the threads that check passwords")?;
+    let scaling = CpuPool::new("thumbnail", half_the_processors(), THUMB_QUEUE_MAX)
+        .context("cannot start the threads that make thumbnails")?;
     let parts = Arc::new(Parts {
         catalog: Catalog::empty(),
         records: RecordCache::new(stamps.clone(), config.cache.record_bytes),
         answers: QueryCache::new(stamps.clone(), config.cache.query_bytes),
         filters: Default::default(),
         tokens: Default::default(),
-        hasher: Hasher::new(half_the_processors()),
-        files: Files::new(config.dir.join("storage"), Thumbs::new(half_the_processors())),
+        hasher: Hasher::new(hashing),
+        attempts: Default::default(),
+        mailer: Mailer::new(config.outbox()),
+        files: Files::new(config.dir.join("storage"), Thumbs::new(scaling, half_the_processors())),
         settings: ArcSwap::from_pointee(app::settings::Settings::default()),
+        cipher,
         // Nothing tells this process yet of what others write to the same server.
         caching: !on_postgres && purpose == Purpose::Serve,
         store,
         stamps,
         bus,
+        realtime: Realtime::new(clock.clone()),
         clock,
     });
     app::setup::prepare(&parts).await.with_context(|| format!("cannot prepare {place}"))?;

@@ -23,6 +23,7 @@ Examples:
   pando serve --dir /srv/pb_data --http :80        an existing PocketBase directory, on every address
   pando serve --data postgres://app@db/app         the same API on PostgreSQL
   pando superuser upsert me@example.com secret123  make or change a superuser, also beside a running server
+  pando types --out src/pocketbase-types.ts        TypeScript for the collections, also beside a running server
 
 Every option can stand in pando.toml or in the environment (PANDO_DIR, PANDO_HTTP, PANDO_DATA, …).";
 
@@ -34,6 +35,9 @@ pub struct Common {
     /// Where the records live: postgres://USER:PASSWORD@HOST/DATABASE [default: SQLite in the data directory]
     #[arg(long, global = true, value_name = "URL")]
     pub data: Option<String>,
+    /// The environment variable that holds the key (32 characters) that settings are encrypted with [default: none]
+    #[arg(long, global = true, value_name = "NAME", alias = "encryptionEnv")]
+    pub encryption_env: Option<String>,
     /// The configuration file [default: pando.toml in the working directory, if there is one]
     #[arg(long, global = true, value_name = "FILE")]
     pub config: Option<PathBuf>,
@@ -43,6 +47,8 @@ pub struct Common {
 pub enum Command {
     /// Serve the API: every role in one process
     Serve(Serve),
+    /// Write TypeScript types of the collections, for the official JavaScript SDK
+    Types(Types),
     /// Manage the superusers, who may do everything
     #[command(subcommand)]
     Superuser(Superuser),
@@ -53,6 +59,16 @@ pub struct Serve {
     /// The address to listen on; `:PORT` is every address [default: 127.0.0.1:8090]
     #[arg(long, value_name = "ADDRESS")]
     pub http: Option<String>,
+    /// The directory of static files [default: pb_public beside the data directory]
+    #[arg(long, value_name = "DIR", alias = "publicDir")]
+    pub public_dir: Option<PathBuf>,
+}
+
+#[derive(Args)]
+pub struct Types {
+    /// The file to write [default: standard output]
+    #[arg(long, value_name = "FILE")]
+    pub out: Option<PathBuf>,
 }
 
 #[derive(Subcommand)]

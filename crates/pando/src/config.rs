@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
+use app::settings::Cipher;
 use serde::{Deserialize, Serialize};
 
 use crate::cli::{Cli, Command};
@@ -19,9 +20,14 @@ pub struct Config {
     pub dir: PathBuf,
     /// The address to listen on.
     pub http: String,
+    /// The directory of static files; empty for `pb_public` beside the data directory, if it is there.
+    pub public_dir: PathBuf,
+    /// The environment variable that holds the key (32 bytes) that the settings are encrypted with; empty for none.
+    pub encryption_env: String,
     pub data: Data,
     pub cache: Cache,
     pub log: Log,
+    pub mail: Mail,
 }
 
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
@@ -47,14 +53,24 @@ pub struct Log {
     pub messages: String,
 }
 
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Mail {
+    /// Where mails are written to while no SMTP server is set; empty for `outbox` in the data directory.
+    pub outbox: String,
+}
+
 impl Default for Config {
     fn default() -> Self {
         Config {
             dir: "pb_data".into(),
             http: "127.0.0.1:8090".into(),
+            public_dir: PathBuf::new(),
+            encryption_env: String::new(),
             data: Data::default(),
             cache: Cache::default(),
             log: Log::default(),
+            mail: Mail::default(),
         }
     }
 }
@@ -93,10 +109,16 @@ impl Config {
         if let Some(url) = &cli.common.data {
             config.data.url = url.clone();
         }
-        if let Command::Serve(serve) = &cli.command
-            && let Some(http) = &serve.http
-        {
-            config.http = http.clone();
+        if let Some(name) = &cli.common.encryption_env {
+            config.encryption_env = name.clone();
+        }
+        if let Command::Serve(serve) = &cli.command {
+            if let Some(http) = &serve.http {
+                config.http = http.clone();
+            }
+            if let Some(dir) = &serve.public_dir {
+                config.public_dir = dir.clone();
+            }
         }
         if !config.data.url.is_empty()
             && !["postgres://", "postgresql://"].iter().any(|scheme| config.data.url.starts_with(scheme))
@@ -104,6 +126,26 @@ impl Config {
             bail!("data.url must begin with postgres://, or be empty for SQLite in the data directory");
         }
         Ok(config)
+    }
+
+    /// The directory for mails while no SMTP server is set.
+    pub fn outbox(&self) -> PathBuf {
+        match self.mail.outbox.as_str() {
+            "" => self.dir.join("outbox"),
+            path => path.into(),
+        }
+    }
+
+    /// What reads and writes the stored settings.
+    pub fn cipher(&self) -> Result<Cipher> {
+        let name = &self.encryption_env;
+        if name.is_empty() {
+            return Ok(Cipher::default());
+        }
+        let key = std::env::var(name).with_context(|| {
+            format!("the encryption key for settings cannot be read from the variable {name}")
+        })?;
+        Cipher::new(key.as_bytes()).with_context(|| format!("in the environment variable {name}"))
     }
 
     /// The address in a form that can be bound: `:80` and `0.0.0.0:80` are the same.

@@ -1,10 +1,13 @@
 //! What to write. A batch goes down once, and commits or fails whole.
 
+use std::sync::Arc;
+
 use base::{Name, Value};
 
 use crate::change::Change;
 use crate::ddl::Ddl;
 use crate::expr::Expr;
+use crate::row::Row;
 use crate::select::Select;
 
 /// A write as a value: guards are judged first, inside the same transaction, then the schema changes, then the
@@ -29,25 +32,17 @@ pub enum Guard {
 #[derive(Clone, Debug, PartialEq)]
 pub enum Op {
     /// Fails with a conflict when the id or a unique value is taken.
-    Insert {
-        table: Name,
-        values: Vec<(Name, Value)>,
-    },
+    Insert { table: Name, values: Vec<(Name, Value)> },
     /// Sets columns of one record. A record that is gone is a missing row, see [`Committed::missing`].
-    Update {
-        table: Name,
-        id: Name,
-        set: Vec<(Name, Assign)>,
-    },
+    Update { table: Name, id: Name, set: Vec<(Name, Assign)> },
     Delete {
         table: Name,
         id: Name,
+        /// The record as it was read before, for those who follow what is deleted; `None` where nobody does.
+        row: Option<Arc<Row>>,
     },
     /// Deletes every row that the condition (over the table as the base alias, no joins) holds for.
-    DeleteWhere {
-        table: Name,
-        filter: Expr,
-    },
+    DeleteWhere { table: Name, filter: Expr },
 }
 
 /// How a column gets its new value.
@@ -77,5 +72,5 @@ pub struct Committed {
     /// Indexes of updates and deletes whose record was gone. The rest was committed.
     pub missing: Vec<usize>,
     /// What is announced.
-    pub change: Option<std::sync::Arc<Change>>,
+    pub change: Option<Arc<Change>>,
 }

@@ -1,7 +1,11 @@
 //! What a commit announces. Realtime events, cache invalidation, purges and webhooks follow from it.
 
+use std::sync::Arc;
+
 use base::topology::Node;
 use base::{Name, Timestamp};
+
+use crate::row::Row;
 
 /// One commit.
 #[derive(Clone, Debug, PartialEq)]
@@ -23,6 +27,8 @@ pub struct ChangeItem {
     pub kind: ChangeKind,
     /// `None` when the rows were given by a condition: everything known of the table is out of date.
     pub id: Option<Name>,
+    /// A deleted record as it was, in the order of its collection's fields, where the writer knew it.
+    pub row: Option<Arc<Row>>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

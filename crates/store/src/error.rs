@@ -22,6 +22,12 @@ pub enum Error {
     /// The database does not answer in time; nothing is known to be written.
     #[error("the database is not available: {0}")]
     Unavailable(String),
+    /// The transaction was open for longer than it may be, and was undone.
+    #[error("the transaction took too long and was undone")]
+    Expired,
+    /// Other transactions were in the way, and this one was undone: the same steps may go through the next time.
+    #[error("the transaction was undone because of others: {0}")]
+    Aborted(String),
     /// Another process holds the directory.
     #[error("{0}")]
     Locked(String),
@@ -43,6 +49,8 @@ impl Error {
             Error::Refused(text) => Error::Refused(text.clone()),
             Error::Index { name, why } => Error::Index { name: name.clone(), why: why.clone() },
             Error::Unavailable(text) => Error::Unavailable(text.clone()),
+            Error::Expired => Error::Expired,
+            Error::Aborted(text) => Error::Aborted(text.clone()),
             Error::Locked(text) => Error::Locked(text.clone()),
             Error::Full(text) => Error::Full(text.clone()),
             Error::Internal(text) => Error::Internal(text.clone()),
@@ -62,7 +70,11 @@ impl Error {
         match self {
             Error::Taken { .. } | Error::Guard(_) => Kind::Conflict,
             Error::Refused(_) | Error::Index { .. } => Kind::Invalid,
-            Error::Unavailable(_) | Error::Locked(_) | Error::Full(_) => Kind::Unavailable,
+            Error::Unavailable(_)
+            | Error::Expired
+            | Error::Aborted(_)
+            | Error::Locked(_)
+            | Error::Full(_) => Kind::Unavailable,
             Error::Internal(_) => Kind::Internal,
         }
     }

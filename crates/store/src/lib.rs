@@ -7,7 +7,8 @@ pub mod engine;
 pub mod error;
 pub mod sql;
 pub mod store;
+mod unhurried;
 
 pub use engine::{Engine, ViewColumn};
 pub use error::{Error, Result};
-pub use store::{Listener, Options, Store, Target, open};
+pub use store::{Listener, Options, Store, Target, Transaction, open};

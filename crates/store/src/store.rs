@@ -3,15 +3,18 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use base::topology::Node;
 use base::{Clock, Name};
+use parking_lot::Mutex;
 use query::{Batch, Change, ChangeItem, ChangeKind, Committed, Op, Row, Select};
 
 use crate::engine::postgres::Postgres;
 use crate::engine::sqlite::Sqlite;
-use crate::engine::{Engine, ViewColumn};
+use crate::engine::{self, Engine, ViewColumn};
 use crate::error::{Error, Result};
+use crate::unhurried::ToTheEnd;
 
 /// Told of every commit, after it is durable and before the writer gets its answer.
 pub type Listener = Arc<dyn Fn(&Arc<Change>) + Send + Sync>;
@@ -59,20 +62,64 @@ pub struct Store(Arc<Inner>);
 
 struct Inner {
     engine: Arc<dyn Engine>,
+    outlet: Outlet,
+}
+
+/// Where it is told what was written.
+enum Outlet {
+    /// To everybody, at once.
+    Announce(Announcer),
+    /// To nobody before the transaction ends.
+    Collect(Mutex<Written>),
+}
+
+struct Announcer {
     node: Node,
     clock: Arc<dyn Clock>,
     listener: Listener,
     sequence: AtomicU64,
 }
 
+/// What a commit tells of.
+#[derive(Default)]
+struct Written {
+    items: Vec<ChangeItem>,
+    schema: bool,
+    jobs: bool,
+}
+
+impl Announcer {
+    fn announce(&self, written: Written) -> Arc<Change> {
+        let change = Arc::new(Change {
+            sequence: self.sequence.fetch_add(1, Ordering::Relaxed),
+            origin: self.node.clone(),
+            at: self.clock.now(),
+            items: written.items,
+            schema: written.schema,
+            jobs: written.jobs,
+        });
+        (self.listener)(&change);
+        change
+    }
+}
+
 impl Store {
     pub fn new(engine: Arc<dyn Engine>, node: Node, clock: Arc<dyn Clock>, listener: Listener) -> Self {
-        Store(Arc::new(Inner { engine, node, clock, listener, sequence: AtomicU64::new(0) }))
+        let announcer = Announcer { node, clock, listener, sequence: AtomicU64::new(0) };
+        Store(Arc::new(Inner { engine, outlet: Outlet::Announce(announcer) }))
     }
 
     /// Whether what is read and written is part of an open transaction.
     pub fn is_transaction(&self) -> bool {
-        false
+        matches!(self.0.outlet, Outlet::Collect(_))
+    }
+
+    /// Opens a transaction, to be undone if it is still open after `limit`. While it is open on SQLite all other
+    /// writes wait.
+    pub async fn begin(&self, limit: Duration) -> Result<Transaction> {
+        let engine = self.0.engine.begin(limit).await?;
+        let inner = Inner { engine: engine.clone(), outlet: Outlet::Collect(Mutex::default()) };
+        Ok(Transaction { outer: self.clone(), store: Store(Arc::new(inner)), engine })
     }
 
     pub fn engine_name(&self) -> &'static str {
@@ -92,26 +139,11 @@ impl Store {
         self.0.engine.count(select).await
     }
 
-    /// Commits, and announces what was committed.
+    /// Commits, and announces what was committed. A caller that goes away does not keep a write that happened from
+    /// being announced.
     pub async fn commit(&self, batch: Batch) -> Result<Committed> {
-        let mut items: Vec<Option<ChangeItem>> = batch.ops.iter().map(|op| Some(announced(op))).collect();
-        let (schema, jobs) = (!batch.ddl.is_empty(), !batch.jobs.is_empty());
-        let missing = self.0.engine.commit(batch).await?;
-        for index in &missing {
-            if let Some(item) = items.get_mut(*index) {
-                *item = None;
-            }
-        }
-        let change = Arc::new(Change {
-            sequence: self.0.sequence.fetch_add(1, Ordering::Relaxed),
-            origin: self.0.node.clone(),
-            at: self.0.clock.now(),
-            items: items.into_iter().flatten().collect(),
-            schema,
-            jobs,
-        });
-        (self.0.listener)(&change);
-        Ok(Committed { missing, change: Some(change) })
+        let inner = self.0.clone();
+        ToTheEnd::of(async move { inner.commit(batch).await }).await
     }
 
     pub async fn schema_version(&self) -> Result<u64> {
@@ -141,15 +173,77 @@ impl Store {
     }
 }
 
+impl Inner {
+    async fn commit(&self, batch: Batch) -> Result<Committed> {
+        let mut items: Vec<Option<ChangeItem>> = batch.ops.iter().map(|op| Some(announced(op))).collect();
+        let (schema, jobs) = (!batch.ddl.is_empty(), !batch.jobs.is_empty());
+        let missing = self.engine.commit(batch).await?;
+        for index in &missing {
+            if let Some(item) = items.get_mut(*index) {
+                *item = None;
+            }
+        }
+        let items = items.into_iter().flatten();
+        let change = match &self.outlet {
+            Outlet::Announce(announcer) => {
+                Some(announcer.announce(Written { items: items.collect(), schema, jobs }))
+            }
+            Outlet::Collect(written) => {
+                let mut written = written.lock();
+                written.items.extend(items);
+                written.schema |= schema;
+                written.jobs |= jobs;
+                None
+            }
+        };
+        Ok(Committed { missing, change })
+    }
+}
+
+/// A transaction that is open until it is committed, rolled back or dropped.
+pub struct Transaction {
+    outer: Store,
+    store: Store,
+    engine: Arc<dyn engine::Transaction>,
+}
+
+impl Transaction {
+    /// What is read and written through this store is part of the transaction.
+    pub fn store(&self) -> &Store {
+        &self.store
+    }
+
+    /// Makes everything durable, and announces it as one change.
+    pub async fn commit(self) -> Result<Option<Arc<Change>>> {
+        ToTheEnd::of(async move {
+            self.engine.finish(true).await?;
+            match (&self.outer.0.outlet, &self.store.0.outlet) {
+                (Outlet::Announce(announcer), Outlet::Collect(written)) => {
+                    let written = std::mem::take(&mut *written.lock());
+                    let any = written.schema || written.jobs || !written.items.is_empty();
+                    Ok(any.then(|| announcer.announce(written)))
+                }
+                _ => Ok(None),
+            }
+        })
+        .await
+    }
+
+    /// Undoes everything. Fails when it was undone before, by its deadline or because of others.
+    pub async fn rollback(self) -> Result<()> {
+        self.engine.finish(false).await
+    }
+}
+
 fn announced(op: &Op) -> ChangeItem {
-    let (table, kind, id): (&Name, _, Option<Name>) = match op {
+    let (table, kind, id, row): (&Name, _, Option<Name>, _) = match op {
         Op::Insert { table, values } => {
             let id = values.iter().find(|(name, _)| &**name == "id").and_then(|(_, value)| value.as_str());
-            (table, ChangeKind::Insert, id.map(Into::into))
+            (table, ChangeKind::Insert, id.map(Into::into), None)
         }
-        Op::Update { table, id, .. } => (table, ChangeKind::Update, Some(id.clone())),
-        Op::Delete { table, id } => (table, ChangeKind::Delete, Some(id.clone())),
-        Op::DeleteWhere { table, .. } => (table, ChangeKind::Delete, None),
+        Op::Update { table, id, .. } => (table, ChangeKind::Update, Some(id.clone()), None),
+        Op::Delete { table, id, row } => (table, ChangeKind::Delete, Some(id.clone()), row.clone()),
+        Op::DeleteWhere { table, .. } => (table, ChangeKind::Delete, None, None),
     };
-    ChangeItem { table: table.clone(), kind, id }
+    ChangeItem { table: table.clone(), kind, id, row }
 }

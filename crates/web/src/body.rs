@@ -22,14 +22,15 @@ const UNSUPPORTED: &str = "Unsupported Content-Type.";
 
 /// A body for what takes no files: those that come along are passed over.
 pub async fn read(head: &Head, body: Body) -> Result<Map<String, Json>> {
-    read_with_files(head, body, BODY_BYTES_MAX as u64).await.map(|(values, _)| values)
+    read_with_files(head, body, BODY_BYTES_MAX as u64, BODY_BYTES_MAX).await.map(|(values, _)| values)
 }
 
-/// A body of at most so many bytes, of which `BODY_BYTES_MAX` may be something else than files.
+/// A body of at most so many bytes, of which so many may be something else than files.
 pub async fn read_with_files(
     head: &Head,
     body: Body,
     bytes_max: u64,
+    text_bytes_max: usize,
 ) -> Result<(Map<String, Json>, Uploads)> {
     let content_type = content_type(&head.headers);
     if content_type.starts_with("multipart/form-data") {
@@ -38,9 +39,9 @@ pub async fn read_with_files(
             return Err(too_large());
         }
         let body = Limited::new(body, usize::try_from(bytes_max).unwrap_or(usize::MAX));
-        return multipart::read(content_type, body.into_data_stream()).await;
+        return multipart::read(content_type, body.into_data_stream(), text_bytes_max).await;
     }
-    let body = Limited::new(body, BODY_BYTES_MAX).collect();
+    let body = Limited::new(body, text_bytes_max).collect();
     let Ok(collected) = tokio::time::timeout(Duration::from_millis(BODY_READ_MS), body).await else {
         return Err(Error::bad_request().details("the body took too long to arrive"));
     };
@@ -143,6 +144,14 @@ fn infer(text: String) -> Json {
     }
 }
 
+/// Whether the body is one of the two kinds of forms, which carry no types.
+pub fn is_form(headers: &HeaderMap) -> bool {
+    let content_type = content_type(headers);
+    ["multipart/form-data", "application/x-www-form-urlencoded"]
+        .iter()
+        .any(|form| content_type.starts_with(form))
+}
+
 pub fn content_type(headers: &HeaderMap) -> &str {
     headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default()
 }
@@ -157,7 +166,11 @@ pub fn fuzz(data: &[u8]) {
             let body = Full::new(bytes::Bytes::copy_from_slice(rest)).map_err(|never| match never {});
             let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build();
             runtime.map_or(Ok(Map::new()), |runtime| {
-                let read = multipart::read("multipart/form-data; boundary=b", body.into_data_stream());
+                let read = multipart::read(
+                    "multipart/form-data; boundary=b",
+                    body.into_data_stream(),
+                    BODY_BYTES_MAX,
+                );
                 runtime.block_on(read).map(|(values, _)| values)
             })
         }

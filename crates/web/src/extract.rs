@@ -1,16 +1,20 @@
 //! A request as the use cases see it.
 
-use app::auth::token::{self, Caller};
+use app::auth::token::Caller;
 use app::rules::Context;
 use app::{Error, Result};
 use axum::http::request::Parts as Head;
-use axum::http::{HeaderMap, Method, header};
-use model::Request;
+use axum::http::{HeaderMap, HeaderValue, Method, header};
+use model::{Client, Request};
 use percent_encoding::percent_decode_str;
 use rustc_hash::FxHashMap;
+use serde_json::{Map, Value as Json};
 
-use crate::requestlog::CallerSlot;
+use crate::gate::Visit;
 use crate::state::State;
+
+/// What rules see as the type of a request inside of a batch: the reference sends them on as such forms.
+const INNER_CONTENT_TYPE: &str = "multipart/form-data; boundary=batch";
 
 /// Query parameters in order of appearance; the first of a name counts.
 #[derive(Default)]
@@ -20,6 +24,21 @@ impl Query {
     pub fn parse(raw: Option<&str>) -> Self {
         let pairs = raw.unwrap_or_default().split('&').filter(|pair| !pair.is_empty());
         Query(pairs.filter_map(decode_pair).collect())
+    }
+
+    /// The same, unless any of it is malformed.
+    pub fn parse_strictly(raw: Option<&str>) -> Option<Self> {
+        let pairs = raw.unwrap_or_default().split('&').filter(|pair| !pair.is_empty());
+        pairs.map(decode_pair).collect::<Option<_>>().map(Query)
+    }
+
+    fn parameters(&self) -> FxHashMap<String, String> {
+        self.0.iter().rev().cloned().collect()
+    }
+
+    /// Whether a filter of the request may look at its headers.
+    fn reads_headers(&self) -> bool {
+        self.0.iter().any(|(_, value)| value.contains("headers"))
     }
 
     pub fn get(&self, name: &str) -> Option<&str> {
@@ -59,22 +78,20 @@ pub struct Asked {
     pub caller: Option<Caller>,
     /// The token as sent, good or not; empty when there was none.
     pub token: String,
+    pub visit: Visit,
 }
 
 impl Asked {
     pub async fn of(state: &State, head: &Head) -> Result<Self> {
         let query = Query::parse(head.uri.query());
         let token = bearer(&head.headers).to_string();
-        let caller = match token.is_empty() {
-            true => None,
-            false => token::authenticate(state.parts(), &token).await?,
+        let Some(visit) = head.extensions.get::<Visit>().cloned() else {
+            return Err(Error::internal("a request without its visit"));
         };
-        if let (Some(caller), Some(slot)) = (&caller, head.extensions.get::<CallerSlot>()) {
-            slot.fill(&caller.record);
-        }
+        let caller = visit.caller(state, &token).await?;
         let schema = state.parts().catalog.schema();
         // Few rules look at headers, and copying them costs more than most rules.
-        let headers = if schema.reads_headers || query.0.iter().any(|(_, value)| value.contains("headers")) {
+        let headers = if schema.reads_headers || query.reads_headers() {
             header_map(&head.headers)
         } else {
             FxHashMap::default()
@@ -82,12 +99,43 @@ impl Asked {
         let request = Request {
             method: method_name(&head.method),
             context: "default",
-            query: query.0.iter().rev().cloned().collect(),
+            query: query.parameters(),
             headers,
             auth: caller.as_ref().map(|caller| caller.record.clone()),
             body: serde_json::Map::new(),
+            client: client(head, &visit),
         };
-        Ok(Asked { request, query, caller, token })
+        Ok(Asked { request, query, caller, token, visit })
+    }
+
+    /// A request inside of this one, by the same caller. Its own headers lie over those it came with, but for the
+    /// caller's token.
+    pub fn within(
+        &self,
+        head: &Head,
+        method: &'static str,
+        query: Query,
+        own_headers: &Map<String, Json>,
+        body: Map<String, Json>,
+    ) -> Asked {
+        let mut headers = header_map(&head.headers);
+        for (name, value) in own_headers {
+            let name = header_name(name);
+            if name != "authorization" {
+                headers.insert(name, value.as_str().unwrap_or_default().to_string());
+            }
+        }
+        headers.insert("content_type".into(), INNER_CONTENT_TYPE.into());
+        let request = Request {
+            method,
+            context: "batch",
+            query: query.parameters(),
+            headers,
+            auth: self.request.auth.clone(),
+            body,
+            client: self.request.client.clone(),
+        };
+        Asked { request, query, caller: None, token: self.token.clone(), visit: self.visit.clone() }
     }
 
     pub fn context<'a>(&'a self, state: &'a State) -> Context<'a> {
@@ -104,8 +152,17 @@ impl Asked {
     }
 }
 
+/// Only logins ask for it, and they are never a GET.
+fn client(head: &Head, visit: &Visit) -> Client {
+    if head.method == Method::GET {
+        return Client::default();
+    }
+    let user_agent = head.headers.get(header::USER_AGENT).map(HeaderValue::as_bytes).unwrap_or_default();
+    Client { ip: Some(visit.address()), user_agent: String::from_utf8_lossy(user_agent).into_owned() }
+}
+
 /// The token of the `Authorization` header, with or without its scheme.
-fn bearer(headers: &HeaderMap) -> &str {
+pub fn bearer(headers: &HeaderMap) -> &str {
     let value = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok()).unwrap_or_default();
     match value.get(..7) {
         Some(scheme) if scheme.eq_ignore_ascii_case("bearer ") => &value[7..],
@@ -119,10 +176,14 @@ fn header_map(headers: &HeaderMap) -> FxHashMap<String, String> {
         .iter()
         .filter(|(name, _)| *name != header::HOST)
         .map(|(name, value)| {
-            let name = name.as_str().to_ascii_lowercase().replace('-', "_");
-            (name, String::from_utf8_lossy(value.as_bytes()).into_owned())
+            (header_name(name.as_str()), String::from_utf8_lossy(value.as_bytes()).into_owned())
         })
         .collect()
+}
+
+/// As rules spell it.
+fn header_name(name: &str) -> String {
+    name.to_ascii_lowercase().replace('-', "_")
 }
 
 fn method_name(method: &Method) -> &'static str {

@@ -7,7 +7,10 @@ pub mod state;
 mod body;
 mod conditional;
 mod cors;
+mod cut;
+mod describe;
 mod extract;
+mod gate;
 mod multipart;
 mod requestlog;
 mod routes;
@@ -15,5 +18,6 @@ mod strict;
 mod wire;
 
 pub use body::fuzz as fuzz_body;
-pub use routes::router;
+pub use describe::typescript;
+pub use routes::{WIRE, router};
 pub use state::State;

@@ -1,8 +1,10 @@
 //! The accept loop: connections in, responses out, and an end that drops nothing in flight.
 
-use std::future::Future;
+use std::future::{Future, poll_fn};
 use std::io;
-use std::sync::Arc;
+use std::pin::pin;
+use std::sync::{Arc, OnceLock};
+use std::task::Poll;
 use std::time::Duration;
 
 use axum::Router;
@@ -18,7 +20,10 @@ use tokio::sync::Semaphore;
 use tower::Service;
 
 use crate::cors;
+use crate::cut::Cut;
+use crate::gate::{self, Visit};
 use crate::requestlog::Started;
+use crate::routes::REALTIME_PATH;
 use crate::state::State;
 
 /// Serves until `stop` completes, then lets open requests finish for a while.
@@ -47,13 +52,26 @@ pub async fn serve(
         };
         let _ = stream.set_nodelay(true);
         let (router, state) = (router.clone(), state.clone());
+        // Most connections never carry a stream, and need nothing to be cut by.
+        let cut: Arc<OnceLock<Cut>> = Arc::default();
+        let connection_cut = cut.clone();
         let service = hyper::service::service_fn(move |request: hyper::Request<Incoming>| {
             let (mut router, state) = (router.clone(), state.clone());
+            let cut = (request.uri().path() == REALTIME_PATH).then(|| cut.get_or_init(Cut::default).clone());
             async move {
                 let (mut head, body) = request.into_parts();
-                let logged = state.log().enabled().then(|| Started::new(&mut head, peer.ip()));
+                let visit = Visit::new(state.policy(), &head, peer.ip());
+                head.extensions.insert(visit.clone());
+                let logged = state.log().enabled().then(|| Started::new(&head, visit.clone()));
+                if let Some(cut) = cut {
+                    head.extensions.insert(cut);
+                }
                 let cross_origin = head.headers.contains_key(header::ORIGIN);
-                let mut response = match cors::preflight(&head) {
+                let refused = match cors::preflight(&head) {
+                    Some(response) => Some(response),
+                    None => gate::admit(&state, &head, &visit).await,
+                };
+                let mut response = match refused {
                     Some(response) => response,
                     None => router.call(Request::from_parts(head, Body::new(body))).await?,
                 };
@@ -73,7 +91,14 @@ pub async fn serve(
             .serve_connection(TokioIo::new(stream), service);
         let connection = graceful.watch(connection);
         tokio::spawn(async move {
-            if let Err(error) = connection.await {
+            let mut connection = pin!(connection);
+            let ended = poll_fn(|context| match connection.as_mut().poll(context) {
+                Poll::Pending if connection_cut.get().is_some_and(|cut| cut.poll(context)) => {
+                    Poll::Ready(Ok(()))
+                }
+                other => other,
+            });
+            if let Err(error) = ended.await {
                 tracing::debug!(%error, "connection ended");
             }
             drop(slot);
@@ -81,7 +106,9 @@ pub async fn serve(
     }
     drop(listener);
     let wait = Duration::from_millis(limits::DRAIN_MS);
-    if tokio::time::timeout(wait, graceful.shutdown()).await.is_err() {
+    // Streams never end by themselves.
+    let ended = async { tokio::join!(state.parts().realtime.close(), graceful.shutdown()) };
+    if tokio::time::timeout(wait, ended).await.is_err() {
         tracing::warn!("open requests were cut off after {} ms", limits::DRAIN_MS);
     }
     Ok(())

@@ -44,6 +44,15 @@ pub const CASES: &[Case] = &[
     },
 ];
 
+/// Lua that prints what [`super::wrk`] reads.
+pub const DONE: &str = r"
+done = function(summary, latency)
+  local failed = summary.errors.status + summary.errors.connect + summary.errors.read + summary.errors.timeout
+  io.write(string.format('result %d %d %d %d %d\n', summary.requests, summary.duration,
+    latency:percentile(50), latency:percentile(99), failed))
+end
+";
+
 /// Writes the script of one case for one server.
 pub fn script(case: &Case, server: &Server, records: usize, seed: usize, dir: &Path) -> Result<PathBuf> {
     let token = match case.owned {
@@ -67,12 +76,7 @@ local function author() return string.format('a%014d', math.random({authors})) e
 local function views() return math.random({records}) end
 local function serial() count = count + 1 return count end
 request = function() return {request} end
-done = function(summary, latency)
-  local failed = summary.errors.status + summary.errors.connect + summary.errors.read + summary.errors.timeout
-  io.write(string.format('result %d %d %d %d %d\n', summary.requests, summary.duration,
-    latency:percentile(50), latency:percentile(99), failed))
-end
-"#,
+{DONE}"#,
         authors = data::authors(records),
         request = case.request,
     );

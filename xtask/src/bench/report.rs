@@ -146,7 +146,53 @@ impl Growth {
     }
 }
 
-const HEAD: &str = "# Benchmarks\n\nMade by `cargo xtask bench` (with `--postgres`, `--growth`). The ratios mean something, the \
+/// Views alone, and beside logins.
+pub struct Logins {
+    engine: Engine,
+    rows: String,
+}
+
+impl Logins {
+    pub fn new(engine: Engine) -> Logins {
+        Logins { engine, rows: String::new() }
+    }
+
+    pub fn side(&mut self, side: usize, alone: Slice, beside: Slice, logins: Slice) {
+        let name = ["PocketBase", "Pando"][side];
+        let _ = writeln!(
+            self.rows,
+            "| {name} | {:.0} | {:.2} | {:.0} | {:.2} | {:.1} | {:.1} | {:.0} |",
+            alone.rate,
+            alone.p99_ms,
+            beside.rate,
+            beside.p99_ms,
+            beside.p99_ms / alone.p99_ms.max(0.001),
+            logins.rate,
+            logins.failed
+        );
+    }
+
+    fn text(&self) -> String {
+        format!(
+            "8 clients view while 32 clients log in without a pause, the server on one core; {}; {}.\n\n\
+             | server | views/s alone | p99 ms | views/s beside logins | p99 ms | p99 ratio | logins/s | failed logins |\n\
+             | --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: |\n{}",
+            versions(),
+            machine::describe(),
+            self.rows
+        )
+    }
+
+    pub fn print(&self) {
+        println!("{}", self.text());
+    }
+
+    pub fn write(&self, path: &Path) -> Result<()> {
+        section(path, &format!("Logins on {}", title(self.engine)), &self.text())
+    }
+}
+
+const HEAD: &str = "# Benchmarks\n\nMade by `cargo xtask bench` (with `--postgres`, `--growth`, `--logins`). The ratios mean something, the \
 absolute numbers belong to the machine.\n";
 
 /// Replaces the section of that name, or adds it.

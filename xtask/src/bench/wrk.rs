@@ -5,8 +5,6 @@ use std::process::Command;
 
 use anyhow::{Context, Result};
 
-const CONNECTIONS: usize = 64;
-
 #[derive(Clone, Debug, Default)]
 pub struct Slice {
     pub requests: f64,
@@ -18,9 +16,9 @@ pub struct Slice {
     pub cpu_us: f64,
 }
 
-pub fn run(port: u16, script: &Path, seconds: u64, core: usize) -> Result<Slice> {
+pub fn run(port: u16, script: &Path, seconds: u64, core: usize, connections: usize) -> Result<Slice> {
     let mut wrk = Command::new("taskset");
-    wrk.args(["-c", &core.to_string(), "wrk", "-t1", "-c", &CONNECTIONS.to_string()]);
+    wrk.args(["-c", &core.to_string(), "wrk", "-t1", "-c", &connections.to_string()]);
     wrk.args(["-d", &format!("{seconds}s"), "--timeout", "10s", "-s"]).arg(script);
     let printed = testkit::tools::run(wrk.arg(format!("http://127.0.0.1:{port}")))?;
     let result = printed.lines().find_map(|l| l.strip_prefix("result "));

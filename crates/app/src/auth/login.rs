@@ -1,12 +1,12 @@
-//! Logging in with a password, and renewing a token.
+//! Logging in with a password, what every login ends in, and renewing a token.
 
 use std::sync::Arc;
 
 use base::{Kind, Value};
 use model::{Collection, Record, Violation, Violations};
-use query::{Expr, Operand, Select};
+use query::{Batch, Expr, Operand, Select};
 
-use super::token;
+use super::{mfa, origins, token};
 use crate::error::{Error, Result};
 use crate::records::Shown;
 use crate::rules::Context;
@@ -53,7 +53,7 @@ pub async fn with_password(
     cx: &Context<'_>,
     collection: &Arc<Collection>,
     form: PasswordForm,
-) -> Result<LoggedIn> {
+) -> Result<Admitted> {
     let options = &collection.auth().ok_or_else(failed)?.password_auth;
     if !options.enabled {
         return Err(Error::new(
@@ -88,7 +88,7 @@ pub async fn with_password(
     if !cx.parts.hasher.verify(&form.password, record.text("password")).await? {
         return Err(failed());
     }
-    admit(cx, record).await
+    admit(cx, record, Method::Password).await
 }
 
 async fn find_by_identity(
@@ -104,46 +104,114 @@ async fn find_by_identity(
     // What looks like an email is most likely one; the rest keeps its order.
     fields.sort_by_key(|name| (*name == "email") != is_email);
     for name in fields {
-        let Some(column) = collection.column(name) else { continue };
-        let own = Operand::column(query::Alias::BASE, column);
-        let matches = if collection.has_nocase_index(name) {
-            Expr::eq(Operand::Lower(Box::new(own)), Value::from(form.identity.to_ascii_lowercase()))
-        } else {
-            Expr::eq(own, Value::from(form.identity.as_str()))
-        };
-        let select =
-            Select::table(collection.name.clone(), collection.table.columns.clone()).filter(matches).limit(1);
-        if let Some(record) = cx.select(collection, &select).await?.into_iter().next() {
+        if let Some(record) = find_by(cx, collection, name, &form.identity).await? {
             return Ok(Some(record));
         }
     }
     Ok(None)
 }
 
-/// A proven record gets its token, if the collection's auth rule agrees.
-async fn admit(cx: &Context<'_>, record: Record) -> Result<LoggedIn> {
-    let collection = record.collection.clone();
-    let options = collection.auth().ok_or_else(failed)?;
-    if options.mfa.enabled {
-        return Err(Error::new(Kind::Forbidden, "Multi-factor authentication is not available yet."));
+/// The record whose unique field has that value, in any case if the field's index ignores case.
+pub(super) async fn find_by(
+    cx: &Context<'_>,
+    collection: &Arc<Collection>,
+    field: &str,
+    value: &str,
+) -> Result<Option<Record>> {
+    let Some(column) = collection.column(field) else { return Ok(None) };
+    let own = Operand::column(query::Alias::BASE, column);
+    let matches = if collection.has_nocase_index(field) {
+        Expr::eq(Operand::Lower(Box::new(own)), Value::from(value.to_ascii_lowercase()))
+    } else {
+        Expr::eq(own, Value::from(value))
+    };
+    let select =
+        Select::table(collection.name.clone(), collection.table.columns.clone()).filter(matches).limit(1);
+    Ok(cx.select(collection, &select).await?.into_iter().next())
+}
+
+/// How a record was proven. The names are what is stored of half-finished logins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Method {
+    Password,
+    Otp,
+    OAuth2,
+    Passkey,
+}
+
+impl Method {
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Method::Password => "password",
+            Method::Otp => "otp",
+            Method::OAuth2 => "oauth2",
+            Method::Passkey => "passkey",
+        }
     }
-    match options.auth_rule.as_deref() {
+}
+
+/// What a login comes to.
+pub enum Admitted {
+    In(Box<LoggedIn>),
+    /// Another method must follow, and name this id.
+    Halfway {
+        mfa_id: String,
+    },
+}
+
+/// What every login ends in: a proven record gets its token, if the collection's auth rule agrees and no second method
+/// is missing. The owner is told of a place that is new.
+pub async fn admit(cx: &Context<'_>, record: Record, method: Method) -> Result<Admitted> {
+    check_rule(cx, &record).await?;
+    let mut batch = Batch::default();
+    let completes = match mfa::step(cx, &record, method).await? {
+        mfa::Step::NotNeeded => None,
+        mfa::Step::Begun(mfa_id) => return Ok(Admitted::Halfway { mfa_id }),
+        mfa::Step::Completed(guard, op) => Some((guard, op)),
+    };
+    origins::note(cx, &record, &mut batch).await?;
+    if let Some((guard, op)) = &completes {
+        batch.guards.push(guard.clone());
+        batch.ops.push(op.clone());
+    }
+    match cx.store().commit(batch).await {
+        Ok(_) => {}
+        // The same second method twice at once: the first was good.
+        Err(store::Error::Guard(_)) => return Err(mfa::gone()),
+        // The same new place twice at once: it is noted and told of by now.
+        Err(store::Error::Taken { .. }) => {
+            if let Some((guard, op)) = completes {
+                let alone = Batch { guards: vec![guard], ..Batch::op(op) };
+                cx.store().commit(alone).await.map_err(|error| match error {
+                    store::Error::Guard(_) => mfa::gone(),
+                    other => other.into(),
+                })?;
+            }
+        }
+        Err(error) => return Err(error.into()),
+    }
+    answer(cx, record, None).await.map(|done| Admitted::In(Box::new(done)))
+}
+
+async fn check_rule(cx: &Context<'_>, record: &Record) -> Result<()> {
+    let collection = &record.collection;
+    match collection.auth().ok_or_else(failed)?.auth_rule.as_deref() {
         // Superusers may log anyone in.
-        _ if cx.is_superuser() => {}
-        None if collection.is_superusers() => {}
-        None => return Err(not_allowed()),
+        _ if cx.is_superuser() => Ok(()),
+        None if collection.is_superusers() => Ok(()),
+        None => Err(not_allowed()),
         Some(rule) => {
-            let condition = cx.rule(&collection, rule)?;
-            if !cx.passes(&record, &condition).await? {
-                return Err(not_allowed());
+            let condition = cx.rule(collection, rule)?;
+            match cx.passes(record, &condition).await? {
+                true => Ok(()),
+                false => Err(not_allowed()),
             }
         }
     }
-    answer(cx, record, None).await
 }
 
 fn not_allowed() -> Error {
-    Error::new(Kind::Forbidden, "The authenticated record doesn't satisfy the collection auth rule.")
+    Error::new(Kind::Forbidden, "The request doesn't satisfy the collection requirements to authenticate.")
 }
 
 async fn answer(cx: &Context<'_>, record: Record, token: Option<String>) -> Result<LoggedIn> {
@@ -175,9 +243,10 @@ pub async fn refresh(
     if !caller.refreshable {
         return answer(cx, record, Some(token.to_string())).await;
     }
-    admit(cx, record).await.map_err(|error| match error.kind {
+    check_rule(cx, &record).await.map_err(|error| match error.kind {
         // The token was good once; by the rule of today it is not.
         Kind::Forbidden => Error::unauthenticated().details(error.message),
         _ => error,
-    })
+    })?;
+    answer(cx, record, None).await
 }

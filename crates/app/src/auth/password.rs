@@ -1,11 +1,9 @@
 //! Password hashing on a bounded pool, so that logins cannot take the processor from everyone else.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
-
+use backing::CpuPool;
+use backing::cpu_pool::Undone;
 use base::Kind;
-use base::limits::{PASSWORD_BYTES_MAX, PASSWORD_QUEUE_MAX};
-use tokio::sync::Semaphore;
+use base::limits::PASSWORD_BYTES_MAX;
 
 use crate::error::{Error, Result};
 
@@ -13,15 +11,11 @@ use crate::error::{Error, Result};
 pub const COST_DEFAULT: u32 = 10;
 
 #[derive(Clone)]
-pub struct Hasher {
-    running: Arc<Semaphore>,
-    queued: Arc<AtomicUsize>,
-}
+pub struct Hasher(CpuPool);
 
 impl Hasher {
-    /// At most `parallel` hashes at a time.
-    pub fn new(parallel: usize) -> Self {
-        Hasher { running: Arc::new(Semaphore::new(parallel.max(1))), queued: Arc::default() }
+    pub fn new(pool: CpuPool) -> Self {
+        Hasher(pool)
     }
 
     /// `cost` of 0 means the default.
@@ -55,27 +49,16 @@ impl Hasher {
         self.verify(password, NOBODY).await.map(drop)
     }
 
-    async fn run<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Result<T> {
-        let busy = || Error::new(Kind::Unavailable, "Too many logins at the moment. Try again later.");
-        if self.queued.fetch_add(1, Ordering::AcqRel) >= PASSWORD_QUEUE_MAX {
-            self.queued.fetch_sub(1, Ordering::AcqRel);
-            return Err(busy());
-        }
-        let queued = Leave(self.queued.clone());
-        let permit = self.running.clone().acquire_owned().await.map_err(|_| busy())?;
-        tokio::task::spawn_blocking(move || {
-            let _held = (permit, queued);
-            work()
-        })
-        .await
-        .map_err(|error| Error::new(Kind::Internal, "Password check failed.").details(error))
+    /// The same for a code, whose hash is cheaper.
+    pub async fn waste_code(&self, code: &str) -> Result<()> {
+        const NOBODY: &str = "$2a$08$N9qo8uLOickgx2ZMRZoMyeXJMxoa2htosxwMH92teQhgjYisaVipO";
+        self.verify(code, NOBODY).await.map(drop)
     }
-}
 
-struct Leave(Arc<AtomicUsize>);
-
-impl Drop for Leave {
-    fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::AcqRel);
+    async fn run<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Result<T> {
+        self.0.run(work).await.map_err(|undone| match undone {
+            Undone::Busy => Error::new(Kind::Unavailable, "Too many logins at the moment. Try again later."),
+            Undone::Panicked => Error::new(Kind::Internal, "Password check failed."),
+        })
     }
 }

@@ -3,6 +3,7 @@
 pub mod change;
 pub mod import;
 pub mod list;
+pub mod standing;
 pub mod truncate;
 
 mod views;

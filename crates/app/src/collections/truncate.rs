@@ -28,8 +28,9 @@ pub async fn truncate(cx: &Context<'_>, name_or_id: &str) -> Result<()> {
     if collection.is_superusers() {
         return Err(Error::new(Kind::Invalid, FAILED).details("the last superuser cannot be deleted"));
     }
-    let lone = cx.schema.references(&collection).is_empty();
-    if lone && !collection.is_auth() && !files::has_files(&collection) {
+    let is_alone = cx.schema.references(&collection).is_empty() && !collection.is_auth();
+    let is_looked_at = cx.parts.realtime.is_followed(&collection) || files::has_files(&collection);
+    if is_alone && !is_looked_at {
         let op = Op::DeleteWhere { table: collection.name.clone(), filter: Expr::Const(true) };
         cx.store().commit(Batch::op(op)).await?;
         return Ok(());

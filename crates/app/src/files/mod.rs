@@ -7,7 +7,6 @@ pub mod serve;
 pub mod sniff;
 mod sweep;
 mod thumbs;
-mod token;
 mod uploads;
 
 pub use removal::{dropped_collection, dropped_fields, remove, remove_folder, removed, unchanged};
@@ -16,7 +15,6 @@ pub use sweep::{Swept, sweep_orphans};
 pub use thumbs::Thumbs;
 #[doc(hidden)]
 pub use thumbs::fuzz as fuzz_thumb;
-pub use token::issue as issue_token;
 pub use uploads::Uploads;
 
 use std::path::PathBuf;

@@ -8,7 +8,8 @@ use model::{Collection, FieldKind, Record, Request};
 use query::{Alias, ColumnType, Expr, Operand, Select};
 
 use super::removal::any_is;
-use super::{key, thumbs, token};
+use super::{key, thumbs};
+use crate::auth::token::{self, Purpose};
 use crate::error::{Error, Result};
 use crate::rules::Context;
 
@@ -76,7 +77,7 @@ fn holding<'a>(record: &'a Record, name: &str) -> Option<(&'a str, &'a FileField
 async fn check_protected(cx: &Context<'_>, record: &Record, token: &str) -> Result<()> {
     let owner = match token.is_empty() {
         true => None,
-        false => token::owner(cx.parts, token).await?,
+        false => token::verify(cx, token, Purpose::File).await?.map(Arc::new),
     };
     let request = Request { context: "protectedFile", auth: owner, ..cx.request.clone() };
     let cx = cx.with_request(&request);

@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use crate::crons;
 use crate::error::Result;
 use crate::files;
+use crate::mail::{self, Mail};
 use crate::parts::Parts;
 
 const QUEUE: &str = "default";
@@ -20,13 +21,27 @@ const QUEUE: &str = "default";
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum Work {
     /// What is due by a schedule, or was asked for by its id.
-    Cron { id: String },
+    Cron {
+        id: String,
+    },
+    Mail {
+        mail: Mail,
+    },
     /// Files that a record named and does not name any more.
-    RemoveFiles { collection: String, record: String, names: Vec<String> },
+    RemoveFiles {
+        collection: String,
+        record: String,
+        names: Vec<String>,
+    },
     /// The files of a collection that went at that time (ms).
-    RemoveFolder { collection: String, before: i64 },
+    RemoveFolder {
+        collection: String,
+        before: i64,
+    },
     /// What a changed collection left over.
-    SweepFiles { collection: String },
+    SweepFiles {
+        collection: String,
+    },
 }
 
 impl Work {
@@ -40,6 +55,7 @@ impl Work {
 async fn run(parts: &Parts, work: Work) -> Result<()> {
     match work {
         Work::Cron { id } => crons::perform(parts, &id).await,
+        Work::Mail { mail } => mail::deliver(parts, mail).await,
         Work::RemoveFiles { collection, record, names } => {
             files::remove(parts, &collection, &record, &names).await
         }

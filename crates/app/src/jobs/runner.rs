@@ -234,7 +234,7 @@ async fn settle(parts: &Parts, holder: &Name, job: &Taken, outcome: Settle) -> R
     let due = |at: i64| ("due".into(), Assign::Set(number(at)));
     let (table, id) = (Name::from(TABLE), job.id.clone());
     let op = match outcome {
-        Settle::Done => Op::Delete { table, id },
+        Settle::Done => Op::Delete { table, id, row: None },
         Settle::Due(at) => Op::Update { table, id, set: vec![due(at)] },
         Settle::Dead(at) => {
             let queue = ("queue".into(), Assign::Set(Value::from(DEAD)));

@@ -8,12 +8,15 @@ use model::{Collection, FieldKind, Record};
 use query::{Alias, Assign, Batch, ColumnType, Expr, Guard, Join, Op, Operand, Select, Source};
 use rustc_hash::{FxHashMap, FxHashSet};
 
+use crate::auth::owned;
 use crate::error::{Error, Result};
 use crate::files;
 use crate::rules::Context;
 
 /// How often a delete starts over because others added references meanwhile.
 const TRIES_MAX: usize = 5;
+/// What the system keeps about an auth record and nobody needs after it.
+const LEFTOVERS: [&str; 4] = ["_mfas", "_otps", "_externalAuths", "_authOrigins"];
 
 pub async fn delete(cx: &Context<'_>, collection: &Arc<Collection>, id: &str) -> Result<()> {
     if collection.is_view() {
@@ -75,7 +78,7 @@ impl Plan {
             ));
         }
         if record.collection.is_auth() {
-            self.system.extend(auth_leftovers(cx, &record));
+            self.system.extend(owned::delete_all(cx, &LEFTOVERS, &record).await?);
         }
         let target = record.collection.clone();
         let id = record.id().to_string();
@@ -188,27 +191,9 @@ impl Plan {
         }
         // Those that refer go before what they refer to.
         for record in self.deletes.iter().rev() {
-            ops.push(Op::Delete { table: record.collection.name.clone(), id: record.id().into() });
+            ops.push(owned::delete(record));
         }
         let jobs = self.deletes.iter().filter_map(|record| files::removed(record, None)).collect();
         Batch { guards: self.guards, ops, jobs, ..Batch::default() }
     }
-}
-
-/// What the system keeps about an auth record and nobody needs after it.
-fn auth_leftovers(cx: &Context<'_>, record: &Record) -> Vec<Op> {
-    ["_mfas", "_otps", "_externalAuths", "_authOrigins"]
-        .into_iter()
-        .filter(|name| cx.schema.find(name).is_some())
-        .map(|name| Op::DeleteWhere {
-            table: name.into(),
-            filter: Expr::and([
-                Expr::eq(Operand::base("recordRef", ColumnType::Text), Value::from(record.id())),
-                Expr::eq(
-                    Operand::base("collectionRef", ColumnType::Text),
-                    Value::from(&*record.collection.id),
-                ),
-            ]),
-        })
-        .collect()
 }

@@ -7,6 +7,7 @@ pub mod input;
 pub mod list;
 pub mod shown;
 pub mod update;
+pub mod upsert;
 pub mod view;
 
 mod save;

@@ -5,13 +5,14 @@ use model::field::ValidateContext;
 use model::{FieldKind, Record, Violation, Violations};
 use query::{Assign, Batch, Op};
 
+use crate::auth::owned;
 use crate::error::{Error, Result};
 use crate::files;
 use crate::rules::Context;
 
 impl Context<'_> {
     /// Fills in what a new or changed record gets by itself.
-    pub(super) fn generate(&self, record: &mut Record, is_new: bool) {
+    pub(crate) fn generate(&self, record: &mut Record, is_new: bool) {
         let collection = record.collection.clone();
         let now = self.parts.clock.now();
         for (position, field) in collection.fields.iter().enumerate() {
@@ -27,7 +28,7 @@ impl Context<'_> {
     }
 
     /// Everything that is wrong with the record's values.
-    pub(super) async fn violations(&self, record: &Record, old: Option<&Record>) -> Result<Violations> {
+    pub(crate) async fn violations(&self, record: &Record, old: Option<&Record>) -> Result<Violations> {
         let collection = &record.collection;
         let mut violations = Violations::default();
         for (position, field) in collection.fields.iter().enumerate() {
@@ -67,7 +68,7 @@ impl Context<'_> {
     }
 
     /// Replaces a plain password by its hash, and renews the token key so that older tokens end.
-    pub(super) async fn seal_password(&self, record: &mut Record, old: Option<&Record>) -> Result<()> {
+    pub(crate) async fn seal_password(&self, record: &mut Record, old: Option<&Record>) -> Result<()> {
         let collection = record.collection.clone();
         for (position, field) in collection.fields.iter().enumerate() {
             let FieldKind::Password(password) = &field.kind else { continue };
@@ -97,32 +98,54 @@ impl Context<'_> {
     }
 
     pub(super) async fn insert(&self, record: &Record, failed: &str) -> Result<()> {
-        let table = &record.collection.table;
-        let names = table.columns.iter().map(|column| column.name.clone());
-        let values: Vec<(Name, Value)> = names.zip(record.row.0.iter().cloned()).collect();
-        let op = Op::Insert { table: table.name.clone(), values };
-        self.commit_record(record, Batch::op(op), failed).await?;
+        self.commit_record(record, Batch::op(self.insertion(record)), failed).await?;
         Ok(())
     }
 
-    /// Writes the columns that changed.
-    pub(super) async fn write_changes(&self, record: &Record, old: &Record, failed: &str) -> Result<Written> {
+    /// The operation that stores a new record.
+    pub(crate) fn insertion(&self, record: &Record) -> Op {
+        let table = &record.collection.table;
+        let names = table.columns.iter().map(|column| column.name.clone());
+        let values: Vec<(Name, Value)> = names.zip(record.row.0.iter().cloned()).collect();
+        Op::Insert { table: table.name.clone(), values }
+    }
+
+    /// Writes the columns that changed, none of them a file field's. `false` when the record is gone.
+    pub(crate) async fn write_changes(&self, record: &Record, old: &Record, failed: &str) -> Result<bool> {
+        match self.write_with_files(record, old, failed).await? {
+            Written::Done => Ok(true),
+            Written::Gone => Ok(false),
+            Written::Overtaken => Err(Failure::Guard.into()),
+        }
+    }
+
+    /// Writes the columns that changed, and what came along for them.
+    pub(super) async fn write_with_files(
+        &self,
+        record: &Record,
+        old: &Record,
+        failed: &str,
+    ) -> Result<Written> {
         let table = &record.collection.table;
         let changed = table.columns.iter().zip(record.row.0.iter().zip(old.row.0.iter()));
-        let set: Vec<(Name, Assign)> = changed
+        let mut set: Vec<(Name, Assign)> = changed
             .filter(|(_, (new, old))| new != old)
             .map(|(column, (new, _))| (column.name.clone(), Assign::Set(new.clone())))
             .collect();
+        // An update that changes nothing is one all the same: those who follow the record hear of it.
         if set.is_empty() {
-            return Ok(Written::Done);
+            set.push(("id".into(), Assign::Set(record.id().into())));
         }
-        let batch = Batch {
+        let mut batch = Batch {
             guards: files::unchanged(record, old),
             ops: vec![Op::Update { table: table.name.clone(), id: record.id().into(), set }],
             jobs: files::removed(old, Some(record)).into_iter().collect(),
             ..Batch::default()
         };
         let guarded = !batch.guards.is_empty();
+        if record.collection.is_auth() {
+            batch.ops.extend(self.ended_with(record, old).await?);
+        }
         match self.commit_record(record, batch, failed).await {
             Ok(committed) if committed.missing.is_empty() => Ok(Written::Done),
             Ok(_) => {
@@ -135,6 +158,19 @@ impl Context<'_> {
             },
             Err(failure) => Err(failure.into()),
         }
+    }
+
+    /// What ends with a record's tokens: codes and half-finished logins, and with a new password also the trust in
+    /// the places that the old one was used from.
+    async fn ended_with(&self, record: &Record, old: &Record) -> Result<Vec<Op>> {
+        let ended: &[&str] = if old.text("password") != record.text("password") {
+            &["_mfas", "_otps", "_authOrigins"]
+        } else if old.text("tokenKey") != record.text("tokenKey") {
+            &["_mfas", "_otps"]
+        } else {
+            &[]
+        };
+        owned::delete_all(self, ended, record).await
     }
 
     /// Puts the files in their places, and then commits. What certainly was not committed leaves no file.

@@ -1,7 +1,9 @@
 //! What can be set, in the reference's own JSON. What is missing in the stored text has its default; what is stored
 //! beyond it is kept.
 
-use serde::{Deserialize, Serialize};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Deserializer, Serialize};
+use serde_json::Value as Json;
 
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
@@ -19,10 +21,44 @@ pub struct Settings {
     pub logs: LogSettings,
 }
 
+impl Settings {
+    /// Reads what is stored, group by group: one that does not fit has its defaults, rather than all or none.
+    pub fn lenient(json: &Json) -> Self {
+        Settings {
+            superuser_ips: group(json, "superuserIPs"),
+            smtp: group(json, "smtp"),
+            backups: group(json, "backups"),
+            s3: group(json, "s3"),
+            meta: group(json, "meta"),
+            rate_limits: group(json, "rateLimits"),
+            trusted_proxy: group(json, "trustedProxy"),
+            batch: group(json, "batch"),
+            logs: group(json, "logs"),
+        }
+    }
+}
+
+fn group<T: DeserializeOwned + Default>(json: &Json, name: &str) -> T {
+    match json.get(name) {
+        None | Some(Json::Null) => T::default(),
+        Some(value) => T::deserialize(value).unwrap_or_else(|error| {
+            tracing::warn!(%error, "the stored settings under {name:?} do not fit and count as not set");
+            T::default()
+        }),
+    }
+}
+
+/// The reference keeps any number.
+fn nearest_port<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u16, D::Error> {
+    let port = i64::deserialize(deserializer)?;
+    Ok(port.clamp(0, i64::from(u16::MAX)) as u16)
+}
+
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Smtp {
     pub enabled: bool,
+    #[serde(deserialize_with = "nearest_port")]
     pub port: u16,
     pub host: String,
     pub username: String,

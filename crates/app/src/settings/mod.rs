@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use base::Kind;
-use model::{Violation, Violations, json_text};
+use base::{Kind, Timestamp};
+use model::json_text;
 use query::{Assign, Batch, Column, ColumnType, Ddl, Op, Select};
 use serde_json::{Map, Value as Json, json};
 use store::Store;
@@ -11,12 +11,25 @@ use store::Store;
 use crate::error::{Error, Result};
 use crate::parts::Parts;
 
-mod kinds;
+pub mod apple;
+pub mod cipher;
+pub mod validate;
 
+mod kinds;
+mod merge;
+
+pub use cipher::Cipher;
 pub use kinds::*;
 
 pub const TABLE: &str = "_params";
 const KEY: &str = "settings";
+
+/// How a change came.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Format {
+    Json,
+    Form,
+}
 
 /// The stored text; `None` when there is none.
 async fn stored(store: &Store) -> Result<Option<String>> {
@@ -25,11 +38,18 @@ async fn stored(store: &Store) -> Result<Option<String>> {
     Ok(row.as_ref().and_then(|row| row.get(1).as_str()).map(str::to_string))
 }
 
-/// Reads the stored settings; `None` when there are none, or when they are encrypted by the reference.
-pub async fn load(store: &Store) -> Result<Option<Settings>> {
-    let json = stored(store).await?.and_then(|text| serde_json::from_str::<Json>(&text).ok());
-    // A part of the stored text that does not fit has its default, rather than stopping the server.
-    Ok(json.map(|json| serde_json::from_value(json).unwrap_or_default()))
+fn decode(text: &str, cipher: &Cipher) -> Result<Json> {
+    let unreadable = |error: &dyn std::fmt::Display| {
+        Error::new(Kind::Unsupported, "The stored settings cannot be read.").details(error)
+    };
+    let text = cipher.open(text).map_err(|error| unreadable(&error))?;
+    serde_json::from_str(&text).map_err(|error| unreadable(&error))
+}
+
+/// Reads the stored settings; `None` when there are none.
+pub async fn load(store: &Store, cipher: &Cipher) -> Result<Option<Settings>> {
+    let Some(text) = stored(store).await? else { return Ok(None) };
+    Ok(Some(Settings::lenient(&decode(&text, cipher)?)))
 }
 
 /// What a new installation starts with.
@@ -37,69 +57,71 @@ fn initial() -> Json {
     json!(Settings::default())
 }
 
-/// Changes the part of the settings that is in force so far: the request log's.
-pub async fn change_logs(parts: &Parts, change: &Map<String, Json>) -> Result<Json> {
+/// Lays the change over the stored settings, keeps and applies them. What the change does not name stays as it is.
+pub async fn change(parts: &Parts, change: &Map<String, Json>, format: Format) -> Result<Arc<Settings>> {
     let _changing = parts.catalog.changing.lock().await;
     let text = stored(&parts.store).await?;
-    let mut settings = match text.as_deref().map(serde_json::from_str::<Json>) {
+    let mut json = match &text {
         None => initial(),
-        Some(Ok(settings)) if settings.is_object() => settings,
-        Some(_) => {
-            return Err(Error::new(
-                Kind::Unsupported,
-                "The stored settings are encrypted and cannot be changed.",
-            ));
-        }
+        Some(text) => decode(text, &parts.cipher)?,
     };
-    let mut violations = Violations::default();
-    for (key, value) in change {
-        let fits = match key.as_str() {
-            "maxDays" | "minLevel" | "maxDataSize" => value.is_i64(),
-            "logIP" | "logAuthId" => value.is_boolean(),
-            _ => continue,
-        };
-        if !fits {
-            return Err(Error::new(Kind::Invalid, "An error occurred while loading the submitted data."));
-        }
-        if key == "maxDays" && value.as_i64() < Some(0) {
-            violations.add(key.as_str(), Violation::at_least(0));
-            continue;
-        }
-        settings["logs"][key.as_str()] = value.clone();
-    }
+    let merged = match format {
+        Format::Json => merge::json(&mut json, &initial(), change),
+        Format::Form => merge::form(&mut json, &initial(), change),
+    };
+    merged.map_err(|_| {
+        Error::new(Kind::Invalid, "An error occurred while loading the submitted data.")
+            .details("a value is not of the setting's type")
+    })?;
+
+    let settings = Settings::lenient(&json);
+    let port = json["smtp"]["port"].as_i64().unwrap_or_default();
+    let violations = validate::validate(&settings, port);
     if !violations.is_empty() {
-        let mut all = Violations::default();
-        all.nest("logs", violations);
-        return Err(Error::form_with(all));
+        return Err(Error::invalid("An error occurred while saving the new settings.", violations));
     }
-    let set = vec![
-        ("value".into(), Assign::Set(base::Value::Json(json_text::stored(&settings).into()))),
-        ("updated".into(), Assign::Set(base::Value::from(parts.clock.now().to_string()))),
-    ];
+    let sealed = parts.cipher.seal(&json_text::stored(&json)).map_err(Error::internal)?;
+    let value = match sealed {
+        Some(sealed) => base::Value::Text(sealed.into()),
+        None => base::Value::Json(json_text::stored(&json).into()),
+    };
+    let now = parts.clock.now();
     let op = match text {
-        Some(_) => Op::Update { table: TABLE.into(), id: KEY.into(), set },
-        None => insert(&settings, parts.clock.now()),
+        Some(_) => Op::Update {
+            table: TABLE.into(),
+            id: KEY.into(),
+            set: vec![
+                ("value".into(), Assign::Set(value)),
+                ("updated".into(), Assign::Set(base::Value::from(now.to_string()))),
+            ],
+        },
+        None => insert(value, now),
     };
     // Other processes read the settings again when the schema version grows.
     let batch = Batch { ddl: vec![Ddl::Announce], ops: vec![op], ..Batch::default() };
     parts.store.commit(batch).await?;
-    let logs = settings["logs"].clone();
-    parts.settings.store(Arc::new(serde_json::from_value(settings).unwrap_or_default()));
-    Ok(logs)
+    let settings = Arc::new(settings);
+    parts.settings.store(settings.clone());
+    Ok(settings)
 }
 
 /// The operation that stores the first settings.
-pub fn insert_initial(now: base::Timestamp) -> Op {
-    insert(&initial(), now)
+pub fn insert_initial(cipher: &Cipher, now: Timestamp) -> Result<Op> {
+    let text = json_text::stored(&initial());
+    let value = match cipher.seal(&text).map_err(Error::internal)? {
+        Some(sealed) => base::Value::Text(sealed.into()),
+        None => base::Value::Json(text.into()),
+    };
+    Ok(insert(value, now))
 }
 
-fn insert(settings: &Json, now: base::Timestamp) -> Op {
+fn insert(value: base::Value, now: Timestamp) -> Op {
     let now = base::Value::from(now.to_string());
     Op::Insert {
         table: TABLE.into(),
         values: vec![
             ("id".into(), KEY.into()),
-            ("value".into(), base::Value::Json(json_text::stored(settings).into())),
+            ("value".into(), value),
             ("created".into(), now.clone()),
             ("updated".into(), now),
         ],

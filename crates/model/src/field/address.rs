@@ -10,7 +10,7 @@ fn is_wide(letter: char) -> bool {
 }
 
 /// An address with a plain local part and a domain of two labels or more, without quotes and literals.
-pub(crate) fn is_email(text: &str) -> bool {
+pub fn is_email(text: &str) -> bool {
     let Some((local, domain)) = text.split_once('@') else { return false };
     let atom = |letter: char| {
         letter.is_ascii_alphanumeric() || is_wide(letter) || "!#$%&'*+-/=?^_`{|}~".contains(letter)
@@ -68,7 +68,7 @@ static URL_SHAPE: LazyLock<Pattern> = LazyLock::new(|| {
 });
 
 /// Whether the text is a web address. The scheme may be missing.
-pub(crate) fn is_url(text: &str) -> bool {
+pub fn is_url(text: &str) -> bool {
     if text.len() <= URL_BYTES_MIN || text.chars().count() >= URL_CHARS_MAX || text.starts_with('.') {
         return false;
     }

@@ -29,6 +29,11 @@ impl EditorField {
         reader.bool("convertURLs", &mut field.convert_urls)?;
         Ok(field)
     }
+
+    /// The most that a value may have.
+    pub fn bytes_max(&self) -> i64 {
+        if self.max_size > 0 { self.max_size } else { CONTENT_BYTES_MAX }
+    }
 }
 
 impl FieldType for EditorField {
@@ -55,7 +60,7 @@ impl FieldType for EditorField {
         if text.is_empty() {
             return self.required.then(Violation::required);
         }
-        let max = if self.max_size > 0 { self.max_size } else { CONTENT_BYTES_MAX };
+        let max = self.bytes_max();
         (text.len() as i64 > max).then(|| {
             let message = format!("The maximum allowed content size is {max} bytes.");
             Violation::new("validation_content_size_limit", message).with("maxSize", max)

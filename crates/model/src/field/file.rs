@@ -36,6 +36,11 @@ impl FileField {
         Ok(field)
     }
 
+    /// The most that one file may have.
+    pub fn bytes_max(&self) -> i64 {
+        if self.max_size > 0 { self.max_size } else { FILE_BYTES_MAX }
+    }
+
     pub fn is_multiple(&self) -> bool {
         self.max_select > 1
     }
@@ -109,16 +114,12 @@ impl FieldType for FileField {
 }
 
 impl FileField {
-    fn file_bytes_max(&self) -> i64 {
-        if self.max_size > 0 { self.max_size } else { FILE_BYTES_MAX }
-    }
-
     pub(crate) fn upload_bytes_max(&self) -> u64 {
-        (self.file_bytes_max() as u64).saturating_mul(self.max_select.max(1) as u64)
+        (self.bytes_max() as u64).saturating_mul(self.max_select.max(1) as u64)
     }
 
     fn check_upload(&self, upload: &Upload) -> Option<Violation> {
-        let max = self.file_bytes_max();
+        let max = self.bytes_max();
         if upload.size_bytes > max as u64 {
             let message = format!(
                 "Failed to upload {} - the maximum allowed file size is {max} bytes.",

@@ -27,8 +27,9 @@ impl JsonField {
         Ok(field)
     }
 
-    pub(crate) fn bytes_max(&self) -> u64 {
-        (if self.max_size > 0 { self.max_size } else { JSON_BYTES_MAX }) as u64
+    /// The most that a value's text may have.
+    pub fn bytes_max(&self) -> i64 {
+        if self.max_size > 0 { self.max_size } else { JSON_BYTES_MAX }
     }
 }
 
@@ -61,7 +62,7 @@ impl FieldType for JsonField {
         if self.required && matches!(text, "null" | "\"\"" | "[]" | "{}") {
             return Some(Violation::required());
         }
-        let max = self.bytes_max() as i64;
+        let max = self.bytes_max();
         (text.len() as i64 > max).then(|| {
             let message = format!("The maximum allowed JSON size is {max} bytes.");
             Violation::new("validation_json_size_limit", message).with("maxSize", max)

@@ -21,7 +21,7 @@ mod select;
 mod text;
 mod url;
 
-pub(crate) mod address;
+pub mod address;
 pub(crate) mod cast;
 pub(crate) mod check;
 mod generate;
@@ -157,7 +157,7 @@ impl FieldKind {
     pub(crate) fn upload_bytes_max(&self) -> u64 {
         match self {
             FieldKind::File(file) => file.upload_bytes_max(),
-            FieldKind::Json(json) => json.bytes_max(),
+            FieldKind::Json(json) => json.bytes_max() as u64,
             _ => 0,
         }
     }

@@ -39,6 +39,11 @@ impl PasswordField {
         reader.int("cost", &mut field.cost)?;
         Ok(field)
     }
+
+    /// The most that a password may have.
+    pub fn chars_max(&self) -> i64 {
+        if self.max > 0 { self.max } else { PASSWORD_BYTES_MAX as i64 }
+    }
 }
 
 impl FieldType for PasswordField {
@@ -76,7 +81,7 @@ impl FieldType for PasswordField {
             let message = format!("Must be at least {} character(s).", self.min);
             return Some(Violation::new("validation_min_text_constraint", message));
         }
-        let max = if self.max > 0 { self.max } else { PASSWORD_BYTES_MAX as i64 };
+        let max = self.chars_max();
         if chars > max {
             let message = format!("Must be less than {max} character(s).");
             return Some(Violation::new("validation_max_text_constraint", message));

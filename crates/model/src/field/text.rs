@@ -128,6 +128,11 @@ impl TextField {
         }
     }
 
+    /// The most that a value may have.
+    pub fn chars_max(&self) -> i64 {
+        if self.max > 0 { self.max } else { TEXT_CHARS_MAX }
+    }
+
     /// A new value after the autogenerate pattern; `None` without one.
     pub fn generate(&self) -> Option<String> {
         match self.autogenerate_pattern.as_str() {
@@ -146,7 +151,7 @@ impl TextField {
             let message = format!("Must be at least {} character(s).", self.min);
             return Some(Violation::new("validation_min_text_constraint", message).with("min", self.min));
         }
-        let max = if self.max > 0 { self.max } else { TEXT_CHARS_MAX };
+        let max = self.chars_max();
         if chars > max {
             let message = format!("Must be no more than {max} character(s).");
             return Some(Violation::new("validation_max_text_constraint", message).with("max", max));

@@ -2,3 +2,4 @@
 
 pub mod serve;
 pub mod superuser;
+pub mod types;

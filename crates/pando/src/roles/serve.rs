@@ -30,6 +30,9 @@ pub async fn run(config: Config) -> Result<()> {
     let jobs_task = tokio::spawn(jobs);
     let crons_task = tokio::spawn(app::crons::keep(assembled.parts.clone(), ended(stopped.clone())));
 
+    let events = app::realtime::dispatch::run(assembled.parts.clone(), web::WIRE, ended(stopped.clone()));
+    let realtime_task = tokio::spawn(events);
+
     greet(&config, &assembled, address).await?;
     let state = web::State::new(assembled.parts.clone(), log);
     let router = web::router(state.clone());
@@ -37,6 +40,7 @@ pub async fn run(config: Config) -> Result<()> {
 
     tracing::info!("stopping");
     let _ = stop.send(true);
+    let _ = realtime_task.await;
     let _ = follow_task.await;
     let _ = crons_task.await;
     let _ = jobs_task.await;
@@ -84,10 +88,23 @@ async fn follow(parts: Arc<Parts>, log: RequestLog, stop: impl Future<Output = (
         // Caches go first: what is read from here on is the new state.
         parts.stamps.expire_all();
         match app::setup::refresh(&parts).await {
-            Ok(()) => seen = version,
+            Ok(()) => {
+                resync(&parts, seen, version).await;
+                seen = version;
+            }
             Err(error) => tracing::warn!(%error, "cannot read changes by other processes"),
         }
         log.set_enabled(parts.settings.load().logs.max_days > 0);
+    }
+}
+
+/// Realtime clients missed what another process wrote; a change of the schema alone may have changed who they are.
+async fn resync(parts: &Parts, seen: (u64, u64), now: (u64, u64)) {
+    if seen.1 != now.1 {
+        return parts.realtime.resync();
+    }
+    if let Err(error) = app::realtime::standing::recheck(parts).await {
+        tracing::warn!(%error, "cannot look realtime callers up");
     }
 }
 

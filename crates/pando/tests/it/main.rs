@@ -7,5 +7,6 @@ mod candidate;
 mod compat;
 mod differential;
 mod durability;
+mod jobs;
 mod sdk;
 mod tidy;

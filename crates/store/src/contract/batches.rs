@@ -77,8 +77,8 @@ pub async fn check(store: &Store) {
         update("gone", vec![("views", Assign::Add(1.0))]),
         update("1", vec![("views", Assign::Add(-1.0))]),
         update("2", vec![]),
-        Op::Delete { table: "items".into(), id: "3".into() },
-        Op::Delete { table: "items".into(), id: "3".into() },
+        Op::Delete { table: "items".into(), id: "3".into(), row: None },
+        Op::Delete { table: "items".into(), id: "3".into(), row: None },
     ];
     let committed = store.commit(Batch { ops, ..Batch::default() }).await.expect("update");
     assert_eq!(committed.missing, [1, 5]);

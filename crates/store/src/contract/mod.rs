@@ -8,6 +8,7 @@ mod batches;
 mod conditions;
 mod fixture;
 mod schema;
+mod transactions;
 mod values;
 
 pub use fixture::table;
@@ -22,5 +23,6 @@ pub async fn check(store: &Store) {
     conditions::sorts(store).await;
     batches::check(store).await;
     schema::check(store).await;
+    transactions::check(store).await;
     store.ping().await.expect("ping");
 }

@@ -4,6 +4,9 @@ pub mod decode;
 pub mod postgres;
 pub mod sqlite;
 
+use std::sync::Arc;
+use std::time::Duration;
+
 use async_trait::async_trait;
 use query::{Batch, ColumnType, Row, Select};
 
@@ -25,6 +28,9 @@ pub trait Engine: Send + Sync {
     /// Commits or fails whole. Returns once the commit is durable. The result is the indexes of updates and
     /// deletes whose record was gone.
     async fn commit(&self, batch: Batch) -> Result<Vec<usize>>;
+
+    /// Opens a transaction. It is undone when it is still open after `limit`, or when its last handle goes away.
+    async fn begin(&self, limit: Duration) -> Result<Arc<dyn Transaction>>;
 
     /// A number that grows with every schema change that any process commits. Cheap enough to ask for often.
     async fn schema_version(&self) -> Result<u64>;
@@ -51,6 +57,20 @@ pub trait Engine: Send + Sync {
 
     /// Finishes what is queued and closes files and connections.
     async fn close(&self);
+}
+
+/// An open transaction is an engine of its own: what it reads holds what it wrote, and each `commit` is a step that
+/// takes effect, or fails, whole, and that nobody else sees before the end.
+#[async_trait]
+pub trait Transaction: Engine {
+    /// Makes all steps durable at once, or undoes them. Afterwards nothing more can be asked of it. One that was undone
+    /// already says why.
+    async fn finish(&self, commit: bool) -> Result<()>;
+}
+
+/// What a transaction answers that is asked for another one.
+fn nested() -> crate::Error {
+    crate::Error::Refused("a transaction cannot be opened inside of another".into())
 }
 
 #[derive(Clone, Debug, PartialEq)]

@@ -38,7 +38,7 @@ pub fn op(dialect: Dialect, views: &Views, op: &Op) -> Statement {
     match op {
         Op::Insert { table, values } => insert(&mut out, table, values),
         Op::Update { table, id, set } => update(&mut out, table, id, set),
-        Op::Delete { table, id } => {
+        Op::Delete { table, id, .. } => {
             out.sql.push_str("DELETE FROM ");
             dialect.ident(&mut out.sql, table);
             by_id(&mut out, id);

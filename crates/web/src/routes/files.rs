@@ -28,7 +28,7 @@ async fn token(FromState(state): FromState<State>, request: Request) -> Response
         let asked = Asked::of(&state, &head).await?;
         let caller = asked.request.auth.as_ref().ok_or_else(Error::unauthenticated)?;
         let mut body = String::from("{\"token\":");
-        write_string(&mut body, &app::files::issue_token(state.parts(), caller)?);
+        write_string(&mut body, &app::auth::token::issue_file(state.parts(), caller)?);
         body.push('}');
         Ok(wire::answer::ok(body))
     })

@@ -12,12 +12,17 @@ use crate::state::State;
 use crate::wire;
 
 mod auth;
+mod batch;
 mod collections;
 mod crons;
+mod describe;
 mod files;
 mod general;
+mod realtime;
 mod records;
 mod settings;
+
+pub use realtime::{PATH as REALTIME_PATH, WIRE};
 
 pub fn router(state: State) -> Router {
     Router::new()
@@ -26,8 +31,11 @@ pub fn router(state: State) -> Router {
         .merge(records::routes())
         .merge(files::routes())
         .merge(auth::routes())
+        .merge(batch::routes())
         .merge(settings::routes())
         .merge(crons::routes())
+        .merge(realtime::routes())
+        .merge(describe::routes())
         .fallback(general::fallback)
         .method_not_allowed_fallback(general::fallback)
         .with_state(state)
@@ -40,10 +48,14 @@ async fn answer(work: impl Future<Output = Result<Response<Body>>>) -> Response<
 
 /// The answer reduced to the `fields` that the client asked for.
 fn with_fields(asked: &crate::extract::Asked, body: String, in_items: bool) -> Result<Response<Body>> {
+    reduced(asked, body, in_items).map(wire::answer::ok)
+}
+
+/// The same, still as text.
+fn reduced(asked: &crate::extract::Asked, body: String, in_items: bool) -> Result<String> {
     match asked.query.get("fields").filter(|fields| !fields.trim().is_empty()) {
-        None => Ok(wire::answer::ok(body)),
+        None => Ok(body),
         Some(fields) => wire::fields::pick(&body, fields, in_items)
-            .map(wire::answer::ok)
             .ok_or_else(|| app::Error::bad_request().details("invalid fields parameter")),
     }
 }
@@ -60,7 +72,8 @@ async fn with_files(
     let bytes_max = schema.find(collection).map_or(0, |found| found.upload_bytes_max());
     let bytes_max = bytes_max.saturating_add(base::limits::BODY_BYTES_MAX as u64);
     let bytes_max = bytes_max.min(base::limits::UPLOAD_BYTES_MAX);
-    let (values, uploads) = crate::body::read_with_files(&head, body, bytes_max).await?;
+    let (values, uploads) =
+        crate::body::read_with_files(&head, body, bytes_max, base::limits::BODY_BYTES_MAX).await?;
     asked.request.body = values;
     Ok((asked, std::sync::Arc::new(uploads)))
 }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use app::records::{self, ListQuery};
+use app::rules::Context;
 use app::{Error, Result};
 use axum::Router;
 use axum::body::Body;
@@ -12,7 +13,7 @@ use axum::routing::get;
 use base::Kind;
 use model::{Collection, Schema};
 
-use super::{answer, with_fields, with_files};
+use super::{answer, reduced, with_fields, with_files};
 use crate::extract::{Asked, Query};
 use crate::state::State;
 use crate::wire;
@@ -23,7 +24,7 @@ pub fn routes() -> Router<State> {
         .route("/api/collections/{collection}/records/{id}", get(view).patch(update).delete(remove))
 }
 
-fn find(schema: &Schema, name: &str) -> Result<Arc<Collection>> {
+pub(super) fn find(schema: &Schema, name: &str) -> Result<Arc<Collection>> {
     missing(schema, name, "Missing collection context.")
 }
 
@@ -150,10 +151,14 @@ pub async fn create(
         let (asked, uploads) = with_files(&state, request, &name).await?;
         let cx = asked.context(&state).with_uploads(uploads);
         let collection = find_to_write(&cx.schema, &name)?;
-        let shown = records::create::create(&cx, &collection, &expand(&asked.query)).await?;
-        with_fields(&asked, wire::record::one(&shown), false)
+        created(&asked, &cx, &collection).await.map(wire::answer::ok)
     })
     .await
+}
+
+pub(super) async fn created(asked: &Asked, cx: &Context<'_>, collection: &Arc<Collection>) -> Result<String> {
+    let shown = records::create::create(cx, collection, &expand(&asked.query)).await?;
+    reduced(asked, wire::record::one(&shown), false)
 }
 
 pub async fn update(
@@ -165,10 +170,19 @@ pub async fn update(
         let (asked, uploads) = with_files(&state, request, &name).await?;
         let cx = asked.context(&state).with_uploads(uploads);
         let collection = find_to_write(&cx.schema, &name)?;
-        let shown = records::update::update(&cx, &collection, &id, &expand(&asked.query)).await?;
-        with_fields(&asked, wire::record::one(&shown), false)
+        updated(&asked, &cx, &collection, &id).await.map(wire::answer::ok)
     })
     .await
+}
+
+pub(super) async fn updated(
+    asked: &Asked,
+    cx: &Context<'_>,
+    collection: &Arc<Collection>,
+    id: &str,
+) -> Result<String> {
+    let shown = records::update::update(cx, collection, id, &expand(&asked.query)).await?;
+    reduced(asked, wire::record::one(&shown), false)
 }
 
 pub async fn remove(

@@ -30,14 +30,17 @@ pub fn status(kind: Kind) -> StatusCode {
     }
 }
 
-pub fn response(error: Error) -> Response<Body> {
-    let status = status(error.kind);
-    let body = json!({
+/// An error as clients read it.
+pub fn body(error: &Error) -> Json {
+    json!({
         "data": violations(&error.violations),
         "message": error.message,
-        "status": status.as_u16(),
-    });
-    let mut response = super::answer::json(status, body.to_string());
+        "status": status(error.kind).as_u16(),
+    })
+}
+
+pub fn response(error: Error) -> Response<Body> {
+    let mut response = super::answer::json(status(error.kind), body(&error).to_string());
     if error.kind == Kind::Unavailable {
         response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
     }
@@ -48,7 +51,11 @@ pub fn response(error: Error) -> Response<Body> {
     if error.kind == Kind::Internal {
         tracing::error!(details = error.details.as_deref().unwrap_or_default(), "{}", error.message);
     }
-    let details = error.details.map_or_else(|| violations(&error.violations), Json::String);
+    let details = match error.details {
+        Some(details) => Json::String(details),
+        None if error.violations.is_empty() => Json::Null,
+        None => violations(&error.violations),
+    };
     response.extensions_mut().insert(Logged { error: error.message, details });
     response
 }

@@ -41,14 +41,17 @@ groups! {
     collections_update
     collections_import
     auth
+    batch
     errors
     expand
     files
     files_fields
     filters
+    limits
     crons
     records_crud
     records_list
     records_values
     rules
+    settings
 }

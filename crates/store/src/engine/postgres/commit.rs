@@ -43,7 +43,7 @@ impl Bound {
 }
 
 /// Why an attempt ended: the driver's error may allow another one.
-enum Failed {
+pub enum Failed {
     Driver(tokio_postgres::Error),
     Final(Error),
 }
@@ -160,6 +160,36 @@ impl Rendered {
         }
     }
 
+    /// As a step of an open transaction, in which the savepoint `step` marks what stands: what fails is undone to it.
+    pub async fn step(&self, client: &Client) -> Result<Vec<usize>, Failed> {
+        let result = self.statements(client).await;
+        let sql = if result.is_ok() { "RELEASE step; SAVEPOINT step" } else { "ROLLBACK TO step" };
+        client.batch_execute(sql).await?;
+        result
+    }
+
+    async fn statements(&self, client: &Client) -> Result<Vec<usize>, Failed> {
+        super::bound_cache(client);
+        for guard in &self.guards {
+            client.execute(&client.prepare_cached(&guard.sql).await?, &guard.refs()).await?;
+        }
+        if self.changes_schema() {
+            client.execute("SELECT pg_advisory_xact_lock($1)", &[&bootstrap::SCHEMA_LOCK]).await?;
+            schema::apply(client, &self.ddl).await.map_err(Failed::Final)?;
+            client.batch_execute(schema::BUMP_VERSION).await?;
+            client.statement_cache.clear();
+        }
+        let mut changed = Vec::with_capacity(self.ops.len());
+        for (op, counts) in &self.ops {
+            let prepared = client.prepare_cached(&op.sql).await?;
+            changed.push((*counts, client.execute(&prepared, &op.refs()).await?));
+        }
+        for job in &self.jobs {
+            client.execute(&client.prepare_cached(&job.sql).await?, &job.refs()).await?;
+        }
+        Ok(missing(changed.into_iter()))
+    }
+
     /// Schema changes look things up between statements, so they go step by step, one process at a time.
     async fn with_schema(&self, client: &mut Client) -> Result<Vec<usize>, Failed> {
         let transaction = client.transaction().await?;
@@ -167,7 +197,7 @@ impl Rendered {
         for guard in &self.guards {
             transaction.execute(&guard.sql, &guard.refs()).await?;
         }
-        schema::apply(&transaction, &self.ddl).await.map_err(Failed::Final)?;
+        schema::apply(transaction.client(), &self.ddl).await.map_err(Failed::Final)?;
         let mut changed = Vec::with_capacity(self.ops.len());
         for (op, counts) in &self.ops {
             changed.push((*counts, transaction.execute(&op.sql, &op.refs()).await?));

@@ -5,12 +5,14 @@ mod codec;
 mod commit;
 mod connect;
 mod schema;
+mod transaction;
 
 #[cfg(test)]
 mod tests;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use base::limits;
@@ -22,7 +24,8 @@ use query::{Batch, Column, Row, Select};
 use self::codec::{Param, Raw};
 use self::commit::Rendered;
 use self::connect::{SILENCE, failure, is_ended, is_stale, pool_failure};
-use super::{Engine, ViewColumn};
+use self::transaction::PostgresTransaction;
+use super::{Engine, Transaction, ViewColumn};
 use crate::error::{Error, Result};
 use crate::sql::{Dialect, Renderer, Statement, Views};
 
@@ -183,6 +186,10 @@ impl Engine for Postgres {
         tokio::spawn(async move { inner.commit(batch).await })
             .await
             .map_err(|error| Error::Internal(error.to_string()))?
+    }
+
+    async fn begin(&self, limit: Duration) -> Result<Arc<dyn Transaction>> {
+        Ok(Arc::new(PostgresTransaction::begin(self.0.clone(), limit).await?))
     }
 
     async fn schema_version(&self) -> Result<u64> {

@@ -2,7 +2,7 @@
 
 use query::ddl::Index;
 use query::{ColumnType, Ddl};
-use tokio_postgres::Transaction;
+use tokio_postgres::Client;
 
 use super::connect::failure;
 use crate::error::{Error, Result};
@@ -13,7 +13,7 @@ pub const BUMP_VERSION: &str =
     "UPDATE \"_pando_meta\" SET \"value\"=(\"value\"::bigint + 1)::text WHERE \"id\"='schema_version'";
 
 /// Applies the changes in order, inside the transaction. Views that are in the way stand aside meanwhile.
-pub async fn apply(transaction: &Transaction<'_>, changes: &[Ddl]) -> Result<()> {
+pub async fn apply(transaction: &Client, changes: &[Ddl]) -> Result<()> {
     let mut aside = Vec::new();
     for change in changes {
         let statements = |change: &Ddl| ddl::statements(Dialect::Postgres, change);
@@ -60,7 +60,7 @@ struct View {
 }
 
 /// Makes those views again that can be made, and returns what keeps the first of the others from it.
-async fn restore(transaction: &Transaction<'_>, aside: &mut Vec<View>) -> Result<Option<Error>> {
+async fn restore(transaction: &Client, aside: &mut Vec<View>) -> Result<Option<Error>> {
     loop {
         let before = aside.len();
         let mut problem = None;
@@ -84,7 +84,7 @@ async fn restore(transaction: &Transaction<'_>, aside: &mut Vec<View>) -> Result
     }
 }
 
-async fn run(transaction: &Transaction<'_>, statements: &[String]) -> Result<()> {
+async fn run(transaction: &Client, statements: &[String]) -> Result<()> {
     for statement in statements {
         transaction.batch_execute(statement).await.map_err(|error| match failure(error) {
             Error::Refused(text) => Error::Refused(format!("PostgreSQL: {text}")),
@@ -95,7 +95,7 @@ async fn run(transaction: &Transaction<'_>, statements: &[String]) -> Result<()>
 }
 
 /// Drops every view and returns what makes them again.
-async fn take_views(transaction: &Transaction<'_>) -> Result<Vec<View>> {
+async fn take_views(transaction: &Client) -> Result<Vec<View>> {
     let sql = "SELECT c.relname::text, pg_get_viewdef(c.oid) FROM pg_class c \
                WHERE c.relkind='v' AND c.relnamespace=current_schema()::regnamespace ORDER BY c.oid";
     let rows = transaction.query(sql, &[]).await.map_err(failure)?;
@@ -113,7 +113,7 @@ async fn take_views(transaction: &Transaction<'_>) -> Result<Vec<View>> {
 
 /// Drops the indexes that have a condition or an expression over a column and returns their statements: those
 /// over the plain column follow its type by themselves.
-async fn take_indexes(transaction: &Transaction<'_>, table: &str, column: &str) -> Result<Vec<String>> {
+async fn take_indexes(transaction: &Client, table: &str, column: &str) -> Result<Vec<String>> {
     let sql = "SELECT c.relname::text, pg_get_indexdef(c.oid) FROM pg_index i JOIN pg_class c ON c.oid=i.indexrelid \
                JOIN pg_class t ON t.oid=i.indrelid JOIN pg_attribute a ON a.attrelid=t.oid \
                JOIN pg_depend d ON d.classid='pg_class'::regclass AND d.objid=c.oid \
@@ -132,7 +132,7 @@ async fn take_indexes(transaction: &Transaction<'_>, table: &str, column: &str) 
 }
 
 /// Columns of type `json` have no order: their text is indexed.
-async fn with_comparable(transaction: &Transaction<'_>, index: &Index) -> Result<Index> {
+async fn with_comparable(transaction: &Client, index: &Index) -> Result<Index> {
     let sql = "SELECT a.attname::text FROM pg_attribute a JOIN pg_class t ON t.oid=a.attrelid \
                WHERE t.relname=$1 AND t.relnamespace=current_schema()::regnamespace AND a.atttypid='json'::regtype";
     let rows = transaction.query(sql, &[&known_as(&index.table)]).await.map_err(failure)?;
@@ -159,7 +159,7 @@ fn known_as(name: &str) -> String {
 }
 
 /// The names of all views.
-pub async fn views(client: &tokio_postgres::Client) -> Result<Views> {
+pub async fn views(client: &Client) -> Result<Views> {
     let sql = "SELECT relname::text FROM pg_class WHERE relkind IN ('v', 'm') \
                AND relnamespace=current_schema()::regnamespace";
     let rows = client.query(sql, &[]).await.map_err(failure)?;
@@ -167,7 +167,7 @@ pub async fn views(client: &tokio_postgres::Client) -> Result<Views> {
 }
 
 /// What PostgreSQL can tell of a query's columns without running it.
-pub async fn describe(client: &tokio_postgres::Client, query: &str) -> Result<Vec<crate::ViewColumn>> {
+pub async fn describe(client: &Client, query: &str) -> Result<Vec<crate::ViewColumn>> {
     let text = query.trim().trim_end_matches(';');
     let translated = crate::sql::translate::to_postgres(text)?;
     let prepared = client.prepare(&format!("SELECT * FROM ({translated}\n) AS q")).await.map_err(

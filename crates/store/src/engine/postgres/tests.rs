@@ -87,6 +87,119 @@ async fn passes_the_contract() {
     assert!(matches!(store.ping().await, Err(Error::Unavailable(_))));
 }
 
+/// What is indexed must be looked up and sorted by its index: a spelling of a condition or of an order that no index
+/// knows gives right answers, and slow ones.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn indexes_are_used() {
+    use query::ddl::{Index, IndexColumn};
+    use query::select::SortKey;
+    use query::{Alias, Batch, ColumnType, Ddl, Expr, Join, Op, Operand, Operator, Select, Sort, Source};
+
+    use crate::sql::{Dialect, Renderer, Views};
+
+    const ROWS: usize = 5_000;
+    let server = Server::start();
+    let store = server.store().await;
+    let columns = [
+        ("id", ColumnType::Id),
+        ("owner", ColumnType::Text),
+        ("views", ColumnType::Number),
+        ("created", ColumnType::Date),
+    ];
+    let table = crate::contract::table("posts", &columns);
+    let index = |column: &str, descending| {
+        let column = IndexColumn { expr: column.into(), collate: "".into(), descending };
+        Ddl::CreateIndex(Index {
+            name: format!("idx_posts_{}", column.expr).into(),
+            table: "posts".into(),
+            unique: false,
+            columns: vec![column],
+            filter: "".into(),
+        })
+    };
+    let ddl = vec![
+        Ddl::CreateTable(table.clone()),
+        index("owner", false),
+        index("views", false),
+        index("created", true),
+    ];
+    store.commit(Batch { ddl, ..Batch::default() }).await.unwrap();
+    let now = base::Timestamp(1_700_000_000_000);
+    let ops = (0..ROWS).map(|n| Op::Insert {
+        table: "posts".into(),
+        values: vec![
+            ("id".into(), format!("post{n:011}").into()),
+            ("owner".into(), format!("owner{:010}", n % 500).into()),
+            ("views".into(), base::Value::Number((n * 7919 % ROWS) as f64)),
+            ("created".into(), base::Timestamp(now.0 + n as i64 * 1000).to_string().into()),
+        ],
+    });
+    store.commit(Batch { ops: ops.collect(), ..Batch::default() }).await.unwrap();
+
+    let url = format!("postgres://postgres@127.0.0.1:{}/postgres", server.port);
+    let (client, connection) = tokio_postgres::connect(&url, tokio_postgres::NoTls).await.unwrap();
+    let connection = tokio::spawn(connection);
+    client.batch_execute("ANALYZE posts").await.unwrap();
+
+    let all = || Select::table("posts", table.columns.clone());
+    let of = |name: &str| {
+        Operand::column(Alias::BASE, table.columns.iter().find(|column| &*column.name == name).unwrap())
+    };
+    let sorted = |mut select: Select, name: &str, descending| {
+        select.sort = vec![Sort { by: SortKey::Operand(of(name)), descending }];
+        select.limit(30)
+    };
+    let owned = || Expr::eq(of("owner"), base::Value::from("owner0000000007"));
+    let few = Expr::Compare { left: of("views"), op: Operator::Lt, right: base::Value::Number(20.0).into() };
+    let same_owner = Join {
+        alias: Alias(1),
+        source: Source::Table("posts".into()),
+        on: Expr::same(of("owner"), Operand::column(Alias(1), &table.columns[1])),
+        many: true,
+    };
+    let mut joined = all().filter(Expr::eq(of("id"), base::Value::from("post00000000011")));
+    joined.joins = vec![same_owner];
+    let joined = joined.filter(Expr::Compare {
+        left: Operand::column(Alias(1), &table.columns[2]),
+        op: Operator::Gt,
+        right: base::Value::Number(10.0).into(),
+    });
+    let cases = [
+        (
+            "by id",
+            Select::by_ids("posts", table.columns.clone(), vec!["post00000000007".into()]),
+            "posts_pkey",
+        ),
+        (
+            "id in a filter",
+            all().filter(Expr::eq(of("id"), base::Value::from("post00000000007"))),
+            "posts_pkey",
+        ),
+        ("equal text", all().filter(owned()), "idx_posts_owner"),
+        ("number range", all().filter(few), "idx_posts_views"),
+        ("sorted by a number", sorted(all(), "views", false), "idx_posts_views"),
+        ("sorted by a number, descending", sorted(all(), "views", true), "idx_posts_views"),
+        ("newest first", sorted(all(), "created", true), "idx_posts_created"),
+        ("oldest first", sorted(all(), "created", false), "idx_posts_created"),
+        ("joined by an indexed column", joined, "idx_posts_owner"),
+    ];
+    let views = Views::default();
+    let mut slow = Vec::new();
+    for (name, select, wanted) in cases {
+        let statement = Renderer::new(Dialect::Postgres, &views).select(&select);
+        let params: Vec<_> = statement.params.into_iter().map(super::codec::Param).collect();
+        let params: Vec<&(dyn tokio_postgres::types::ToSql + Sync)> =
+            params.iter().map(|param| param as _).collect();
+        let rows = client.query(&format!("EXPLAIN {}", statement.sql), &params).await.unwrap();
+        let plan: Vec<String> = rows.iter().map(|row| row.get(0)).collect();
+        if !plan.iter().any(|line| line.contains(wanted)) {
+            slow.push(format!("{name}: {}\n{}", statement.sql, plan.join("\n")));
+        }
+    }
+    connection.abort();
+    assert!(slow.is_empty(), "{}", slow.join("\n\n"));
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn processes_share_a_database() {
     use query::{Batch, Column, ColumnType, Ddl, Guard, Op, Select};

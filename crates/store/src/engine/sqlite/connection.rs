@@ -197,6 +197,8 @@ pub fn failure(connection: &Connection, error: rusqlite::Error) -> Error {
         (ErrorCode::CannotOpen | ErrorCode::SystemIoFailure | ErrorCode::ReadOnly, _) => {
             Error::Unavailable(text)
         }
+        // Only a transaction's deadline stops what somebody waits for.
+        (ErrorCode::OperationInterrupted, _) => Error::Expired,
         // SQLITE_ERROR: the statement itself is at fault.
         (ErrorCode::Unknown, _) => Error::Refused(text),
         _ => Error::Internal(text),

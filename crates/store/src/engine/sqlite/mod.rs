@@ -8,6 +8,7 @@ mod lock;
 mod readers;
 mod rows;
 mod schema;
+mod transaction;
 mod views;
 mod writer;
 
@@ -26,13 +27,14 @@ use crossbeam_channel::Sender;
 use parking_lot::{Mutex, RwLock};
 use query::{Batch, Row, Select};
 use rusqlite::Connection;
-use tokio::sync::{Semaphore, oneshot};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
 use self::readers::Readers;
-use self::writer::{Work, Writer};
-use super::{Engine, ViewColumn};
+use self::transaction::{Session, SqliteTransaction};
+use self::writer::{Rendered, Task, Work, Writer};
+use super::{Engine, Transaction, ViewColumn};
 use crate::error::{Error, Result};
-use crate::sql::{Dialect, Renderer, Statement, Views, write};
+use crate::sql::{Dialect, Renderer, Statement, Views};
 
 /// What the writer, the checkpoint thread and the callers share.
 #[derive(Default)]
@@ -60,8 +62,10 @@ impl Shared {
 pub struct Sqlite {
     shared: Arc<Shared>,
     readers: Readers,
-    queue: Mutex<Option<Sender<Work>>>,
+    queue: Mutex<Option<Sender<Task>>>,
     places: Arc<Semaphore>,
+    /// One transaction is open at a time.
+    turn: Arc<Semaphore>,
     threads: Mutex<Vec<JoinHandle<()>>>,
     stop_checkpoints: Mutex<Option<Sender<()>>>,
     lock: Mutex<Option<lock::DirectoryLock>>,
@@ -94,10 +98,16 @@ impl Sqlite {
             readers: Readers::new(path),
             queue: Mutex::new(Some(queue)),
             places: Arc::new(Semaphore::new(limits::WRITE_QUEUE_MAX)),
+            turn: Arc::new(Semaphore::new(1)),
             threads: Mutex::new(threads),
             stop_checkpoints: Mutex::new(Some(stop)),
             lock: Mutex::new(lock),
         })
+    }
+
+    fn send(&self, task: Task) -> Result<()> {
+        let queue = self.queue.lock().clone().ok_or_else(closed)?;
+        queue.send(task).map_err(|_| closed())
     }
 
     fn views(&self) -> Arc<Views> {
@@ -165,36 +175,33 @@ impl Engine for Sqlite {
     }
 
     async fn commit(&self, batch: Batch) -> Result<Vec<usize>> {
-        let wait = Duration::from_millis(limits::STORE_WAIT_MS);
-        let permit = match self.places.clone().try_acquire_owned() {
-            Ok(permit) => permit,
-            Err(_) => tokio::time::timeout(wait, self.places.clone().acquire_owned())
-                .await
-                .map_err(|_| Error::Unavailable("too many writes are waiting".into()))?
-                .map_err(|_| closed())?,
-        };
-        let views = self.views();
-        let (reply, answer) = oneshot::channel();
-        let work = Work {
-            guards: batch
-                .guards
-                .iter()
-                .enumerate()
-                .map(|(index, guard)| write::guard(Dialect::Sqlite, &views, guard, index))
-                .collect(),
-            ops: batch
-                .ops
-                .iter()
-                .map(|op| (write::op(Dialect::Sqlite, &views, op), write::counts(op)))
-                .collect(),
-            jobs: batch.jobs.iter().map(|job| write::job(Dialect::Sqlite, job)).collect(),
-            ddl: batch.ddl,
-            reply,
-            permit,
-        };
-        let queue = self.queue.lock().clone().ok_or_else(closed)?;
-        queue.send(work).map_err(|_| closed())?;
-        answer.await.map_err(|_| closed())?
+        let until = tokio::time::Instant::now() + Duration::from_millis(limits::STORE_WAIT_MS);
+        let permit = place(&self.places, until, "too many writes are waiting").await?;
+        let (reply, mut answer) = oneshot::channel();
+        let claimed = Arc::new(AtomicBool::new(false));
+        let batch = Rendered::new(batch, &self.views());
+        self.send(Task::Commit(Work { batch, reply, claimed: claimed.clone(), permit }))?;
+        if let Ok(answer) = tokio::time::timeout_at(until, &mut answer).await {
+            return answer.map_err(|_| closed())?;
+        }
+        match claimed.swap(true, Ordering::AcqRel) {
+            // It has begun, and its outcome is worth waiting for.
+            true => answer.await.map_err(|_| closed())?,
+            false => Err(Error::Unavailable("another transaction holds up the writes".into())),
+        }
+    }
+
+    async fn begin(&self, limit: Duration) -> Result<Arc<dyn Transaction>> {
+        let until = tokio::time::Instant::now() + Duration::from_millis(limits::STORE_WAIT_MS);
+        let turn = place(&self.turn, until, "too many transactions are waiting").await?;
+        let (ready, opened) = oneshot::channel();
+        let (sender, steps) = crossbeam_channel::unbounded();
+        self.send(Task::Open(Session { limit, ready, steps }))?;
+        tokio::time::timeout_at(until, opened)
+            .await
+            .map_err(|_| Error::Unavailable("too many writes are waiting".into()))?
+            .map_err(|_| closed())??;
+        Ok(Arc::new(SqliteTransaction::new(sender, self.views(), turn)))
     }
 
     async fn schema_version(&self) -> Result<u64> {
@@ -236,6 +243,18 @@ impl Engine for Sqlite {
         let _ = joined.await;
         drop(self.lock.lock().take());
     }
+}
+
+async fn place(
+    places: &Arc<Semaphore>,
+    until: tokio::time::Instant,
+    full: &str,
+) -> Result<OwnedSemaphorePermit> {
+    if let Ok(permit) = places.clone().try_acquire_owned() {
+        return Ok(permit);
+    }
+    let waited = tokio::time::timeout_at(until, places.clone().acquire_owned()).await;
+    waited.map_err(|_| Error::Unavailable(full.into()))?.map_err(|_| closed())
 }
 
 fn closed() -> Error {

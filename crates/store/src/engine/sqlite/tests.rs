@@ -60,7 +60,7 @@ async fn one_server_for_each_directory() {
     command.close().await;
     tokio::time::sleep(std::time::Duration::from_millis(600)).await;
     let after = first.external_version();
-    let op = Op::Delete { table: "_params".into(), id: "p".into() };
+    let op = Op::Delete { table: "_params".into(), id: "p".into(), row: None };
     first.commit(Batch::op(op)).await.unwrap();
     tokio::time::sleep(std::time::Duration::from_millis(1700)).await;
     assert_eq!(first.external_version(), after);
@@ -134,7 +134,9 @@ fn a_full_disk_takes_nothing_half() {
         let (reply, answer) = tokio::sync::oneshot::channel();
         let ops = vec![(insert, false); count];
         let permit = places.clone().try_acquire_owned().unwrap();
-        let work = super::Work { guards: vec![], ddl: vec![], ops, jobs: vec![], reply, permit };
+        let batch = super::Rendered { guards: vec![], ddl: vec![], ops, jobs: vec![] };
+        let work = super::Work { batch, reply, claimed: Arc::default(), permit };
+        let work = super::Task::Commit(work);
         queue.send(work).unwrap();
         answer
     };

@@ -3,19 +3,20 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use base::limits;
 use crossbeam_channel::{Receiver, RecvTimeoutError};
-use query::Ddl;
+use query::{Batch, Ddl};
 use rusqlite::Connection;
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
 use super::connection::{execute, failure, scalar};
+use super::transaction::{End, STEP_OPCODES, Session, Step};
 use super::{Shared, schema};
 use crate::error::{Error, Result};
-use crate::sql::Statement;
+use crate::sql::{Dialect, Statement, Views, write};
 
 /// How often an idle writer looks for other processes' commits and tidies the log.
 const IDLE_TICK: Duration = Duration::from_millis(250);
@@ -24,14 +25,40 @@ const IDLE_TRUNCATE: Duration = Duration::from_secs(1);
 /// How long emptying the log may wait for readers that still need it.
 const CHECKPOINT_WAIT: Duration = Duration::from_millis(50);
 
-/// A rendered batch and who waits for it.
-pub struct Work {
+/// What the writer does, one after the other.
+pub enum Task {
+    Commit(Work),
+    Open(Session),
+}
+
+/// A batch, rendered.
+pub struct Rendered {
     pub guards: Vec<Statement>,
     pub ddl: Vec<Ddl>,
     /// With each operation, whether a record that is gone must be told.
     pub ops: Vec<(Statement, bool)>,
     pub jobs: Vec<Statement>,
+}
+
+impl Rendered {
+    pub fn new(batch: Batch, views: &Views) -> Self {
+        let dialect = Dialect::Sqlite;
+        let guards = batch.guards.iter().enumerate();
+        Rendered {
+            guards: guards.map(|(index, guard)| write::guard(dialect, views, guard, index)).collect(),
+            ops: batch.ops.iter().map(|op| (write::op(dialect, views, op), write::counts(op))).collect(),
+            jobs: batch.jobs.iter().map(|job| write::job(dialect, job)).collect(),
+            ddl: batch.ddl,
+        }
+    }
+}
+
+/// A batch and who waits for it.
+pub struct Work {
+    pub batch: Rendered,
     pub reply: oneshot::Sender<Result<Vec<usize>>>,
+    /// Set by the writer when it begins, or by the caller who does not wait any longer: whoever is first.
+    pub claimed: Arc<AtomicBool>,
     /// The place in the queue, given back with the answer.
     pub permit: OwnedSemaphorePermit,
 }
@@ -52,24 +79,34 @@ impl Writer {
     }
 
     /// Works until the senders are gone.
-    pub fn run(mut self, queue: &Receiver<Work>) {
+    pub fn run(mut self, queue: &Receiver<Task>) {
         let mut group = Vec::new();
         loop {
+            let mut session = None;
             match queue.recv_timeout(IDLE_TICK) {
-                Ok(work) => group.push(work),
+                Ok(Task::Commit(work)) => group.push(work),
+                Ok(Task::Open(opened)) => session = Some(opened),
                 Err(RecvTimeoutError::Timeout) => {
                     self.idle();
                     continue;
                 }
                 Err(RecvTimeoutError::Disconnected) => break,
             }
-            while group.len() < limits::COMMIT_GROUP_MAX {
+            while session.is_none() && group.len() < limits::COMMIT_GROUP_MAX {
                 match queue.try_recv() {
-                    Ok(work) => group.push(work),
+                    Ok(Task::Commit(work)) => group.push(work),
+                    Ok(Task::Open(opened)) => session = Some(opened),
                     Err(_) => break,
                 }
             }
-            self.group(&mut group);
+            // Those whose caller gave up waiting are not begun.
+            group.retain(|work| !work.claimed.swap(true, Ordering::AcqRel));
+            if !group.is_empty() {
+                self.group(&mut group);
+            }
+            if let Some(session) = session {
+                self.session(session);
+            }
             if self.shared.restart.swap(false, Ordering::Relaxed) {
                 self.checkpoint("RESTART");
             }
@@ -126,29 +163,19 @@ impl Writer {
         let mut results = Vec::with_capacity(group.len());
         let mut schema = false;
         for work in group.iter() {
-            let result = self.isolated(work, alone);
+            let result = self.isolated(&work.batch, alone);
             // A full disk or a failing one ends the whole transaction.
             if self.connection.is_autocommit() {
                 let error =
                     result.err().unwrap_or_else(|| Error::Internal("the transaction ended early".into()));
                 return refuse(group.drain(..), &error);
             }
-            schema |= result.is_ok() && !work.ddl.is_empty();
+            schema |= result.is_ok() && !work.batch.ddl.is_empty();
             results.push(result);
         }
         let any = results.iter().any(Result::is_ok);
-        if let Err(error) = self.command(if any { "COMMIT" } else { "ROLLBACK" }) {
-            if !self.connection.is_autocommit() {
-                let _ = self.command("ROLLBACK");
-            }
+        if let Err(error) = self.finish(any, schema) {
             return refuse(group.drain(..), &error);
-        }
-        if any {
-            self.dirty_since = Some(Instant::now());
-            self.shared.dirty.store(true, Ordering::Relaxed);
-        }
-        if schema {
-            self.shared.reload_views(&self.connection);
         }
         for (work, result) in group.drain(..).zip(results) {
             let _ = work.reply.send(result);
@@ -156,8 +183,89 @@ impl Writer {
         }
     }
 
+    /// Ends the open transaction.
+    fn finish(&mut self, commit: bool, schema: bool) -> Result<()> {
+        if let Err(error) = self.command(if commit { "COMMIT" } else { "ROLLBACK" }) {
+            if !self.connection.is_autocommit() {
+                let _ = self.command("ROLLBACK");
+            }
+            return Err(error);
+        }
+        if commit {
+            self.dirty_since = Some(Instant::now());
+            self.shared.dirty.store(true, Ordering::Relaxed);
+            if schema {
+                self.shared.reload_views(&self.connection);
+            }
+        }
+        Ok(())
+    }
+
+    /// Lets a transaction do its steps until it ends, its holder goes away, or its time is up.
+    fn session(&mut self, session: Session) {
+        if session.ready.is_closed() {
+            return;
+        }
+        if let Err(error) = self.command("BEGIN IMMEDIATE") {
+            let _ = session.ready.send(Err(error));
+            return;
+        }
+        self.notice_others();
+        let deadline = Instant::now() + session.limit;
+        // A single statement must not outlast the transaction's time either.
+        let watched = self.connection.progress_handler(STEP_OPCODES, Some(move || Instant::now() > deadline));
+        let ended = match watched.map_err(|error| failure(&self.connection, error)) {
+            Ok(()) => {
+                let _ = session.ready.send(Ok(()));
+                self.steps(&session.steps, deadline)
+            }
+            Err(error) => {
+                let _ = session.ready.send(Err(error));
+                None
+            }
+        };
+        let _ = self.connection.progress_handler(0, None::<fn() -> bool>);
+        let Some(End { commit, schema, reply }) = ended else {
+            if !self.connection.is_autocommit() {
+                let _ = self.command("ROLLBACK");
+            }
+            return;
+        };
+        let result = match self.connection.is_autocommit() {
+            true => Err(Error::Expired),
+            false => self.finish(commit, schema),
+        };
+        let _ = reply.send(result);
+    }
+
+    fn steps(&self, steps: &Receiver<Step>, deadline: Instant) -> Option<End> {
+        let mut schema = false;
+        loop {
+            let step = steps.recv_deadline(deadline).ok()?;
+            match step {
+                Step::Read(read) => {
+                    if catch_unwind(AssertUnwindSafe(|| read(&self.connection))).is_err() {
+                        tracing::error!("a query panicked");
+                    }
+                }
+                Step::Write(batch, reply) => {
+                    let result = self.isolated(&batch, false);
+                    let changed = result.is_ok() && !batch.ddl.is_empty();
+                    schema |= changed;
+                    let views = changed.then(|| schema::views(&self.connection).ok()).flatten();
+                    let _ = reply.send(result.map(|missing| (missing, views)));
+                }
+                Step::Finish(commit, reply) => return Some(End { commit, schema, reply }),
+            }
+            // An interrupted write, or a disk that is full, ends the whole transaction.
+            if self.connection.is_autocommit() || Instant::now() > deadline {
+                return None;
+            }
+        }
+    }
+
     /// Runs one batch so that its failure, or even its panic, undoes it alone.
-    fn isolated(&self, work: &Work, alone: bool) -> Result<Vec<usize>> {
+    fn isolated(&self, work: &Rendered, alone: bool) -> Result<Vec<usize>> {
         // One statement is atomic by itself.
         let single =
             work.ops.len() == 1 && work.guards.is_empty() && work.ddl.is_empty() && work.jobs.is_empty();
@@ -176,7 +284,7 @@ impl Writer {
         result
     }
 
-    fn batch(&self, work: &Work) -> Result<Vec<usize>> {
+    fn batch(&self, work: &Rendered) -> Result<Vec<usize>> {
         let fail = |error| failure(&self.connection, error);
         for (index, guard) in work.guards.iter().enumerate() {
             if scalar(&self.connection, guard).map_err(fail)? == 0 {

@@ -1,11 +1,11 @@
 //! Logging in and staying so.
 
 use app::Error;
-use app::auth::login::{self, PasswordForm};
+use app::auth::login::{self, Admitted, PasswordForm};
 use axum::Router;
 use axum::body::Body;
 use axum::extract::{Path, Request, State as FromState};
-use axum::http::Response;
+use axum::http::{Response, StatusCode};
 use axum::routing::{get, post};
 use base::Kind;
 use model::Violation;
@@ -16,9 +16,14 @@ use crate::extract::Asked;
 use crate::state::State;
 use crate::wire;
 
+mod account;
+mod otp;
+
 pub fn routes() -> Router<State> {
     let path = |rest: &str| format!("/api/collections/{{collection}}/{rest}");
     Router::new()
+        .merge(account::routes())
+        .merge(otp::routes())
         .route(&path("auth-methods"), get(methods))
         .route(&path("auth-with-password"), post(with_password))
         .route(&path("auth-refresh"), post(refresh))
@@ -71,8 +76,7 @@ pub async fn with_password(
             password: text(body, "password")?,
             identity_field: text(body, "identityField")?,
         };
-        let mut done = login::with_password(&cx, &collection, form).await?;
-        shown(&asked, &cx, &mut done).await
+        admitted(&asked, &cx, login::with_password(&cx, &collection, form).await?).await
     })
     .await
 }
@@ -92,11 +96,26 @@ pub async fn refresh(
     .await
 }
 
+/// The answer to a login: the token, or what must follow.
+pub(super) async fn admitted(
+    asked: &Asked,
+    cx: &app::rules::Context<'_>,
+    admitted: Admitted,
+) -> app::Result<Response<Body>> {
+    match admitted {
+        Admitted::In(mut done) => shown(asked, cx, &mut done).await,
+        Admitted::Halfway { mfa_id } => {
+            Ok(wire::answer::json(StatusCode::UNAUTHORIZED, json!({ "mfaId": mfa_id }).to_string()))
+        }
+    }
+}
+
 async fn shown(
     asked: &Asked,
     cx: &app::rules::Context<'_>,
     done: &mut login::LoggedIn,
 ) -> app::Result<Response<Body>> {
+    asked.visit.admit_superuser(&done.record.record)?;
     let expand: Vec<String> =
         asked.query.text("expand").split(',').filter(|path| !path.is_empty()).map(str::to_string).collect();
     if !expand.is_empty() {

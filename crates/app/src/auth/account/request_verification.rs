@@ -1,0 +1,23 @@
+//! Asking for a mail that proves whose an address is.
+
+use std::sync::Arc;
+
+use model::Collection;
+
+use super::{always_verified, check_email, refuse_field};
+use crate::error::Result;
+use crate::mail::Mail;
+use crate::rules::Context;
+
+/// Answers alike, and as soon, whether anybody has the address or nobody.
+pub async fn request_verification(cx: &Context<'_>, collection: &Arc<Collection>, email: &str) -> Result<()> {
+    if collection.is_superusers() {
+        return Err(always_verified());
+    }
+    refuse_field("email", check_email(email))?;
+    let parts = cx.parts;
+    if !parts.attempts.may_send("verification", &collection.id, email, parts.clock.now()) {
+        return Ok(());
+    }
+    Mail::Verification { collection: collection.id.to_string(), email: email.into() }.queue(parts).await
+}

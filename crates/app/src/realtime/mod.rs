@@ -1,0 +1,240 @@
+//! Events about records for clients that stay connected. Everything follows from the [`query::Change`]s of the bus:
+//! no use case publishes an event. What an event looks like on the wire is not known here.
+
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use base::limits::{REALTIME_CLIENTS_MAX, REALTIME_LIFETIME_MS, REALTIME_STOP_MS, REALTIME_TOPICS_BYTES_MAX};
+use base::limits::{REALTIME_END_MS, REALTIME_IDLE_MS};
+use base::{Clock, Kind};
+use bytes::Bytes;
+use model::Record;
+use parking_lot::Mutex;
+
+use crate::auth::token;
+use crate::error::{Error, Result};
+use crate::parts::Parts;
+
+mod registry;
+
+pub mod client;
+pub mod dispatch;
+pub mod standing;
+pub mod topic;
+
+mod judge;
+
+pub use client::{Cut, Message};
+pub use topic::{Options, Topic};
+
+use client::Client;
+use registry::Registry;
+use standing::{Caller, Identity, Standing};
+use topic::Class;
+
+/// The event that tells a client that it missed some, right before its stream ends. A client that does not know it
+/// connects and subscribes again, as it does whenever a stream ends.
+pub const RESYNC: &str = "PB_RESYNC";
+
+/// The letters of a client's id, and how many. The id is all that a login by a provider knows its client by, so it
+/// must not be guessed.
+const ID_LEN: usize = 40;
+
+#[derive(Clone)]
+pub struct Realtime(Arc<Inner>);
+
+struct Inner {
+    clock: Arc<dyn Clock>,
+    registry: Mutex<Registry>,
+}
+
+/// A client's stream of events. Dropping it ends the client.
+pub struct Stream {
+    realtime: Realtime,
+    client: Arc<Client>,
+}
+
+impl Stream {
+    pub fn id(&self) -> &str {
+        &self.client.id
+    }
+
+    /// The next events; `None` when the stream is over.
+    pub fn poll(&self, context: &mut Context<'_>) -> Poll<Option<Vec<Message>>> {
+        self.client.poll(context)
+    }
+}
+
+impl Drop for Stream {
+    fn drop(&mut self) {
+        self.realtime.0.registry.lock().remove(&self.client);
+    }
+}
+
+fn resync(client: &Client, now_ms: i64) {
+    client.push(&RESYNC.into(), &Bytes::from_static(b"{}"), now_ms);
+    client.end(now_ms);
+}
+
+impl Realtime {
+    pub fn new(clock: Arc<dyn Clock>) -> Self {
+        Realtime(Arc::new(Inner { clock, registry: Mutex::default() }))
+    }
+
+    fn now_ms(&self) -> i64 {
+        self.0.clock.now().0
+    }
+
+    /// A new client, nobody so far and without subscriptions. `cut` closes its connection.
+    pub fn connect(&self, cut: Cut) -> Result<Stream> {
+        let id = base::id::random(ID_LEN, base::id::ALPHANUMERIC);
+        let mut registry = self.0.registry.lock();
+        if registry.closed || registry.clients.len() >= REALTIME_CLIENTS_MAX {
+            return Err(Error::new(Kind::Unavailable, "Too many realtime connections. Try again later."));
+        }
+        let client = registry.add(|no| Client::new(no, id, cut, self.now_ms()));
+        drop(registry);
+        Ok(Stream { realtime: self.clone(), client })
+    }
+
+    /// Sends an event to one client, if it is here and subscribed to the topic. The data is JSON.
+    pub fn send(&self, client_id: &str, topic: &str, data: impl Into<Bytes>) -> bool {
+        let client = self.0.registry.lock().clients.get(client_id).cloned();
+        let Some(client) = client else { return false };
+        let known = client.state.lock().topics.get(topic).cloned();
+        let Some(topic) = known else { return false };
+        client.push(&topic, &data.into(), self.now_ms());
+        true
+    }
+
+    /// Whether a client of that id is connected here.
+    pub fn knows(&self, client_id: &str) -> bool {
+        self.0.registry.lock().clients.contains_key(client_id)
+    }
+
+    /// Takes one subscription from a client.
+    pub fn unsubscribe(&self, client_id: &str, topic: &str) {
+        let mut registry = self.0.registry.lock();
+        if let Some(client) = registry.clients.get(client_id).cloned() {
+            registry.leave(&client, topic);
+        }
+    }
+
+    /// Whether anyone is subscribed to the records of a collection. Deletes that nobody follows need not read what
+    /// they delete.
+    pub fn is_followed(&self, collection: &model::Collection) -> bool {
+        self.0.registry.lock().is_followed(collection)
+    }
+
+    /// Everybody starts anew: events were lost, and nobody knows whose.
+    pub fn resync(&self) {
+        let now_ms = self.now_ms();
+        let clients: Vec<_> = self.0.registry.lock().clients.values().cloned().collect();
+        for client in clients {
+            resync(&client, now_ms);
+        }
+    }
+
+    /// Ends every stream, and lets no new one in.
+    pub async fn close(&self) {
+        let clients: Vec<_> = {
+            let mut registry = self.0.registry.lock();
+            registry.closed = true;
+            registry.clients.values().cloned().collect()
+        };
+        let now_ms = self.now_ms();
+        clients.iter().for_each(|client| client.end(now_ms));
+        let step_ms = 10;
+        for _ in 0..REALTIME_STOP_MS / step_ms {
+            if self.0.registry.lock().clients.is_empty() {
+                return;
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(step_ms)).await;
+        }
+        // Those that do not read what is left for them must not hold up the end.
+        clients.iter().for_each(|client| client.abandon(now_ms));
+    }
+
+    /// Ends what is past its time: streams without events, old streams, tokens.
+    pub(crate) fn sweep(&self) {
+        let now_ms = self.now_ms();
+        self.expire();
+        let clients: Vec<_> = self.0.registry.lock().clients.values().cloned().collect();
+        for client in clients {
+            if client.lingers(now_ms - REALTIME_END_MS) {
+                client.abandon(now_ms);
+            } else if client.is_idle(now_ms - REALTIME_IDLE_MS)
+                || client.is_older(now_ms - REALTIME_LIFETIME_MS)
+            {
+                client.end(now_ms);
+            }
+        }
+    }
+
+    /// Clients whose token has ended are nobody from here on.
+    fn expire(&self) {
+        let now = self.0.clock.now().seconds();
+        self.0.registry.lock().expire(now);
+    }
+
+    fn caller(&self, identity: &Identity) -> Option<Arc<Caller>> {
+        self.0.registry.lock().callers.get(identity).map(|known| known.caller.clone())
+    }
+
+    fn callers(&self) -> Vec<(Identity, Arc<Caller>)> {
+        let registry = self.0.registry.lock();
+        registry.callers.iter().map(|(key, known)| (key.clone(), known.caller.clone())).collect()
+    }
+
+    /// Its clients stay, as nobody.
+    fn dismiss(&self, caller: &Caller) {
+        self.0.registry.lock().dismiss(caller);
+    }
+
+    fn classes(&self, key: &str) -> Vec<Arc<Class>> {
+        self.0.registry.lock().classes(key)
+    }
+}
+
+/// Replaces a client's subscriptions. A client that was somebody stays that, until its token ends.
+pub async fn subscribe(
+    parts: &Parts,
+    client_id: &str,
+    caller: Option<&token::Caller>,
+    topics: Vec<Topic>,
+) -> Result<()> {
+    let standing = {
+        let mut registry = parts.realtime.0.registry.lock();
+        let Some(client) = registry.clients.get(client_id).cloned() else {
+            return Err(Error::new(Kind::NotFound, "Missing or invalid client id."));
+        };
+        registry.expire(parts.clock.now().seconds());
+        let before = client.state.lock().standing.as_ref().map(|standing| standing.caller.record());
+        if before.is_some_and(|before| !caller.is_some_and(|now| is_same(&before, &now.record))) {
+            let message = "The current and the previous request authorization don't match.";
+            return Err(Error::new(Kind::Forbidden, message));
+        }
+        let bytes: usize = topics.iter().map(|topic| topic.text.len()).sum();
+        if registry.topic_bytes + bytes > REALTIME_TOPICS_BYTES_MAX {
+            return Err(Error::new(Kind::Unavailable, "Too many subscriptions. Try again later."));
+        }
+        let standing = caller
+            .map(|caller| Standing { caller: registry.caller(&caller.record), expires: caller.expires });
+        registry.assign(&client, standing.clone(), topics);
+        standing
+    };
+    // The record may have changed between the look at the token and the entry above, which is what changes are
+    // compared with: only from here on is none missed.
+    if let Some(standing) = standing {
+        let record = standing.caller.record();
+        let current = parts.fetch(&record.collection, record.id()).await?;
+        if !current.is_some_and(|record| standing.caller.renew(record)) {
+            parts.realtime.dismiss(&standing.caller);
+        }
+    }
+    Ok(())
+}
+
+fn is_same(before: &Record, now: &Record) -> bool {
+    before.id() == now.id() && before.collection.id == now.collection.id
+}

@@ -1,0 +1,162 @@
+//! What a request passes before any route sees it: who it comes from, whether a superuser may come from there, and
+//! whether its client has asked too often. Costs nothing that the settings do not ask for.
+
+use std::net::IpAddr;
+use std::sync::{Arc, OnceLock};
+
+use app::auth::token::{self, Caller};
+use app::settings::validate::network;
+use app::settings::{RateLimits, Settings};
+use app::{Error, Result};
+use axum::body::Body;
+use axum::http::request::Parts as Head;
+use axum::http::{HeaderValue, Response, header};
+use base::Kind;
+use ipnet::IpNet;
+use model::Record;
+
+use crate::state::State;
+use crate::wire;
+
+mod address;
+mod counters;
+mod label;
+mod limits;
+
+pub use address::{Proxies, spelled};
+use limits::Limits;
+
+/// The settings as this folder reads them. Made anew when they change, and with it every count begins anew, as the
+/// reference has it.
+pub struct Policy {
+    settings: Arc<Settings>,
+    proxies: Proxies,
+    /// Where superusers may come from; `None` for anywhere.
+    superusers: Option<Vec<IpNet>>,
+    limits: Option<Limits>,
+}
+
+impl Policy {
+    pub fn new(settings: Arc<Settings>) -> Self {
+        let from = &settings.superuser_ips;
+        Policy {
+            proxies: Proxies::new(&settings.trusted_proxy),
+            superusers: (!from.is_empty()).then(|| networks(from)),
+            limits: Some(&settings.rate_limits).filter(|limits| limits.enabled).map(limits),
+            settings,
+        }
+    }
+
+    pub fn is_made_of(&self, settings: &Arc<Settings>) -> bool {
+        Arc::ptr_eq(&self.settings, settings)
+    }
+
+    pub fn proxies(&self) -> &Proxies {
+        &self.proxies
+    }
+
+    /// Refuses a superuser who comes from elsewhere.
+    fn admit_superuser(&self, record: &Record, address: IpAddr) -> Result<()> {
+        match &self.superusers {
+            Some(from) if record.collection.is_superusers() && !contains(from, address) => {
+                Err(Error::new(Kind::Forbidden, "You are not allowed to perform this request."))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+fn limits(settings: &RateLimits) -> Limits {
+    Limits::new(settings, networks(&settings.excluded_ips))
+}
+
+/// What does not read as a network matches nothing.
+fn networks(texts: &[String]) -> Vec<IpNet> {
+    texts.iter().filter_map(|text| network(text)).collect()
+}
+
+fn contains(networks: &[IpNet], address: IpAddr) -> bool {
+    networks.iter().any(|network| network.contains(&address))
+}
+
+/// What is known of a request beside its head and body. Travels with the request's extensions.
+#[derive(Clone)]
+pub struct Visit(Arc<Inner>);
+
+struct Inner {
+    policy: Arc<Policy>,
+    /// The other end of the connection.
+    peer: IpAddr,
+    /// The client: the peer, or whom a trusted proxy names.
+    address: IpAddr,
+    /// Found out here, so that nobody has to again.
+    caller: OnceLock<Option<Caller>>,
+}
+
+impl Visit {
+    pub fn new(policy: Arc<Policy>, head: &Head, peer: IpAddr) -> Self {
+        // A listener for both families names IPv4 clients so.
+        let peer = peer.to_canonical();
+        let address = policy.proxies.client(&head.headers).unwrap_or(peer);
+        Visit(Arc::new(Inner { policy, peer, address, caller: OnceLock::new() }))
+    }
+
+    /// What was in force when the request came.
+    pub fn policy(&self) -> &Policy {
+        &self.0.policy
+    }
+
+    pub fn peer(&self) -> IpAddr {
+        self.0.peer
+    }
+
+    pub fn address(&self) -> IpAddr {
+        self.0.address
+    }
+
+    /// Refuses to make this client a superuser if none may come from there.
+    pub fn admit_superuser(&self, record: &Record) -> Result<()> {
+        self.0.policy.admit_superuser(record, self.0.address)
+    }
+
+    /// The record that made the request, once somebody has found out.
+    pub fn record(&self) -> Option<&Arc<Record>> {
+        self.0.caller.get()?.as_ref().map(|caller| &caller.record)
+    }
+
+    /// Who makes the request, by its token.
+    pub async fn caller(&self, state: &State, token: &str) -> Result<Option<Caller>> {
+        if let Some(known) = self.0.caller.get() {
+            return Ok(known.clone());
+        }
+        let caller = match token.is_empty() {
+            true => None,
+            false => token::authenticate(state.parts(), token).await?,
+        };
+        Ok(self.0.caller.get_or_init(|| caller).clone())
+    }
+}
+
+/// `Some` is the answer to a request that may not go on.
+pub async fn admit(state: &State, head: &Head, visit: &Visit) -> Option<Response<Body>> {
+    let policy = visit.policy();
+    if policy.superusers.is_none() && policy.limits.is_none() {
+        return None;
+    }
+    let caller = match visit.caller(state, crate::extract::bearer(&head.headers)).await {
+        Ok(caller) => caller,
+        Err(error) => return Some(wire::error::response(error)),
+    };
+    if let Some(caller) = &caller
+        && let Err(error) = policy.admit_superuser(&caller.record, visit.address())
+    {
+        return Some(wire::error::response(error));
+    }
+    let limits = policy.limits.as_ref()?;
+    let schema = state.parts().catalog.schema();
+    let caller = caller.map(|caller| caller.record);
+    let wait = limits.count(&schema, head, caller.as_deref(), visit.address(), state.parts().clock.now())?;
+    let mut refused = wire::error::response(Error::new(Kind::TooMany, "Too Many Requests."));
+    refused.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(wait.as_secs() + 1));
+    Some(refused)
+}

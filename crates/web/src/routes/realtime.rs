@@ -1,0 +1,196 @@
+//! Server-sent events: the stream, and what it is subscribed to.
+
+use app::realtime::dispatch::{Action, Wire};
+use app::realtime::{self, Message, Options, Stream, Topic};
+use app::records::Shown;
+use app::{Error, Result};
+use axum::Router;
+use axum::body::Body;
+use axum::extract::{Request, State as FromState};
+use axum::http::{HeaderValue, Response, header};
+use axum::routing::get;
+use base::Kind;
+use base::limits::{REALTIME_CLIENT_ID_BYTES_MAX, REALTIME_SUBSCRIPTIONS_MAX, REALTIME_TOPIC_BYTES_MAX};
+use bytes::{BufMut, Bytes, BytesMut};
+use model::{Violation, Violations};
+use rustc_hash::FxHashMap;
+use serde_json::{Map, Value as Json};
+
+use super::{answer, with_body};
+use crate::cut::Cut;
+use crate::extract::Query;
+use crate::state::State;
+use crate::wire;
+
+/// Where the streams are.
+pub const PATH: &str = "/api/realtime";
+
+pub fn routes() -> Router<State> {
+    Router::new().route(PATH, get(connect).post(subscribe))
+}
+
+/// How events look.
+pub const WIRE: Wire = Wire { event };
+
+fn event(action: Action, shown: &Shown, fields: &str) -> Bytes {
+    let record = wire::record::one(shown);
+    let picked = match fields.trim() {
+        "" => None,
+        // Fields that cannot be read are as good as none.
+        fields => wire::fields::pick(&record, fields, false),
+    };
+    let record = picked.unwrap_or(record);
+    format!("{{\"record\":{record},\"action\":\"{}\"}}", action.name()).into()
+}
+
+async fn connect(FromState(state): FromState<State>, request: Request) -> Response<Body> {
+    let cut = request.extensions().get::<Cut>().cloned().unwrap_or_default();
+    answer(async { Ok(streamed(state.parts().realtime.connect(Box::new(move || cut.now()))?)) }).await
+}
+
+fn streamed(stream: Stream) -> Response<Body> {
+    let mut greeted = false;
+    let frames = futures_util::stream::poll_fn(move |context| {
+        if !greeted {
+            greeted = true;
+            let data = format!("{{\"clientId\":\"{}\"}}", stream.id()).into();
+            let frame = frames(stream.id(), &[Message { topic: "PB_CONNECT".into(), data }]);
+            return std::task::Poll::Ready(Some(Ok::<_, std::convert::Infallible>(frame)));
+        }
+        stream.poll(context).map(|messages| messages.map(|messages| Ok(frames(stream.id(), &messages))))
+    });
+    let mut response = Response::new(Body::from_stream(frames));
+    for (name, value) in [
+        (header::CONTENT_TYPE, "text/event-stream"),
+        (header::CACHE_CONTROL, "no-store"),
+        // Proxies must not hold events back until they have more of them.
+        (header::HeaderName::from_static("x-accel-buffering"), "no"),
+    ] {
+        response.headers_mut().insert(name, HeaderValue::from_static(value));
+    }
+    response
+}
+
+/// The SDKs learn their client's id from the first event's id, and every event carries it.
+fn frames(id: &str, messages: &[Message]) -> Bytes {
+    let size = |message: &Message| id.len() + message.topic.len() + message.data.len() + 20;
+    let mut out = BytesMut::with_capacity(messages.iter().map(size).sum());
+    for message in messages {
+        for part in ["id:", id, "\nevent:"] {
+            out.put_slice(part.as_bytes());
+        }
+        // A line break would end the line, and let a topic speak for the server.
+        out.extend(message.topic.bytes().filter(|byte| !matches!(byte, b'\n' | b'\r')));
+        out.put_slice(b"\ndata:");
+        out.put_slice(&message.data);
+        out.put_slice(b"\n\n");
+    }
+    out.freeze()
+}
+
+async fn subscribe(FromState(state): FromState<State>, request: Request) -> Response<Body> {
+    let is_form = {
+        let content_type = crate::body::content_type(request.headers());
+        content_type.starts_with("application/x-www-form-urlencoded")
+            || content_type.starts_with("multipart/")
+    };
+    answer(async {
+        let asked = with_body(&state, request).await.map_err(|error| match error.kind {
+            Kind::Invalid => Error::bad_request().details(error.details.unwrap_or(error.message)),
+            _ => error,
+        })?;
+        let (client_id, topics) = read(&asked.request.body, is_form)?;
+        check(&client_id, &topics)?;
+        let topics = topics.iter().map(|text| topic(text)).collect();
+        realtime::subscribe(state.parts(), &client_id, asked.caller.as_ref(), topics).await?;
+        Ok(wire::answer::no_content())
+    })
+    .await
+}
+
+fn read(body: &Map<String, Json>, is_form: bool) -> Result<(String, Vec<String>)> {
+    let wrong = |name: &str| Error::bad_request().details(format!("{name} has the wrong type"));
+    let client_id = match body.get("clientId") {
+        None | Some(Json::Null) => String::new(),
+        Some(value) => text(value, is_form).ok_or_else(|| wrong("clientId"))?,
+    };
+    let topics = match body.get("subscriptions") {
+        None | Some(Json::Null) => Some(Vec::new()),
+        Some(Json::Array(items)) => items.iter().map(|item| text(item, is_form)).collect(),
+        // A form names a list of one like a single value.
+        Some(value) if is_form => text(value, is_form).map(|topic| vec![topic]),
+        Some(_) => None,
+    };
+    Ok((client_id, topics.ok_or_else(|| wrong("subscriptions"))?))
+}
+
+fn text(value: &Json, is_form: bool) -> Option<String> {
+    match value {
+        Json::String(text) => Some(text.clone()),
+        Json::Number(_) | Json::Bool(_) if is_form => Some(value.to_string()),
+        _ => None,
+    }
+}
+
+fn check(client_id: &str, topics: &[String]) -> Result<()> {
+    let mut violations = Violations::default();
+    if client_id.is_empty() {
+        violations.add("clientId", Violation::required());
+    } else if client_id.len() > REALTIME_CLIENT_ID_BYTES_MAX {
+        violations.add("clientId", Violation::length(1, REALTIME_CLIENT_ID_BYTES_MAX));
+    }
+    let too_long = |max: usize| {
+        let message = format!("The length must be no more than {max}.");
+        Violation::new("validation_length_too_long", message).with("max", max).with("min", 0)
+    };
+    if topics.len() > REALTIME_SUBSCRIPTIONS_MAX {
+        violations.add("subscriptions", too_long(REALTIME_SUBSCRIPTIONS_MAX));
+    } else {
+        let mut wrong = Violations::default();
+        for (index, _) in
+            topics.iter().enumerate().filter(|(_, topic)| topic.len() > REALTIME_TOPIC_BYTES_MAX)
+        {
+            wrong.add(index.to_string(), too_long(REALTIME_TOPIC_BYTES_MAX));
+        }
+        violations.nest("subscriptions", wrong);
+    }
+    match violations.is_empty() {
+        true => Ok(()),
+        false => Err(Error { violations, ..Error::bad_request() }),
+    }
+}
+
+/// `collection/*?options={"query":{…},"headers":{…}}`.
+fn topic(text: &str) -> Topic {
+    let query = text.split_once('?').map(|(_, query)| Query::parse(Some(query)));
+    let options = query.as_ref().and_then(|query| query.get("options"));
+    let options: Json = options.and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default();
+    let query = strings(&options, "query");
+    let value = |name: &str| query.get(name).cloned().unwrap_or_default();
+    let expand = value("expand");
+    let expand = expand.split(',').map(str::trim).filter(|path| !path.is_empty());
+    let headers = strings(&options, "headers").into_iter();
+    Topic {
+        text: text.into(),
+        options: Options {
+            filter: value("filter"),
+            expand: expand.map(str::to_string).collect(),
+            fields: value("fields"),
+            headers: headers
+                .map(|(name, value)| (name.to_ascii_lowercase().replace('-', "_"), value))
+                .collect(),
+            query,
+        },
+    }
+}
+
+/// An object's values as texts; what is none reads as empty.
+fn strings(options: &Json, name: &str) -> FxHashMap<String, String> {
+    let Some(Json::Object(values)) = options.get(name) else { return FxHashMap::default() };
+    let text = |value: &Json| match value {
+        Json::String(text) => text.clone(),
+        Json::Number(_) | Json::Bool(_) => value.to_string(),
+        _ => String::new(),
+    };
+    values.iter().map(|(name, value)| (name.clone(), text(value))).collect()
+}
