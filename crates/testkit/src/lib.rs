@@ -15,6 +15,7 @@ pub mod judge;
 pub mod oracle;
 pub mod pando;
 pub mod postgres;
+pub mod seaweed;
 pub mod server;
 pub mod tidy;
 pub mod tools;

@@ -7,6 +7,7 @@ mod candidate;
 mod compat;
 mod differential;
 mod durability;
+mod files;
 mod jobs;
 mod sdk;
 mod tidy;
