@@ -16,6 +16,7 @@ pub mod records;
 pub mod rules;
 pub mod settings;
 pub mod setup;
+pub mod sql;
 pub mod transaction;
 
 pub use error::{Error, Result};

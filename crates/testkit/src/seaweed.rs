@@ -20,7 +20,7 @@ const READY: &str = "Press Ctrl+C to stop";
 
 pub struct Seaweed {
     dir: PathBuf,
-    ports: [u16; 10],
+    ports: [u16; 11],
     buckets: String,
     child: Child,
 }
@@ -100,7 +100,7 @@ impl Seaweed {
     }
 }
 
-fn spawn(dir: &PathBuf, ports: &[u16; 10], buckets: &str) -> Result<Child> {
+fn spawn(dir: &PathBuf, ports: &[u16; 11], buckets: &str) -> Result<Child> {
     let log = File::create(dir.with_extension("log"))?;
     let mut command = Command::new(install()?);
     command.arg("mini").arg(format!("-dir={}", dir.display()));
@@ -123,6 +123,7 @@ fn spawn(dir: &PathBuf, ports: &[u16; 10], buckets: &str) -> Result<Child> {
         "filer.port.grpc",
         "admin.port",
         "admin.port.grpc",
+        "s3.port.iceberg",
     ];
     for (name, port) in names.iter().zip(ports) {
         command.arg(format!("-{name}={port}"));

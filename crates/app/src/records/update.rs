@@ -73,7 +73,7 @@ async fn attempt(cx: &Context<'_>, collection: &Arc<Collection>, id: &str) -> Re
         return Err(Error::invalid(FAILED, violations));
     }
     cx.seal_password(&mut record, Some(&old)).await?;
-    match cx.write_with_files(&record, &old, FAILED).await? {
+    match cx.write_changes(&record, &old, FAILED).await? {
         Written::Done => Ok(Some(record)),
         Written::Gone => Err(Error::not_found()),
         Written::Overtaken => Ok(None),

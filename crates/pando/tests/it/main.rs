@@ -5,9 +5,11 @@
 mod badinput;
 mod candidate;
 mod compat;
+mod describing;
 mod differential;
 mod durability;
 mod files;
 mod jobs;
+mod realtime;
 mod sdk;
 mod tidy;

@@ -18,9 +18,12 @@ mod crons;
 mod describe;
 mod files;
 mod general;
+mod logs;
+mod oauth2_redirect;
 mod realtime;
 mod records;
 mod settings;
+mod sql;
 
 pub use realtime::{PATH as REALTIME_PATH, WIRE};
 
@@ -33,9 +36,12 @@ pub fn router(state: State) -> Router {
         .merge(auth::routes())
         .merge(batch::routes())
         .merge(settings::routes())
+        .merge(logs::routes())
+        .merge(sql::routes())
         .merge(crons::routes())
         .merge(realtime::routes())
         .merge(describe::routes())
+        .merge(oauth2_redirect::routes())
         .fallback(general::fallback)
         .method_not_allowed_fallback(general::fallback)
         .with_state(state)
