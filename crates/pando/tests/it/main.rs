@@ -8,6 +8,7 @@ mod compat;
 mod describing;
 mod differential;
 mod durability;
+mod files;
 mod jobs;
 mod mail;
 mod realtime;

@@ -80,7 +80,8 @@ async fn with_files(
     let bytes_max = schema.find(collection).map_or(0, |found| found.upload_bytes_max());
     let bytes_max = bytes_max.saturating_add(base::limits::BODY_BYTES_MAX as u64);
     let bytes_max = bytes_max.min(base::limits::UPLOAD_BYTES_MAX);
-    let (values, uploads) = crate::body::read_with_files(&head, body, bytes_max).await?;
+    let (values, uploads) =
+        crate::body::read_with_files(&head, body, bytes_max, base::limits::BODY_BYTES_MAX).await?;
     asked.request.body = values;
     Ok((asked, std::sync::Arc::new(uploads)))
 }
