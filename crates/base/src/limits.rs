@@ -280,3 +280,10 @@ pub const ORPHAN_STEP_MAX: usize = 500;
 
 /// What a provider's state, code and error may take together.
 pub const OAUTH2_RETURN_BYTES_MAX: usize = 16 << 10;
+
+/// Bytes of a static file that are read at a time.
+pub const STATIC_CHUNK_BYTES: usize = 64 << 10;
+/// Bytes that tell a text from anything else.
+pub const TEXT_SNIFF_BYTES: usize = 512;
+/// Shorter answers are not compressed: it would gain nothing.
+pub const COMPRESS_BYTES_MIN: u64 = 1_024;

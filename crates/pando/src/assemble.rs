@@ -115,8 +115,16 @@ pub async fn open(config: &Config, purpose: Purpose) -> Result<Assembled> {
         fetch: Fetch::new(config.outbound.allow_private),
         clock,
     });
-    app::setup::prepare(&parts).await.with_context(|| format!("cannot prepare {place}"))?;
+    app::setup::prepare(&parts).await.map_err(in_full).with_context(|| format!("cannot prepare {place}"))?;
     Ok(Assembled { parts, place, jobs, log_store })
+}
+
+/// The message is for clients of the API; here is a person.
+fn in_full(error: app::Error) -> anyhow::Error {
+    match &error.details {
+        Some(details) => anyhow::anyhow!("{error} {details}"),
+        None => error.into(),
+    }
 }
 
 /// What logins may take at most; the rest is everyone else's.

@@ -19,12 +19,14 @@ use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 use tower::Service;
 
+use crate::compress::{self, Codings};
 use crate::cors;
 use crate::cut::Cut;
 use crate::gate::{self, Visit};
 use crate::requestlog::Started;
 use crate::routes::REALTIME_PATH;
 use crate::state::State;
+use crate::wire::answer::harden;
 
 /// Serves until `stop` completes, then lets open requests finish for a while.
 pub async fn serve(
@@ -66,6 +68,7 @@ pub async fn serve(
                 if let Some(cut) = cut {
                     head.extensions.insert(cut);
                 }
+                let codings = Codings::of(&head.headers);
                 let cross_origin = head.headers.contains_key(header::ORIGIN);
                 let refused = match cors::preflight(&head) {
                     Some(response) => Some(response),
@@ -75,13 +78,14 @@ pub async fn serve(
                     Some(response) => response,
                     None => router.call(Request::from_parts(head, Body::new(body))).await?,
                 };
+                harden(response.headers_mut());
                 if cross_origin {
                     cors::allow(&mut response);
                 }
                 if let Some(logged) = logged {
                     logged.finish(&state, &response);
                 }
-                Ok::<_, std::convert::Infallible>(response)
+                Ok::<_, std::convert::Infallible>(compress::apply(codings, response))
             }
         });
         let connection = http1::Builder::new()

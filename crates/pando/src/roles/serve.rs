@@ -36,7 +36,7 @@ pub async fn run(config: Config) -> Result<()> {
     let realtime_task = tokio::spawn(events);
 
     greet(&config, &assembled, address).await?;
-    let state = web::State::new(assembled.parts.clone(), log);
+    let state = web::State::new(assembled.parts.clone(), log, public(&config)?);
     let router = web::router(state.clone());
     web::server::serve(listener, state, router, signal()).await?;
 
@@ -50,6 +50,16 @@ pub async fn run(config: Config) -> Result<()> {
     assembled.drain_logs().await;
     assembled.close().await;
     Ok(())
+}
+
+/// The static files: those that are configured must be there.
+fn public(config: &Config) -> Result<Option<web::Public>> {
+    let dir = config.public();
+    if config.public_dir.as_os_str().is_empty() && !dir.is_dir() {
+        return Ok(None);
+    }
+    let public = web::Public::open(&dir, config.index_fallback);
+    public.map(Some).with_context(|| format!("cannot serve the static files of {}", dir.display()))
 }
 
 /// Every connection is an open file, and the usual limit is for programs that have few.
