@@ -6,12 +6,12 @@ pub mod state;
 
 mod body;
 mod cors;
-mod cut;
 mod describe;
 mod extract;
 mod gate;
 mod requestlog;
 mod routes;
+mod stream;
 mod strict;
 mod wire;
 

@@ -21,7 +21,7 @@ mod realtime;
 mod records;
 mod settings;
 
-pub use realtime::{PATH as REALTIME_PATH, WIRE};
+pub use realtime::WIRE;
 
 pub fn router(state: State) -> Router {
     Router::new()
