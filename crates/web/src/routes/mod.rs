@@ -26,7 +26,7 @@ mod records;
 mod settings;
 mod sql;
 
-pub use realtime::{PATH as REALTIME_PATH, WIRE};
+pub use realtime::WIRE;
 
 pub fn router(state: State) -> Router {
     Router::new()
