@@ -201,7 +201,8 @@ impl Subject<'_> {
                         continue;
                     }
                     // A superuser's document may well describe what others are answered.
-                    let always = !field.hidden && !(collection.is_auth() && &*field.name == "email");
+                    let is_email = collection.is_auth() && &*field.name == "email";
+                    let always = !field.hidden && !is_email;
                     (&*field.name, fields::shown(collection, field), always)
                 }
             };
