@@ -27,6 +27,7 @@ pub struct Config {
     pub data: Data,
     pub cache: Cache,
     pub log: Log,
+    pub outbound: Outbound,
     pub mail: Mail,
 }
 
@@ -44,6 +45,13 @@ pub struct Cache {
     pub record_bytes: u64,
     /// Bytes for answers to lists; 0 keeps none.
     pub query_bytes: u64,
+}
+
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Outbound {
+    /// Whether addresses that come from outside, such as those of avatars, may lead into the own network.
+    pub allow_private: bool,
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -70,6 +78,7 @@ impl Default for Config {
             data: Data::default(),
             cache: Cache::default(),
             log: Log::default(),
+            outbound: Outbound::default(),
             mail: Mail::default(),
         }
     }
@@ -235,6 +244,11 @@ fn overlay_env(table: &mut toml::Table, vars: impl Iterator<Item = (String, Stri
         }
         let value = match value.parse::<i64>() {
             Ok(number) if last.ends_with("_bytes") => toml::Value::Integer(number),
+            _ if last.starts_with("allow_") => match value.as_str() {
+                "true" | "1" => toml::Value::Boolean(true),
+                "false" | "0" | "" => toml::Value::Boolean(false),
+                _ => bail!("{name} is true or false, not {value:?}"),
+            },
             _ => toml::Value::String(value),
         };
         at.insert(last.to_string(), value);

@@ -9,5 +9,6 @@ mod describing;
 mod differential;
 mod durability;
 mod jobs;
+mod realtime;
 mod sdk;
 mod tidy;

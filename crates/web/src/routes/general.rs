@@ -39,9 +39,7 @@ pub async fn health(FromState(state): FromState<State>, request: Request) -> Res
 }
 
 /// Parts of the API that clients know and that are not built yet: said plainly, rather than as a wrong address.
-const NOT_YET: &[&str] = &["backups", "files", "oauth2-redirect", "sql"];
-/// The same of an auth collection.
-const NOT_YET_AUTH: [&str; 1] = ["auth-with-oauth2"];
+const NOT_YET: &[&str] = &["backups"];
 
 pub async fn fallback(request: Request) -> Response<Body> {
     if let Some(part) = not_yet(request.uri().path()) {
@@ -57,12 +55,8 @@ pub async fn fallback(request: Request) -> Response<Body> {
 }
 
 fn not_yet(path: &str) -> Option<&str> {
-    let parts: Vec<&str> = path.strip_prefix("/api/")?.split('/').collect();
-    match parts[..] {
-        ["collections", _, part] => NOT_YET_AUTH.contains(&part).then_some(part),
-        [part, ..] => NOT_YET.contains(&part).then_some(part),
-        [] => None,
-    }
+    let part = path.strip_prefix("/api/")?.split('/').next()?;
+    NOT_YET.contains(&part).then_some(part)
 }
 
 #[cfg(test)]
@@ -73,8 +67,7 @@ mod tests {
     fn what_is_not_there_is_named() {
         for (path, part) in [
             ("/api/backups", Some("backups")),
-            ("/api/files/a/b/c.txt", Some("files")),
-            ("/api/collections/users/auth-with-oauth2", Some("auth-with-oauth2")),
+            ("/api/files/a/b/c.txt", None),
             ("/api/collections/users/records", None),
             ("/api/filesystem", None),
             ("/api/", None),

@@ -114,10 +114,15 @@ pub fn page_tail(out: &mut String, page: u64, per_page: u64, total: Option<u64>)
     );
 }
 
-/// A login's answer.
-pub fn with_token(token: &str, shown: &Shown) -> String {
-    let mut out = String::with_capacity(1024);
-    out.push_str("{\"record\":");
+/// A login's answer. `meta` is JSON text, or empty for none.
+pub fn with_token(token: &str, shown: &Shown, meta: &str) -> String {
+    let mut out = String::with_capacity(1024 + meta.len());
+    out.push('{');
+    if !meta.is_empty() {
+        write_key(&mut out, "meta");
+        out.push_str(meta);
+    }
+    write_key(&mut out, "record");
     write(&mut out, shown);
     out.push_str(",\"token\":");
     write_string(&mut out, token);
