@@ -175,7 +175,7 @@ for (const [id, readers] of [
 }
 for (const document of [guest, ed, rita]) {
   const text = JSON.stringify(document.json);
-  for (const secret of ["closed", "secret", "hidden_about", "tokenKey", "@request.auth", "pb.Settings", "impersonate", "_superusers"]) {
+  for (const secret of ["closed", "secret", "hidden_about", "tokenKey", "@request.auth", "What it is called", "pb.Settings", "impersonate", "_superusers"]) {
     check(!text.includes(secret), "tells", secret, text.slice(Math.max(0, text.indexOf(secret) - 200), text.indexOf(secret) + 50));
   }
 }
