@@ -201,8 +201,8 @@ pub const REALTIME_FORESEEN_MAX: usize = 20_000;
 pub const REALTIME_JUDGES_MAX: usize = 8;
 /// Descriptions of the API that are kept, one for each standing of those who ask.
 pub const DOCUMENTS_MAX: usize = 8;
-/// Bytes of a description that is still kept.
-pub const DOCUMENT_BYTES_MAX: usize = 16 << 20;
+/// Bytes of all the descriptions that are kept.
+pub const DOCUMENTS_BYTES_MAX: usize = 32 << 20;
 /// Clients whose requests are counted for rate limits at a time, each once for every thing that is limited.
 pub const RATE_CLIENTS_MAX: usize = 262_144;
 /// Parts that the counts are split in.

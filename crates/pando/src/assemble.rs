@@ -11,7 +11,7 @@ use app::logs::Logs;
 use app::realtime::Realtime;
 use arc_swap::ArcSwap;
 use backing::{Bus, CpuPool, Fetch, Mailer, QueryCache, RecordCache, Stamps};
-use base::limits::PASSWORD_QUEUE_MAX;
+use base::limits::{PASSWORD_QUEUE_MAX, THUMB_QUEUE_MAX};
 use base::topology::Node;
 use base::{Clock, SystemClock};
 use observe::Sink;
@@ -91,6 +91,8 @@ pub async fn open(config: &Config, purpose: Purpose) -> Result<Assembled> {
 
     let hashing = CpuPool::new("password", half_the_processors(), PASSWORD_QUEUE_MAX)
         .context("cannot start the threads that check passwords")?;
+    let scaling = CpuPool::new("thumbnail", half_the_processors(), THUMB_QUEUE_MAX)
+        .context("cannot start the threads that make thumbnails")?;
     let parts = Arc::new(Parts {
         catalog: Catalog::empty(),
         records: RecordCache::new(stamps.clone(), config.cache.record_bytes),
@@ -100,7 +102,7 @@ pub async fn open(config: &Config, purpose: Purpose) -> Result<Assembled> {
         hasher: Hasher::new(hashing),
         attempts: Default::default(),
         mailer: Mailer::new(config.outbox()),
-        files: Files::new(config.dir.join("storage"), Thumbs::new(half_the_processors())),
+        files: Files::new(config.dir.join("storage"), Thumbs::new(scaling, half_the_processors())),
         settings: ArcSwap::from_pointee(app::settings::Settings::default()),
         cipher,
         logs: Logs::new(log_store.clone(), clock.clone()),

@@ -8,7 +8,6 @@ mod body;
 mod compress;
 mod conditional;
 mod cors;
-mod cut;
 mod describe;
 mod extract;
 mod gate;
@@ -16,6 +15,7 @@ mod multipart;
 mod public;
 mod requestlog;
 mod routes;
+mod stream;
 mod strict;
 mod wire;
 
