@@ -3,10 +3,8 @@
 
 use std::sync::Arc;
 
-use axum::http::request::Parts as Head;
-use axum::http::{Method, Uri};
+use axum::http::Method;
 use model::{Collection, Schema};
-use percent_encoding::percent_decode_str;
 
 /// The tags of what is done to a collection, most telling first.
 type Tags = &'static [&'static str];
@@ -26,6 +24,14 @@ const AUTH: [(&str, Tags); 11] = [
     ("confirm-email-change", &["confirmEmailChange"]),
 ];
 
+/// What is asked.
+pub struct Asked<'a> {
+    pub method: &'a Method,
+    /// Decoded.
+    pub path: &'a str,
+    pub in_batch: bool,
+}
+
 /// A request's names, and what it is counted under.
 pub struct Names {
     /// Most telling first.
@@ -35,24 +41,20 @@ pub struct Names {
 }
 
 /// `None` for a collection that there is not: the answer is known, and nothing is counted.
-pub fn names(schema: &Schema, head: &Head) -> Option<Names> {
-    let path = path(&head.uri);
+pub fn names(schema: &Schema, asked: &Asked<'_>) -> Option<Names> {
+    let Asked { method, path, .. } = asked;
     let mut labels = Vec::new();
     let mut tagged = None;
-    if let Some((name, tags)) = tags(&head.method, &path) {
+    if let Some((name, tags)) = tags(method, path) {
         let collection = schema.find(name)?;
         for owner in [&*collection.name, "*"] {
             labels.extend(tags.iter().map(|tag| format!("{owner}:{tag}")));
         }
         tagged = tags.first().map(|tag| (collection.clone(), *tag));
     }
-    labels.push(format!("{} {path}", head.method));
-    labels.push(path);
+    labels.push(format!("{method} {path}"));
+    labels.push(path.to_string());
     Some(Names { labels, tagged })
-}
-
-fn path(uri: &Uri) -> String {
-    percent_decode_str(uri.path()).decode_utf8_lossy().into_owned()
 }
 
 /// The collection that the path names, and the tags of what the method does to it.

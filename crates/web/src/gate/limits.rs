@@ -5,13 +5,13 @@ use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
 use app::settings::{RateLimit, RateLimits};
-use axum::http::request::Parts as Head;
 use base::Timestamp;
 use ipnet::IpNet;
 use model::{Record, Schema};
 use rustc_hash::FxBuildHasher;
 
 use super::counters::{Counters, Key};
+use super::label::Asked;
 use super::{contains, label};
 
 pub struct Limits {
@@ -29,7 +29,7 @@ impl Limits {
     pub fn count(
         &self,
         schema: &Schema,
-        head: &Head,
+        asked: &Asked<'_>,
         caller: Option<&Record>,
         address: IpAddr,
         now: Timestamp,
@@ -38,13 +38,15 @@ impl Limits {
         {
             return None;
         }
-        let names = label::names(schema, head)?;
+        let names = label::names(schema, asked)?;
         let index = self.find(&names.labels, caller.is_some())?;
         let rule = &self.rules[index];
         let mut scope = FxBuildHasher.build_hasher();
         match &names.tagged {
-            // One count for each thing that can be done to a collection, whichever rule limits it.
-            Some((collection, tag)) => (collection.id.as_bytes(), tag, &rule.audience).hash(&mut scope),
+            // One count for each thing that can be done to a collection, whichever rule limits it; batches have theirs.
+            Some((collection, tag)) => {
+                (collection.id.as_bytes(), tag, &rule.audience, asked.in_batch).hash(&mut scope);
+            }
             None => index.hash(&mut scope),
         }
         let key = Key { scope: scope.finish(), address };

@@ -3,6 +3,7 @@
 
 use std::net::IpAddr;
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use app::auth::token::{self, Caller};
 use app::settings::validate::network;
@@ -14,6 +15,7 @@ use axum::http::{HeaderValue, Response, header};
 use base::Kind;
 use ipnet::IpNet;
 use model::Record;
+use percent_encoding::percent_decode_str;
 
 use crate::state::State;
 use crate::wire;
@@ -24,6 +26,7 @@ mod label;
 mod limits;
 
 pub use address::{Proxies, spelled};
+pub use label::Asked;
 use limits::Limits;
 
 /// The settings as this folder reads them. Made anew when they change, and with it every count begins anew, as the
@@ -119,6 +122,14 @@ impl Visit {
         self.0.policy.admit_superuser(record, self.0.address)
     }
 
+    /// Counts a request of this client. `Some` when it is one too many, with the time until the next is not.
+    pub fn count(&self, state: &State, asked: &Asked<'_>) -> Option<Duration> {
+        let limits = self.0.policy.limits.as_ref()?;
+        let parts = state.parts();
+        let caller = self.record().map(|record| &**record);
+        limits.count(&parts.catalog.schema(), asked, caller, self.0.address, parts.clock.now())
+    }
+
     /// The record that made the request, once somebody has found out.
     pub fn record(&self) -> Option<&Arc<Record>> {
         self.0.caller.get()?.as_ref().map(|caller| &caller.record)
@@ -137,6 +148,10 @@ impl Visit {
     }
 }
 
+pub fn too_many() -> Error {
+    Error::new(Kind::TooMany, "Too Many Requests.")
+}
+
 /// `Some` is the answer to a request that may not go on.
 pub async fn admit(state: &State, head: &Head, visit: &Visit) -> Option<Response<Body>> {
     let policy = visit.policy();
@@ -152,11 +167,9 @@ pub async fn admit(state: &State, head: &Head, visit: &Visit) -> Option<Response
     {
         return Some(wire::error::response(error));
     }
-    let limits = policy.limits.as_ref()?;
-    let schema = state.parts().catalog.schema();
-    let caller = caller.map(|caller| caller.record);
-    let wait = limits.count(&schema, head, caller.as_deref(), visit.address(), state.parts().clock.now())?;
-    let mut refused = wire::error::response(Error::new(Kind::TooMany, "Too Many Requests."));
+    let path = percent_decode_str(head.uri.path()).decode_utf8_lossy();
+    let wait = visit.count(state, &Asked { method: &head.method, path: &path, in_batch: false })?;
+    let mut refused = wire::error::response(too_many());
     refused.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(wait.as_secs() + 1));
     Some(refused)
 }

@@ -13,7 +13,7 @@ use axum::Router;
 use axum::body::Body;
 use axum::extract::{Request, State as FromState};
 use axum::http::request::Parts as Head;
-use axum::http::{Response, StatusCode};
+use axum::http::{Method, Response, StatusCode};
 use axum::routing::post;
 use base::Kind;
 use base::limits::{BATCH_BODY_BYTES_MAX, BATCH_URL_CHARS_MAX};
@@ -23,6 +23,7 @@ use serde_json::{Map, Value as Json, json};
 use super::{records, reduced};
 use crate::body;
 use crate::extract::{Asked, Query};
+use crate::gate;
 use crate::state::State;
 use crate::wire;
 
@@ -196,7 +197,7 @@ async fn run(
     let limit = Duration::from_secs(seconds.unsigned_abs());
     for attempt in 1.. {
         let open = transaction::begin(&state.parts().store, limit).await?;
-        let result = all(state, asked, head, steps, &open).await;
+        let result = all(state, asked, head, steps, &open, attempt == 1).await;
         let undone = result.is_err();
         let outcome = transaction::end(open, result, attempt).await;
         // Whether a commit that failed left the records behind is not known: their files stay.
@@ -221,10 +222,11 @@ async fn all(
     head: &Head,
     steps: &[Step],
     open: &Transaction,
+    is_first: bool,
 ) -> std::result::Result<String, Failed> {
     let mut out = String::from("[");
     for (index, step) in steps.iter().enumerate() {
-        let body = one(state, asked, head, step, open).await.map_err(|error| match error.kind {
+        let body = one(state, asked, head, step, open, is_first).await.map_err(|error| match error.kind {
             // Nothing is wrong with the request.
             Kind::Unavailable | Kind::Internal => Failed::Whole(error),
             _ => Failed::At(index, error),
@@ -241,13 +243,14 @@ async fn all(
     Ok(out)
 }
 
-/// One request's answer; `None` when it has no body.
+/// One request's answer; `None` when it has no body. Rate limits count it the first time that it runs.
 async fn one(
     state: &State,
     asked: &Asked,
     head: &Head,
     step: &Step,
     open: &Transaction,
+    is_first: bool,
 ) -> Result<Option<String>> {
     let (path, query) = match step.url.split_once('?') {
         Some((path, query)) => (path, Some(query)),
@@ -270,6 +273,11 @@ async fn one(
         ("DELETE", Some(_)) => "DELETE",
         _ => return Err(Error::bad_request().details("no such action in a batch")),
     };
+    let method = Method::from_bytes(inner.request.method.as_bytes()).unwrap_or_default();
+    if is_first && inner.visit.count(state, &gate::Asked { method: &method, path, in_batch: true }).is_some()
+    {
+        return Err(gate::too_many());
+    }
     let cx = Context::within(state.parts(), &inner.request, open.store());
     let cx = cx.with_uploads(step.uploads.clone());
     match (inner.request.method, existing.as_deref().or(id)) {
