@@ -5,7 +5,9 @@ pub mod bus;
 pub mod cache;
 pub mod cpu_pool;
 pub mod fetch;
+pub mod archive;
 pub mod mail;
+pub mod replace;
 pub mod stamps;
 
 pub use bus::Bus;
