@@ -6,6 +6,7 @@ pub mod catalog;
 pub mod collections;
 pub mod crons;
 pub mod error;
+pub mod files;
 pub mod jobs;
 pub mod logs;
 pub mod mail;

@@ -144,6 +144,11 @@ impl Store {
         self.0.engine.count(select).await
     }
 
+    /// See [`Engine::count_by_hour`].
+    pub async fn count_by_hour(&self, select: &Select, column: &Name) -> Result<Vec<(String, u64)>> {
+        self.0.engine.count_by_hour(select, column).await
+    }
+
     /// Commits, and announces what was committed. A caller that goes away does not keep a write that happened from
     /// being announced.
     pub async fn commit(&self, batch: Batch) -> Result<Committed> {

@@ -19,11 +19,14 @@ pub async fn create(cx: &Context<'_>, collection: &Arc<Collection>, expand: &[St
     if collection.create_rule.is_none() && !cx.is_superuser() {
         return Err(Error::superusers_only());
     }
+    let named = cx.named_uploads(collection);
+    let cx = &cx.with_request(named.as_ref().unwrap_or(cx.request));
     let body = &cx.request.body;
     let mut record = Record::blank(collection.clone());
     cx.apply(&mut record, body);
     cx.generate(&mut record, true);
-    let resolved = resolved(cx.request, &record);
+    let mut resolved = resolved(cx.request, &record);
+    cx.rename_uploads(&mut resolved);
     let cx = &cx.with_request(&resolved);
     let rule = match collection.create_rule.as_deref() {
         Some(rule) if !cx.is_superuser() => {

@@ -9,9 +9,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use base::Name;
 use query::{Batch, ColumnType, Row, Select};
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 
 /// A database that can run the query language. Everything is cancel safe: a dropped `commit` may or may not
 /// take effect, but never half.
@@ -25,6 +26,12 @@ pub trait Engine: Send + Sync {
 
     /// How many rows the query has, its limit, offset and sort aside.
     async fn count(&self, select: &Select) -> Result<u64>;
+
+    /// The same by the hour (UTC, as `2026-01-02 03:00:00`) that a date column lies in, in order of time. Not asked of
+    /// an open transaction.
+    async fn count_by_hour(&self, _select: &Select, _column: &Name) -> Result<Vec<(String, u64)>> {
+        Err(Error::Internal("a transaction does not count by the hour".into()))
+    }
 
     /// Commits or fails whole. Returns once the commit is durable. The result is the indexes of updates and
     /// deletes whose record was gone.

@@ -39,7 +39,7 @@ pub async fn health(FromState(state): FromState<State>, request: Request) -> Res
 }
 
 /// Parts of the API that clients know and that are not built yet: said plainly, rather than as a wrong address.
-const NOT_YET: &[&str] = &["backups", "files", "oauth2-redirect"];
+const NOT_YET: &[&str] = &["backups", "oauth2-redirect"];
 /// The same of an auth collection.
 const NOT_YET_AUTH: [&str; 1] = ["auth-with-oauth2"];
 
@@ -73,7 +73,7 @@ mod tests {
     fn what_is_not_there_is_named() {
         for (path, part) in [
             ("/api/backups", Some("backups")),
-            ("/api/files/a/b/c.txt", Some("files")),
+            ("/api/files/a/b/c.txt", None),
             ("/api/collections/users/auth-with-oauth2", Some("auth-with-oauth2")),
             ("/api/collections/users/records", None),
             ("/api/filesystem", None),

@@ -40,12 +40,17 @@ groups! {
     collections_fields
     collections_update
     collections_import
+    account
     auth
     batch
     errors
     expand
+    files
+    files_fields
     filters
+    otp_mfa
     limits
+    logs
     crons
     records_crud
     records_list

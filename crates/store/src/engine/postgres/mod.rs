@@ -16,7 +16,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use base::limits;
+use base::{Name, limits};
 use deadpool_postgres::{Client, Pool};
 use futures_util::{StreamExt, pin_mut};
 use parking_lot::RwLock;
@@ -26,7 +26,7 @@ use self::codec::{Param, Raw};
 use self::commit::Rendered;
 use self::connect::{SILENCE, failure, is_ended, is_stale, pool_failure};
 use self::transaction::PostgresTransaction;
-use super::{Console, Engine, Transaction, ViewColumn};
+use super::{Console, Engine, Transaction, ViewColumn, decode};
 use crate::error::{Error, Result};
 use crate::sql::{Dialect, Renderer, Statement, Views};
 
@@ -179,6 +179,11 @@ impl Engine for Postgres {
     async fn count(&self, select: &Select) -> Result<u64> {
         let statement = Renderer::new(Dialect::Postgres, &self.0.views()).count(select);
         self.0.number(statement).await
+    }
+
+    async fn count_by_hour(&self, select: &Select, column: &Name) -> Result<Vec<(String, u64)>> {
+        let statement = Renderer::new(Dialect::Postgres, &self.0.views()).count_by_hour(select, column);
+        Ok(decode::hours(&self.0.rows(statement, &decode::hour_columns()).await?))
     }
 
     async fn commit(&self, batch: Batch) -> Result<Vec<usize>> {

@@ -24,7 +24,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use base::{Timestamp, limits};
+use base::{Name, Timestamp, limits};
 use crossbeam_channel::Sender;
 use parking_lot::{Mutex, RwLock};
 use query::{Batch, Row, Select};
@@ -35,7 +35,7 @@ use self::readers::Readers;
 pub use self::snapshot::check as check_file;
 use self::transaction::{Session, SqliteTransaction};
 use self::writer::{Rendered, Task, Work, Writer};
-use super::{Console, Engine, Transaction, ViewColumn};
+use super::{Console, Engine, Transaction, ViewColumn, decode};
 use crate::error::{Error, Result};
 use crate::sql::{Dialect, Renderer, Statement, Views};
 
@@ -177,6 +177,14 @@ impl Engine for Sqlite {
     async fn count(&self, select: &Select) -> Result<u64> {
         let statement = Renderer::new(Dialect::Sqlite, &self.views()).count(select);
         self.number(statement).await
+    }
+
+    async fn count_by_hour(&self, select: &Select, column: &Name) -> Result<Vec<(String, u64)>> {
+        let statement = Renderer::new(Dialect::Sqlite, &self.views()).count_by_hour(select, column);
+        let columns = decode::hour_columns();
+        let rows =
+            self.readers.read(move |connection| rows::select(connection, &statement, &columns)).await?;
+        Ok(decode::hours(&rows))
     }
 
     async fn commit(&self, batch: Batch) -> Result<Vec<usize>> {
