@@ -57,6 +57,11 @@ pub async fn open(options: Options) -> Result<Store> {
     Ok(Store::new(engine, options.node, options.clock, options.listener))
 }
 
+/// Keeps every server out of a SQLite directory until what is returned is dropped. Fails when one is there.
+pub fn lock(dir: &Path) -> Result<impl Drop + use<>> {
+    crate::engine::sqlite::DirectoryLock::take(dir)
+}
+
 /// Whether a file is a sound SQLite database. The error says what is wrong. Blocks.
 pub fn check_file(path: &Path) -> Result<()> {
     crate::engine::sqlite::check_file(path)

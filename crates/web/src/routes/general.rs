@@ -27,7 +27,7 @@ pub async fn health(FromState(state): FromState<State>, request: Request) -> Res
         let data = match asked.request.is_superuser() {
             false => json!({}),
             true => json!({
-                "canBackup": true,
+                "canBackup": !state.parts().backups.is_busy(),
                 "realIP": spelled(asked.visit.address()),
                 "possibleProxyHeader": asked.visit.policy().proxies().hint(&head.headers),
             }),
@@ -39,7 +39,7 @@ pub async fn health(FromState(state): FromState<State>, request: Request) -> Res
 }
 
 /// Parts of the API that clients know and that are not built yet: said plainly, rather than as a wrong address.
-const NOT_YET: &[&str] = &["backups", "oauth2-redirect"];
+const NOT_YET: &[&str] = &["oauth2-redirect"];
 /// The same of an auth collection.
 const NOT_YET_AUTH: [&str; 1] = ["auth-with-oauth2"];
 

@@ -12,6 +12,7 @@ use crate::state::State;
 use crate::wire;
 
 mod auth;
+mod backups;
 mod batch;
 mod collections;
 mod crons;
@@ -33,6 +34,7 @@ pub fn router(state: State) -> Router {
         .merge(records::routes())
         .merge(files::routes())
         .merge(auth::routes())
+        .merge(backups::routes())
         .merge(batch::routes())
         .merge(settings::routes())
         .merge(sql::routes())

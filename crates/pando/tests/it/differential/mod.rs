@@ -42,6 +42,7 @@ groups! {
     collections_import
     account
     auth
+    backups
     batch
     errors
     expand

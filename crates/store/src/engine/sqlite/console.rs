@@ -10,7 +10,7 @@ use rusqlite::hooks::{AuthAction, AuthContext, Authorization};
 use rusqlite::types::ValueRef;
 use rusqlite::{Batch, Connection, Statement};
 
-use super::connection::{open_writer, failure};
+use super::connection::{failure, open_writer};
 use super::transaction::STEP_OPCODES;
 use crate::engine::{Console, ConsoleColumn, first_word};
 use crate::error::{Error, Result};
@@ -175,7 +175,8 @@ mod tests {
         ] {
             assert_eq!(super::shortest(number), text);
         }
-        for (sql, word) in [("  SELECT 1", "select"), ("-- a\n/* b */ Begin;", "begin"), ("", ""), ("--", "")] {
+        for (sql, word) in [("  SELECT 1", "select"), ("-- a\n/* b */ Begin;", "begin"), ("", ""), ("--", "")]
+        {
             assert_eq!(super::first_word(sql), word, "{sql}");
         }
     }

@@ -31,6 +31,7 @@ use query::{Batch, Row, Select};
 use rusqlite::Connection;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
+pub use self::lock::DirectoryLock;
 use self::readers::Readers;
 pub use self::snapshot::check as check_file;
 use self::transaction::{Session, SqliteTransaction};

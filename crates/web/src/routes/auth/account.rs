@@ -1,8 +1,8 @@
 //! Verifying an address, resetting a password, changing an address.
 
-use app::{Error, Result};
 use app::auth::account::{self, NewPassword};
 use app::auth::login;
+use app::{Error, Result};
 use axum::Router;
 use axum::body::Body;
 use axum::extract::{Path, Request, State as FromState};
@@ -97,8 +97,7 @@ async fn request_email_change(
         let (head, body) = request.into_parts();
         let mut asked = Asked::of(&state, &head).await?;
         let caller = asked.caller.clone();
-        let collection =
-            account::email_change_collection(&asked.context(&state), &name, caller.as_ref())?;
+        let collection = account::email_change_collection(&asked.context(&state), &name, caller.as_ref())?;
         let caller = caller.ok_or_else(Error::unauthenticated)?;
         asked.request.body = crate::body::read(&head, body).await.map_err(super::unreadable)?;
         let cx = asked.context(&state);
