@@ -41,9 +41,9 @@ pub fn copy(from: &Path, to: &Path, wanted: &AtomicBool) -> Result<()> {
             }
         }
     }
-    // One file, without a log beside it.
+    // In the mode that it is used in, and without a log beside it once it is closed.
     target
-        .query_row("PRAGMA journal_mode=DELETE", [], |_| Ok(()))
+        .query_row("PRAGMA journal_mode=WAL", [], |_| Ok(()))
         .map_err(|error| failure(&target, error))?;
     target.close().map_err(|(_, error)| Error::Internal(error.to_string()))?;
     std::fs::File::open(to)
