@@ -53,6 +53,16 @@ pub const SQL_ROWS_MAX: usize = 1_000;
 pub const SQL_BYTES_MAX: usize = 32 << 20;
 /// How long what is asked of the SQL console may run.
 pub const SQL_RUN_MS: u64 = 30_000;
+/// Pages of a database that a backup copies before it looks whether it shall go on.
+pub const BACKUP_STEP_PAGES: i32 = 4_096;
+/// Files in a backup that is restored.
+pub const BACKUP_ENTRIES_MAX: usize = 20_000_000;
+/// Bytes of a backup that is restored, unpacked.
+pub const BACKUP_UNPACKED_BYTES_MAX: u64 = 4 << 40;
+/// The largest backup that may be uploaded.
+pub const BACKUP_UPLOAD_BYTES_MAX: u64 = 1 << 40;
+/// Backups that are listed.
+pub const BACKUPS_LISTED_MAX: usize = 10_000;
 /// Prepared statements kept per connection.
 pub const STATEMENTS_MAX: usize = 256;
 /// Reader connections of the SQLite engine.
