@@ -206,3 +206,12 @@ pub const LOG_URL_CHARS_MAX: usize = 3_000;
 pub const LOG_HEADER_CHARS_MAX: usize = 2_000;
 /// What a provider's state, code and error may take together.
 pub const OAUTH2_RETURN_BYTES_MAX: usize = 16 << 10;
+
+/// Passkeys of one record.
+pub const PASSKEYS_MAX: usize = 20;
+/// Characters of a passkey's name.
+pub const PASSKEY_NAME_CHARS_MAX: usize = 100;
+/// How long a device may take to answer a challenge.
+pub const CEREMONY_MS: i64 = 300_000;
+/// Challenges that wait for an answer.
+pub const CEREMONIES_MAX: u64 = 20_000;

@@ -108,6 +108,7 @@ pub async fn open(config: &Config, purpose: Purpose) -> Result<Assembled> {
         stamps,
         bus,
         fetch: Fetch::new(config.outbound.allow_private),
+        passkeys: config.passkeys.options(),
         realtime: Realtime::new(clock.clone()),
         clock,
     });

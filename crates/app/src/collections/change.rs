@@ -11,6 +11,7 @@ use query::{Batch, Ddl};
 use serde_json::Value as Json;
 
 use super::views;
+use crate::auth::passkeys;
 use crate::catalog;
 use crate::error::{Error, Result};
 use crate::rules::Context;
@@ -111,7 +112,7 @@ pub async fn delete(cx: &Context<'_>, name_or_id: &str) -> Result<()> {
     }
     let batch = Batch {
         ddl: model::collection::plan_drop(&collection),
-        ops: vec![catalog::delete(&collection)],
+        ops: vec![catalog::delete(&collection), passkeys::forget_collection(&collection)],
         ..Batch::default()
     };
     // A table that a view reads cannot go before the view does.

@@ -121,4 +121,3 @@ async fn key(fetch: &Fetch, url: &str, kid: &str) -> Result<Jwk, Unusable> {
             .map_err(|error| Unusable(format!("the provider's key: {error}"))),
     }
 }
-

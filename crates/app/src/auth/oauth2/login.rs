@@ -11,7 +11,7 @@ use super::exchange::{Code, Exchange, Token};
 use super::providers;
 use super::user::RemoteUser;
 use crate::auth::login::{Admitted, Method, admit};
-use crate::auth::password;
+use crate::auth::{passkeys, password};
 use crate::error::{Error, Result};
 use crate::records::create::{Newcomer, create_as};
 use crate::rules::Context;
@@ -179,6 +179,7 @@ async fn take(cx: &Context<'_>, found: Found, provider: &str, user: &RemoteUser)
     let mut linked = linked;
     if !old.get("verified").as_bool() {
         ops.push(Op::DeleteWhere { table: LINKS.into(), filter: of_record(&old) });
+        ops.push(passkeys::forget(&old));
         linked = false;
         if !is_caller {
             record.set("password", password::nobodys());

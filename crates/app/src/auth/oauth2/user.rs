@@ -194,4 +194,3 @@ fn holds(answer: &Json, proof: &Proof) -> Result<bool, Unusable> {
         Proof::OwnDirectory => Ok(true),
     }
 }
-
