@@ -5,6 +5,7 @@ mod cases;
 mod data;
 mod logins;
 mod machine;
+mod realtime;
 mod report;
 mod wrk;
 
@@ -36,11 +37,15 @@ enum What {
     Growth,
     /// Views beside logins.
     Logins,
+    /// Many event streams.
+    Realtime,
 }
 
 pub struct Options {
     engine: Engine,
     what: What,
+    /// Streams on each server.
+    clients: usize,
     records: usize,
     seconds: u64,
     rounds: usize,
@@ -54,6 +59,7 @@ fn options(args: &[String]) -> Result<Options> {
     let mut options = Options {
         engine: Engine::Sqlite,
         what: What::Cases,
+        clients: 10_000,
         records: 10_000,
         seconds: 3,
         rounds: 3,
@@ -68,6 +74,8 @@ fn options(args: &[String]) -> Result<Options> {
             "--postgres" => options.engine = Engine::Postgres,
             "--growth" => options.what = What::Growth,
             "--logins" => options.what = What::Logins,
+            "--realtime" => options.what = What::Realtime,
+            "--clients" => options.clients = value()?.parse()?,
             "--no-build" => options.build = false,
             "--dry" => options.dry = true,
             "--records" => options.records = value()?.parse()?,
@@ -102,6 +110,7 @@ pub fn run(args: &[String]) -> Result<()> {
             report.print();
             if options.dry { Ok(()) } else { report.write(&document()) }
         }
+        What::Realtime => realtime::run(&options),
     }
 }
 

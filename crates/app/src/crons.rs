@@ -11,6 +11,7 @@ use query::{Assign, Batch, Column, ColumnType, Guard, Op, Select};
 
 use crate::auth;
 use crate::error::{Error, Result};
+use crate::files;
 use crate::jobs::{self, Work};
 use crate::parts::Parts;
 
@@ -25,6 +26,7 @@ const CLEAN_OTPS: &str = "__pbOTPCleanup__";
 const CLEAN_LOGS: &str = "__pbLogsCleanup__";
 const BACKUP: &str = "__pbAutoBackup__";
 const SWEEP_JOBS: &str = "__pandoJobsCleanup__";
+const SWEEP_FILES: &str = "__pandoFilesCleanup__";
 
 #[derive(Clone, Debug, PartialEq)]
 pub struct Cron {
@@ -46,6 +48,7 @@ pub fn all(parts: &Parts) -> Vec<Cron> {
         all.push(cron(BACKUP, backup));
     }
     all.push(cron(SWEEP_JOBS, "30 4 * * *"));
+    all.push(cron(SWEEP_FILES, "0 5 * * *"));
     all
 }
 
@@ -122,6 +125,7 @@ pub(crate) async fn perform(parts: &Parts, id: &str) -> Result<()> {
         CLEAN_MFAS => auth::mfa::clean_mfas(parts).await,
         CLEAN_OTPS => auth::otp::clean_otps(parts).await,
         SWEEP_JOBS => jobs::forget_dead(parts).await,
+        SWEEP_FILES => files::sweep_orphans(parts, None).await.map(drop),
         // It was taken out of the configuration meanwhile.
         _ => Ok(()),
     }

@@ -6,6 +6,7 @@ pub mod catalog;
 pub mod collections;
 pub mod crons;
 pub mod error;
+pub mod files;
 pub mod jobs;
 pub mod logs;
 pub mod mail;
@@ -15,6 +16,7 @@ pub mod records;
 pub mod rules;
 pub mod settings;
 pub mod setup;
+pub mod sql;
 pub mod transaction;
 
 pub use error::{Error, Result};

@@ -15,6 +15,8 @@ use crate::auth::password::Hasher;
 use crate::auth::token::TokenCache;
 use crate::catalog::Catalog;
 use crate::error::Result;
+use crate::files::Files;
+use crate::logs::Logs;
 use crate::realtime::Realtime;
 use crate::rules::FilterCache;
 use crate::settings::{Cipher, Settings};
@@ -36,6 +38,9 @@ pub struct Parts {
     pub realtime: Realtime,
     pub clock: Arc<dyn Clock>,
     pub settings: ArcSwap<Settings>,
+    pub files: Files,
+    /// Where the request log is kept.
+    pub logs: Logs,
     /// How the settings are stored.
     pub cipher: Cipher,
     /// Off when other processes write to the same database and nothing tells us of it.

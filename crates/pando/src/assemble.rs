@@ -6,6 +6,7 @@ use anyhow::{Context, Result};
 use app::Parts;
 use app::auth::password::Hasher;
 use app::catalog::Catalog;
+use app::files::{Files, Thumbs};
 use app::logs::Logs;
 use app::realtime::Realtime;
 use arc_swap::ArcSwap;
@@ -35,7 +36,6 @@ pub struct Assembled {
     pub place: String,
     /// Told of every batch of this process that brings jobs.
     pub jobs: Arc<Notify>,
-    logs: Arc<Logs>,
     log_store: Store,
 }
 
@@ -100,21 +100,22 @@ pub async fn open(config: &Config, purpose: Purpose) -> Result<Assembled> {
         hasher: Hasher::new(hashing),
         attempts: Default::default(),
         mailer: Mailer::new(config.outbox()),
+        files: Files::new(config.dir.join("storage"), Thumbs::new(half_the_processors())),
         settings: ArcSwap::from_pointee(app::settings::Settings::default()),
         cipher,
+        logs: Logs::new(log_store.clone(), clock.clone()),
         // Nothing tells this process yet of what others write to the same server.
         caching: !on_postgres && purpose == Purpose::Serve,
         store,
         stamps,
         bus,
+        realtime: Realtime::new(clock.clone(), web::WIRE),
         fetch: Fetch::new(config.outbound.allow_private),
         passkeys: config.passkeys.options(),
-        realtime: Realtime::new(clock.clone()),
         clock,
     });
     app::setup::prepare(&parts).await.with_context(|| format!("cannot prepare {place}"))?;
-    let logs = Arc::new(Logs::new(log_store.clone(), parts.clock.clone()));
-    Ok(Assembled { parts, place, jobs, logs, log_store })
+    Ok(Assembled { parts, place, jobs, log_store })
 }
 
 /// What logins may take at most; the rest is everyone else's.
@@ -125,12 +126,12 @@ fn half_the_processors() -> usize {
 impl Assembled {
     /// Where request log entries go.
     pub fn log_sink(&self) -> Sink {
-        let (logs, parts) = (self.logs.clone(), self.parts.clone());
+        let parts = self.parts.clone();
         Box::new(move |entries| {
-            let (logs, parts) = (logs.clone(), parts.clone());
+            let parts = parts.clone();
             Box::pin(async move {
                 let days_max = parts.settings.load().logs.max_days;
-                if let Err(error) = logs.write(entries, days_max).await {
+                if let Err(error) = parts.logs.write(entries, days_max).await {
                     tracing::warn!(details = error.details, "request log entries were lost: {error}");
                 }
             })
@@ -139,7 +140,7 @@ impl Assembled {
 
     /// For the end of a server, which alone indexes its log.
     pub async fn drain_logs(&self) {
-        if let Err(error) = self.logs.drain(self.parts.settings.load().logs.max_days).await {
+        if let Err(error) = self.parts.logs.drain(self.parts.settings.load().logs.max_days).await {
             tracing::warn!(details = error.details, "spooled log entries wait for the next start: {error}");
         }
     }

@@ -139,6 +139,11 @@ impl Store {
         self.0.engine.count(select).await
     }
 
+    /// See [`Engine::count_by_hour`].
+    pub async fn count_by_hour(&self, select: &Select, column: &Name) -> Result<Vec<(String, u64)>> {
+        self.0.engine.count_by_hour(select, column).await
+    }
+
     /// Commits, and announces what was committed. A caller that goes away does not keep a write that happened from
     /// being announced.
     pub async fn commit(&self, batch: Batch) -> Result<Committed> {
@@ -157,6 +162,12 @@ impl Store {
 
     pub async fn describe_view(&self, query: &str) -> Result<Vec<ViewColumn>> {
         self.0.engine.describe_view(query).await
+    }
+
+    /// See [`Engine::console`]. What it wrote is not announced.
+    pub async fn console(&self, sql: &str) -> Result<engine::Console> {
+        let (inner, sql) = (self.0.clone(), sql.to_owned());
+        ToTheEnd::of(async move { inner.engine.console(&sql).await }).await
     }
 
     pub async fn ping(&self) -> Result<()> {

@@ -200,6 +200,17 @@ impl Server {
         Ok(())
     }
 
+    /// Starts again on the same directory and port, for clients that come back by themselves.
+    pub fn restart_in_place(&mut self) -> Result<()> {
+        self.kill();
+        let mut next = Server::spawn(self.program.clone(), self.dir.clone(), self.port)?;
+        next.wait_ready()?;
+        std::mem::swap(self, &mut next);
+        // The log is the new server's now.
+        next.log = PathBuf::new();
+        Ok(())
+    }
+
     /// A token of the standard superuser.
     pub fn superuser_token(&self) -> Result<String> {
         self.login("_superusers", SUPERUSER.0, SUPERUSER.1)

@@ -5,11 +5,13 @@ pub mod server;
 pub mod state;
 
 mod body;
+mod conditional;
 mod cors;
 mod cut;
 mod describe;
 mod extract;
 mod gate;
+mod multipart;
 mod requestlog;
 mod routes;
 mod strict;

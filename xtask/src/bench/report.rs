@@ -54,6 +54,19 @@ fn versions() -> String {
     format!("PocketBase {}, Pando {}", oracle::VERSION, git.trim())
 }
 
+/// What was compared, where and how, as a section's first lines.
+pub fn conditions(how: &str) -> String {
+    format!("{how}; {}; {}.\n\n", versions(), machine::describe())
+}
+
+/// Writes a section of the document that is about one engine, unless asked not to.
+pub fn write(options: &super::Options, name: &str, text: &str) -> Result<()> {
+    match options.dry {
+        true => Ok(()),
+        false => section(&super::document(), &format!("{name} on {}", title(options.engine)), text),
+    }
+}
+
 impl Report {
     pub fn new(
         engine: Engine,

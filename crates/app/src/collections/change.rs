@@ -14,6 +14,7 @@ use super::views;
 use crate::auth::passkeys;
 use crate::catalog;
 use crate::error::{Error, Result};
+use crate::files;
 use crate::rules::Context;
 
 const CREATE_FAILED: &str = "Failed to create collection.";
@@ -68,6 +69,7 @@ pub async fn update(cx: &Context<'_>, name_or_id: &str, body: &Json) -> Result<A
     let batch = Batch {
         ddl: model::collection::plan(Some(&old), &collection),
         ops: vec![catalog::update(&collection)],
+        jobs: files::dropped_fields(&old, &collection).into_iter().collect(),
         ..Batch::default()
     };
     commit(cx, batch, |error| refused(error, UPDATE_FAILED, &[&collection])).await?;
@@ -113,6 +115,7 @@ pub async fn delete(cx: &Context<'_>, name_or_id: &str) -> Result<()> {
     let batch = Batch {
         ddl: model::collection::plan_drop(&collection),
         ops: vec![catalog::delete(&collection), passkeys::forget_collection(&collection)],
+        jobs: files::dropped_collection(&collection, cx.parts.clock.now()).into_iter().collect(),
         ..Batch::default()
     };
     // A table that a view reads cannot go before the view does.

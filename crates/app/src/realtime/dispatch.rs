@@ -11,7 +11,7 @@ use model::{Collection, Record, Schema};
 use query::{Change, ChangeItem, ChangeKind};
 use tokio::sync::broadcast::error::RecvError;
 
-use super::judge::{Event, Judge, Scope};
+use super::judge::{Event, Judge, Scope, State};
 use super::standing;
 use super::topic::Class;
 use crate::error::Result;
@@ -43,7 +43,7 @@ pub struct Wire {
 }
 
 /// Runs until `stop` completes.
-pub async fn run(parts: Arc<Parts>, wire: Wire, stop: impl Future<Output = ()>) {
+pub async fn run(parts: Arc<Parts>, stop: impl Future<Output = ()>) {
     let mut changes = parts.bus.subscribe();
     let mut sweep = tokio::time::interval(Duration::from_millis(REALTIME_SWEEP_MS));
     sweep.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
@@ -67,7 +67,7 @@ pub async fn run(parts: Arc<Parts>, wire: Wire, stop: impl Future<Output = ()>) 
             change = changes.recv() => change,
         };
         match change {
-            Ok(change) => handle(&parts, wire, &change).await,
+            Ok(change) => handle(&parts, &change).await,
             Err(RecvError::Lagged(count)) => {
                 tracing::warn!(count, "realtime fell behind: all clients start anew");
                 parts.realtime.resync();
@@ -77,7 +77,7 @@ pub async fn run(parts: Arc<Parts>, wire: Wire, stop: impl Future<Output = ()>) 
     }
 }
 
-async fn handle(parts: &Parts, wire: Wire, change: &Change) {
+async fn handle(parts: &Parts, change: &Change) {
     parts.realtime.expire();
     if let Err(error) = prepare(parts, change).await {
         // Whoever lost their standing must not see on, so nobody does before they have shown their token again.
@@ -86,7 +86,7 @@ async fn handle(parts: &Parts, wire: Wire, change: &Change) {
     }
     let schema = parts.catalog.schema();
     for item in &change.items {
-        handle_item(parts, wire, &schema, item).await;
+        handle_item(parts, &schema, item).await;
     }
     standing::bury(&parts.realtime, &schema, change);
 }
@@ -99,10 +99,10 @@ async fn prepare(parts: &Parts, change: &Change) -> Result<()> {
     standing::follow(parts, &parts.catalog.schema(), change).await
 }
 
-async fn handle_item(parts: &Parts, wire: Wire, schema: &Schema, item: &ChangeItem) {
+async fn handle_item(parts: &Parts, schema: &Schema, item: &ChangeItem) {
     let Some(collection) = schema.find(&item.table).filter(|known| known.name == item.table) else { return };
     let Some(id) = &item.id else { return };
-    let classes = interested(parts, collection, id);
+    let mut classes = interested(parts, collection, id);
     if classes.is_empty() {
         return;
     }
@@ -125,7 +125,19 @@ async fn handle_item(parts: &Parts, wire: Wire, schema: &Schema, item: &ChangeIt
             return classes.iter().for_each(|(_, class)| class.resync(now_ms));
         }
     };
-    let judge = Judge { parts, wire, event: Event { action, record } };
+    let mut foreseen = Vec::new();
+    let mut state = State::Stored;
+    if action == Action::Delete {
+        state = State::Gone;
+        foreseen = parts.realtime.0.foresights.lock().take(&item.table, id);
+    }
+    for (class, data) in &foreseen {
+        if let Some(data) = data {
+            class.deliver(data, now_ms);
+        }
+    }
+    classes.retain(|(_, class)| !foreseen.iter().any(|(known, _)| Arc::ptr_eq(known, class)));
+    let judge = Judge { parts, event: Event { action, record, state } };
     for ((_, class), found) in classes.iter().zip(judge.found(&classes).await) {
         match found {
             Ok(Some(data)) => class.deliver(&data, now_ms),
@@ -139,7 +151,7 @@ async fn handle_item(parts: &Parts, wire: Wire, schema: &Schema, item: &ChangeIt
 }
 
 /// The classes that are subscribed to the record, by the collection's name or id.
-fn interested(parts: &Parts, collection: &Collection, id: &str) -> Vec<(Scope, Arc<Class>)> {
+pub(super) fn interested(parts: &Parts, collection: &Collection, id: &str) -> Vec<(Scope, Arc<Class>)> {
     let mut classes = Vec::new();
     for name in [&collection.name, &collection.id] {
         let keys = [

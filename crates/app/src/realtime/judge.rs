@@ -11,7 +11,8 @@ use model::{Collection, Record, Request};
 use query::Expr;
 use rustc_hash::FxHashMap;
 
-use super::dispatch::{Action, Wire};
+use super::dispatch::Action;
+use super::foresight::Foreseen;
 use super::standing::Caller;
 use super::topic::Class;
 use crate::error::Result;
@@ -26,10 +27,18 @@ pub(super) enum Scope {
     View,
 }
 
-/// A record that something happened to, and whether it is still stored.
+/// A record that something happens to.
 pub(super) struct Event {
     pub action: Action,
     pub record: Record,
+    pub state: State,
+}
+
+/// Whether the record is in the database while it is judged.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum State {
+    Stored,
+    Gone,
 }
 
 /// A resolved rule and filter, good as long as nothing that it was made from is another.
@@ -59,7 +68,6 @@ pub(super) type Found = Result<Option<Bytes>>;
 
 pub(super) struct Judge<'a> {
     pub parts: &'a Parts,
-    pub wire: Wire,
     pub event: Event,
 }
 
@@ -86,6 +94,23 @@ impl Judge<'_> {
             });
         }
         found
+    }
+
+    /// The events of those classes only that have to be asked while the record is stored.
+    pub async fn foresee(&self, classes: &[(Scope, Arc<Class>)]) -> Foreseen {
+        let (settled, _) = self.verdicts(classes);
+        let needy: Vec<(Scope, Arc<Class>)> = classes
+            .iter()
+            .zip(settled)
+            .filter(|((_, class), verdict)| match verdict {
+                Ok(holds) => *holds && !class.options.expand.is_empty(),
+                Err(_) => true,
+            })
+            .map(|(class, _)| class.clone())
+            .collect();
+        let found = self.found(&needy).await;
+        // What could not be found out now is tried again afterwards.
+        needy.into_iter().zip(found).filter_map(|((_, class), found)| Some((class, found.ok()?))).collect()
     }
 
     /// For each class its verdict, or which of the conditions decides it.
@@ -191,10 +216,10 @@ impl Judge<'_> {
     async fn ask(&self, condition: Arc<Condition>) -> Result<bool> {
         let request = Request::default();
         let cx = Context::new(self.parts, &request);
-        match self.event.action {
-            // It is not there any more: asked of the record as it was.
-            Action::Delete => cx.would_pass(&self.event.record, &condition).await,
-            Action::Create | Action::Update => cx.passes(&self.event.record, &condition).await,
+        match self.event.state {
+            // Asked of the record as it was.
+            State::Gone => cx.would_pass(&self.event.record, &condition).await,
+            State::Stored => cx.passes(&self.event.record, &condition).await,
         }
     }
 
@@ -217,7 +242,7 @@ impl Judge<'_> {
         if !options.expand.is_empty() {
             cx.expand(std::slice::from_mut(&mut shown), &options.expand).await?;
         }
-        let bytes = (self.wire.event)(self.event.action, &shown, &options.fields);
+        let bytes = (self.parts.realtime.0.wire.event)(self.event.action, &shown, &options.fields);
         if shared {
             written.insert(key, bytes.clone());
         }

@@ -19,6 +19,7 @@ mod registry;
 
 pub mod client;
 pub mod dispatch;
+pub mod foresight;
 pub mod standing;
 pub mod topic;
 
@@ -28,6 +29,8 @@ pub use client::{Cut, Message};
 pub use topic::{Options, Topic};
 
 use client::Client;
+use dispatch::Wire;
+use foresight::Foresights;
 use registry::Registry;
 use standing::{Caller, Identity, Standing};
 use topic::Class;
@@ -45,7 +48,9 @@ pub struct Realtime(Arc<Inner>);
 
 struct Inner {
     clock: Arc<dyn Clock>,
+    wire: Wire,
     registry: Mutex<Registry>,
+    foresights: Mutex<Foresights>,
 }
 
 /// A client's stream of events. Dropping it ends the client.
@@ -77,8 +82,10 @@ fn resync(client: &Client, now_ms: i64) {
 }
 
 impl Realtime {
-    pub fn new(clock: Arc<dyn Clock>) -> Self {
-        Realtime(Arc::new(Inner { clock, registry: Mutex::default() }))
+    /// `wire` puts events in words.
+    pub fn new(clock: Arc<dyn Clock>, wire: Wire) -> Self {
+        let (registry, foresights) = Default::default();
+        Realtime(Arc::new(Inner { clock, wire, registry, foresights }))
     }
 
     fn now_ms(&self) -> i64 {
@@ -129,6 +136,7 @@ impl Realtime {
     /// Everybody starts anew: events were lost, and nobody knows whose.
     pub fn resync(&self) {
         let now_ms = self.now_ms();
+        self.0.foresights.lock().clear();
         let clients: Vec<_> = self.0.registry.lock().clients.values().cloned().collect();
         for client in clients {
             resync(&client, now_ms);

@@ -51,11 +51,14 @@ async fn make(
     if collection.create_rule.is_none() && !cx.is_superuser() {
         return Err(Error::superusers_only());
     }
+    let named = cx.named_uploads(collection);
+    let cx = &cx.with_request(named.as_ref().unwrap_or(cx.request));
     let body = &cx.request.body;
     let mut record = Record::blank(collection.clone());
     cx.apply(&mut record, body);
     cx.generate(&mut record, true);
-    let resolved = resolved(cx.request, &record);
+    let mut resolved = resolved(cx.request, &record);
+    cx.rename_uploads(&mut resolved);
     let cx = &cx.with_request(&resolved);
     let rule = match collection.create_rule.as_deref() {
         Some(rule) if !cx.is_superuser() => {
@@ -107,7 +110,7 @@ async fn make(
     }
     cx.seal_password(&mut record, None).await?;
     ops.insert(0, cx.insertion(&record));
-    cx.commit_record(Batch { ops, ..Batch::default() }, FAILED).await?;
+    cx.commit_record(&record, Batch { ops, ..Batch::default() }, FAILED).await?;
     Ok(record)
 }
 

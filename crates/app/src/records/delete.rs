@@ -10,6 +10,8 @@ use rustc_hash::{FxHashMap, FxHashSet};
 
 use crate::auth::{owned, passkeys};
 use crate::error::{Error, Result};
+use crate::files;
+use crate::realtime::foresight;
 use crate::rules::Context;
 
 /// How often a delete starts over because others added references meanwhile.
@@ -42,11 +44,17 @@ pub(crate) async fn delete_all(cx: &Context<'_>, records: &[Record]) -> Result<(
         for record in records {
             plan.add(cx, record.clone(), 0).await?;
         }
+        let foresight = foresight::foresee(cx.parts, &plan.deletes).await;
         match cx.store().commit(plan.into_batch()).await {
             // Somebody referred to one of the records after it was looked at.
             Err(store::Error::Guard(_)) => continue,
             Err(error) => return Err(error.into()),
-            Ok(_) => return Ok(()),
+            Ok(committed) => {
+                if committed.missing.is_empty() {
+                    foresight.comes_true();
+                }
+                return Ok(());
+            }
         }
     }
     Err(Error::new(Kind::Conflict, "The record keeps being referred to. Try again.")
@@ -193,6 +201,7 @@ impl Plan {
         for record in self.deletes.iter().rev() {
             ops.push(owned::delete(record));
         }
-        Batch { guards: self.guards, ops, ..Batch::default() }
+        let jobs = self.deletes.iter().filter_map(|record| files::removed(record, None)).collect();
+        Batch { guards: self.guards, ops, jobs, ..Batch::default() }
     }
 }

@@ -33,7 +33,11 @@ impl Context<'_> {
         let mut tree = Tree::default();
         for path in paths {
             let names: Vec<&str> = path.trim_matches('.').split('.').take(EXPAND_DEPTH_MAX).collect();
-            if !self.leads_somewhere(&collection, &names) {
+            // A path that goes on includes its beginning, and one that goes wrong spoils it.
+            let goes_on = |longer: &String| {
+                longer.strip_prefix(path.as_str()).is_some_and(|rest| rest.starts_with('.'))
+            };
+            if paths.iter().any(goes_on) || !self.leads_somewhere(&collection, &names) {
                 continue;
             }
             let mut at = &mut tree;

@@ -7,6 +7,7 @@ use query::{Assign, Batch, Op};
 
 use crate::auth::{owned, passkeys};
 use crate::error::{Error, Result};
+use crate::files;
 use crate::rules::Context;
 
 impl Context<'_> {
@@ -37,7 +38,7 @@ impl Context<'_> {
             if before == Some(value) && matches!(field.kind, FieldKind::Autodate(_)) {
                 continue;
             }
-            let cx = ValidateContext { old: before, ..ValidateContext::default() };
+            let cx = ValidateContext { old: before, uploads: self.known_uploads() };
             if let Some(violation) = field.validate(value, &cx) {
                 violations.add(&*field.name, violation);
                 continue;
@@ -123,11 +124,27 @@ impl Context<'_> {
         Ok(ops)
     }
 
-    /// Writes the columns that changed. `false` when the record is gone.
-    pub(crate) async fn write_changes(&self, record: &Record, old: &Record, failed: &str) -> Result<bool> {
-        let batch = Batch { ops: self.changes(record, old).await?, ..Batch::default() };
-        let committed = self.commit_record(batch, failed).await?;
-        Ok(committed.missing.is_empty())
+    /// Writes the columns that changed.
+    pub(crate) async fn write_changes(&self, record: &Record, old: &Record, failed: &str) -> Result<Written> {
+        let batch = Batch {
+            guards: files::unchanged(record, old),
+            ops: self.changes(record, old).await?,
+            jobs: files::removed(old, Some(record)).into_iter().collect(),
+            ..Batch::default()
+        };
+        let guarded = !batch.guards.is_empty();
+        match self.commit_record(record, batch, failed).await {
+            Ok(committed) if committed.missing.is_empty() => Ok(Written::Done),
+            Ok(_) => {
+                self.undo_uploads().await;
+                Ok(Written::Gone)
+            }
+            Err(Failure::Guard) if guarded => match self.fetch(&record.collection, record.id()).await? {
+                Some(_) => Ok(Written::Overtaken),
+                None => Ok(Written::Gone),
+            },
+            Err(failure) => Err(failure.into()),
+        }
     }
 
     /// What ends with a record's tokens: codes and half-finished logins, and with a new password also the trust in
@@ -148,17 +165,68 @@ impl Context<'_> {
         Ok(ops)
     }
 
-    pub(crate) async fn commit_record(&self, batch: Batch, failed: &str) -> Result<query::Committed> {
-        self.store().commit(batch).await.map_err(|error| match error {
+    /// Puts the files in their places, and then commits. What certainly was not committed leaves no file.
+    pub(crate) async fn commit_record(
+        &self,
+        record: &Record,
+        batch: Batch,
+        failed: &str,
+    ) -> std::result::Result<query::Committed, Failure> {
+        self.write_uploads(record, failed).await.map_err(Failure::Other)?;
+        let error = match self.store().commit(batch).await {
+            Ok(committed) => return Ok(committed),
+            Err(error) => error,
+        };
+        let failure = match error {
             store::Error::Taken { columns, .. } => {
                 let mut violations = Violations::default();
                 for column in columns {
                     violations.add(column, Violation::new("validation_not_unique", "Value must be unique."));
                 }
-                Error::invalid(failed, violations)
+                Failure::Other(Error::invalid(failed, violations))
             }
-            store::Error::Refused(why) => Error::invalid(failed, Violations::default()).details(why),
-            other => other.into(),
-        })
+            store::Error::Refused(why) => {
+                Failure::Other(Error::invalid(failed, Violations::default()).details(why))
+            }
+            store::Error::Guard(_) => Failure::Guard,
+            // Nobody knows what became of it: the files may be a record's.
+            other => return Err(Failure::Other(other.into())),
+        };
+        self.undo_uploads().await;
+        Err(failure)
+    }
+}
+
+/// What came of writing changes.
+pub(crate) enum Written {
+    Done,
+    /// The record is not there any more.
+    Gone,
+    /// Somebody else changed its files first.
+    Overtaken,
+}
+
+impl Written {
+    /// Whether it was written. Enough where no file is touched.
+    pub(crate) fn is_done(&self) -> bool {
+        matches!(self, Written::Done)
+    }
+}
+
+/// Why nothing was written.
+pub(crate) enum Failure {
+    /// Somebody else was faster.
+    Guard,
+    Other(Error),
+}
+
+impl From<Failure> for Error {
+    fn from(failure: Failure) -> Self {
+        match failure {
+            Failure::Guard => {
+                Error::new(base::Kind::Conflict, "The record was changed meanwhile. Try again.")
+            }
+            Failure::Other(error) => error,
+        }
     }
 }

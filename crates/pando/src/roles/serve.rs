@@ -15,6 +15,8 @@ use crate::assemble::{self, Assembled, Purpose};
 use crate::config::Config;
 
 pub async fn run(config: Config) -> Result<()> {
+    #[cfg(unix)]
+    raise_open_files();
     let assembled = assemble::open(&config, Purpose::Serve).await?;
     let address = config.listen_address();
     let listener =
@@ -30,7 +32,7 @@ pub async fn run(config: Config) -> Result<()> {
     let jobs_task = tokio::spawn(jobs);
     let crons_task = tokio::spawn(app::crons::keep(assembled.parts.clone(), ended(stopped.clone())));
 
-    let events = app::realtime::dispatch::run(assembled.parts.clone(), web::WIRE, ended(stopped.clone()));
+    let events = app::realtime::dispatch::run(assembled.parts.clone(), ended(stopped.clone()));
     let realtime_task = tokio::spawn(events);
 
     greet(&config, &assembled, address).await?;
@@ -48,6 +50,16 @@ pub async fn run(config: Config) -> Result<()> {
     assembled.drain_logs().await;
     assembled.close().await;
     Ok(())
+}
+
+/// Every connection is an open file, and the usual limit is for programs that have few.
+#[cfg(unix)]
+fn raise_open_files() {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let limit = getrlimit(Resource::Nofile);
+    if let Err(error) = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit }) {
+        tracing::warn!(%error, "the limit of open files stays at {:?}", limit.current);
+    }
 }
 
 async fn greet(config: &Config, assembled: &Assembled, address: std::net::SocketAddr) -> Result<()> {

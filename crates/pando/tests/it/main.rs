@@ -5,8 +5,10 @@
 mod badinput;
 mod candidate;
 mod compat;
+mod describing;
 mod differential;
 mod durability;
 mod jobs;
+mod realtime;
 mod sdk;
 mod tidy;

@@ -9,27 +9,42 @@ use testkit::diff::Bindings;
 use testkit::openid::OpenId;
 use testkit::pando::Engine;
 use testkit::server::SUPERUSER;
+use testkit::smtp::Sink;
 use testkit::{Server, oracle, tools};
 
 use crate::candidate::Candidate;
 
 const SDK_VERSION: &str = "0.28.1";
 
-fn sdk() -> PathBuf {
-    let dir = tools::once(&format!("js-pocketbase-{SDK_VERSION}"), |dir| {
+/// What a browser has and Node.js lacks.
+const EVENTSOURCE_VERSION: &str = "3.0.7";
+
+fn package(name: &str, version: &str, module: &str) -> PathBuf {
+    let dir = tools::once(&format!("js-{name}-{version}"), |dir| {
         let mut npm = Command::new("npm");
         npm.args(["install", "--silent", "--no-audit", "--no-fund", "--ignore-scripts", "--prefix"]);
-        tools::run(npm.arg(dir).arg(format!("pocketbase@{SDK_VERSION}"))).map(drop)
+        tools::run(npm.arg(dir).arg(format!("{name}@{version}"))).map(drop)
     });
-    dir.expect("npm installs the SDK").join("node_modules/pocketbase/dist/pocketbase.es.mjs")
+    dir.expect("npm installs a package").join("node_modules").join(name).join(module)
+}
+
+/// Node with a script, and where its packages are.
+pub fn node(script: &str) -> Command {
+    let mut node = Command::new("node");
+    node.arg(PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/js").join(script));
+    node.env("POCKETBASE_SDK", package("pocketbase", SDK_VERSION, "dist/pocketbase.es.mjs"));
+    node.env("EVENTSOURCE", package("eventsource", EVENTSOURCE_VERSION, "dist/index.js"));
+    node
 }
 
 fn run(script: &str, server: &Server, openid: &OpenId) -> Vec<Value> {
-    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/js").join(script);
-    let mut node = Command::new("node");
-    node.arg(path).arg(format!("http://127.0.0.1:{}", server.port())).args([SUPERUSER.0, SUPERUSER.1]);
-    let printed = tools::run(node.env("POCKETBASE_SDK", sdk()).env("OPENID", openid.url()))
-        .unwrap_or_else(|e| panic!("{e:#}\n{}", server.log()));
+    let mut node = node(script);
+    node.arg(format!("http://127.0.0.1:{}", server.port())).args([SUPERUSER.0, SUPERUSER.1]);
+    let mails = tempfile::NamedTempFile::new().unwrap();
+    let sink = Sink::start();
+    sink.keep_in(mails.path());
+    node.env("OPENID", openid.url()).env("SMTP_PORT", sink.port().to_string()).env("MAILS", mails.path());
+    let printed = tools::run(&mut node).unwrap_or_else(|e| panic!("{e:#}\n{}", server.log()));
     printed.lines().map(|line| serde_json::from_str(line).expect("a line of JSON")).collect()
 }
 
@@ -75,6 +90,8 @@ macro_rules! sessions {
 
 // One script of `tests/js` each.
 sessions! {
+    account
     oauth2
     records
+    realtime
 }

@@ -39,7 +39,7 @@ pub async fn health(FromState(state): FromState<State>, request: Request) -> Res
 }
 
 /// Parts of the API that clients know and that are not built yet: said plainly, rather than as a wrong address.
-const NOT_YET: &[&str] = &["backups", "files", "sql"];
+const NOT_YET: &[&str] = &["backups"];
 
 pub async fn fallback(request: Request) -> Response<Body> {
     if let Some(part) = not_yet(request.uri().path()) {
@@ -67,7 +67,7 @@ mod tests {
     fn what_is_not_there_is_named() {
         for (path, part) in [
             ("/api/backups", Some("backups")),
-            ("/api/files/a/b/c.txt", Some("files")),
+            ("/api/files/a/b/c.txt", None),
             ("/api/collections/users/records", None),
             ("/api/filesystem", None),
             ("/api/", None),

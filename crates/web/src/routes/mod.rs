@@ -16,11 +16,14 @@ mod batch;
 mod collections;
 mod crons;
 mod describe;
+mod files;
 mod general;
+mod logs;
 mod oauth2_redirect;
 mod realtime;
 mod records;
 mod settings;
+mod sql;
 
 pub use realtime::{PATH as REALTIME_PATH, WIRE};
 
@@ -29,9 +32,12 @@ pub fn router(state: State) -> Router {
         .merge(general::routes())
         .merge(collections::routes())
         .merge(records::routes())
+        .merge(files::routes())
         .merge(auth::routes())
         .merge(batch::routes())
         .merge(settings::routes())
+        .merge(logs::routes())
+        .merge(sql::routes())
         .merge(crons::routes())
         .merge(realtime::routes())
         .merge(describe::routes())
@@ -58,6 +64,23 @@ fn reduced(asked: &crate::extract::Asked, body: String, in_items: bool) -> Resul
         Some(fields) => wire::fields::pick(&body, fields, in_items)
             .ok_or_else(|| app::Error::bad_request().details("invalid fields parameter")),
     }
+}
+
+/// Splits a request that may carry files for a record of the collection.
+async fn with_files(
+    state: &State,
+    request: HttpRequest,
+    collection: &str,
+) -> Result<(crate::extract::Asked, std::sync::Arc<app::files::Uploads>)> {
+    let (head, body) = request.into_parts();
+    let mut asked = crate::extract::Asked::of(state, &head).await?;
+    let schema = state.parts().catalog.schema();
+    let bytes_max = schema.find(collection).map_or(0, |found| found.upload_bytes_max());
+    let bytes_max = bytes_max.saturating_add(base::limits::BODY_BYTES_MAX as u64);
+    let bytes_max = bytes_max.min(base::limits::UPLOAD_BYTES_MAX);
+    let (values, uploads) = crate::body::read_with_files(&head, body, bytes_max).await?;
+    asked.request.body = values;
+    Ok((asked, std::sync::Arc::new(uploads)))
 }
 
 /// Splits a request whose body is read as JSON or form.

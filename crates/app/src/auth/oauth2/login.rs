@@ -203,7 +203,7 @@ async fn take(cx: &Context<'_>, found: Found, provider: &str, user: &RemoteUser)
     if ops.is_empty() {
         return Ok(record);
     }
-    let committed = cx.commit_record(Batch { ops, ..Batch::default() }, FAILED).await?;
+    let committed = cx.commit_record(&record, Batch { ops, ..Batch::default() }, FAILED).await?;
     // Only the record's own update can be missing: somebody deleted it in between.
     match committed.missing.is_empty() {
         true => Ok(record),

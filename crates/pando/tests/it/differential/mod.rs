@@ -40,17 +40,23 @@ groups! {
     collections_fields
     collections_update
     collections_import
+    account
     auth
     oauth2
     batch
     errors
     expand
+    files
+    files_fields
     filters
+    otp_mfa
     limits
+    logs
     crons
     records_crud
     records_list
     records_values
     rules
     settings
+    sql
 }

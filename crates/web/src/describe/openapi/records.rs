@@ -200,8 +200,8 @@ impl Subject<'_> {
                     if !is_readable(collection, field) || (field.hidden && !self.reader.superuser) {
                         continue;
                     }
-                    // An address is left out for those who may not see it.
-                    let always = !(collection.is_auth() && &*field.name == "email") || self.reader.superuser;
+                    // A superuser's document may well describe what others are answered.
+                    let always = !field.hidden && !(collection.is_auth() && &*field.name == "email");
                     (&*field.name, fields::shown(collection, field), always)
                 }
             };
@@ -244,8 +244,8 @@ impl Subject<'_> {
                 continue;
             }
             let schema = match form {
-                true => fields::sent(collection, field),
-                false => fields::given(collection, field),
+                true => fields::sent(collection, field, creates),
+                false => fields::given(collection, field, creates),
             };
             properties.insert(name.into(), schema);
             if creates && is_required(collection, field) {

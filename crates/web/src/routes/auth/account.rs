@@ -1,8 +1,8 @@
 //! Verifying an address, resetting a password, changing an address.
 
-use app::Result;
 use app::auth::account::{self, NewPassword};
 use app::auth::login;
+use app::{Error, Result};
 use axum::Router;
 use axum::body::Body;
 use axum::extract::{Path, Request, State as FromState};
@@ -96,16 +96,13 @@ async fn request_email_change(
     answer(async {
         let (head, body) = request.into_parts();
         let mut asked = Asked::of(&state, &head).await?;
-        let collection = {
-            let cx = asked.context(&state);
-            let collection = login::auth_collection(&cx, &name)?;
-            account::may_request_email_change(&collection, asked.caller.as_ref())?;
-            collection
-        };
+        let caller = asked.caller.clone();
+        let collection = account::email_change_collection(&asked.context(&state), &name, caller.as_ref())?;
+        let caller = caller.ok_or_else(Error::unauthenticated)?;
         asked.request.body = crate::body::read(&head, body).await.map_err(super::unreadable)?;
         let cx = asked.context(&state);
         let new_email = text(&asked.request.body, "newEmail")?;
-        done(account::request_email_change(&cx, &collection, asked.caller.as_ref(), &new_email).await)
+        done(account::request_email_change(&cx, &collection, &caller, &new_email).await)
     })
     .await
 }
