@@ -10,5 +10,6 @@ mod differential;
 mod durability;
 mod jobs;
 mod realtime;
+mod passkeys;
 mod sdk;
 mod tidy;
