@@ -156,6 +156,8 @@ pub const ALERT_AGENT_CHARS_MAX: usize = 200;
 
 /// Calls to the outside that run at a time.
 pub const FETCHES_MAX: usize = 64;
+/// How long a call to the outside waits for its turn.
+pub const FETCH_WAIT_MS: u64 = 10_000;
 /// How long a connection to the outside may take to open.
 pub const FETCH_CONNECT_MS: u64 = 5_000;
 /// How long one call to the outside may take in all, its redirects included.

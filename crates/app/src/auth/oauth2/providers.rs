@@ -592,3 +592,23 @@ pub const PROVIDERS: &[Provider] = &[
     Provider { name: "oidc2", ..OPENID },
     Provider { name: "oidc3", ..OPENID },
 ];
+
+#[cfg(test)]
+mod tests {
+    use super::PROVIDERS;
+
+    #[test]
+    fn collections_may_name_exactly_these() {
+        let names: Vec<&str> = PROVIDERS.iter().map(|provider| provider.name).collect();
+        assert_eq!(names, model::collection::OAUTH2_PROVIDERS);
+    }
+
+    #[test]
+    fn addresses_are_encrypted() {
+        for provider in PROVIDERS {
+            for url in [provider.auth_url, provider.token_url, provider.user_info_url] {
+                assert!(url.is_empty() || url.starts_with("https://"), "{}: {url}", provider.name);
+            }
+        }
+    }
+}
