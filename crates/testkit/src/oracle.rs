@@ -16,7 +16,7 @@ pub fn program() -> Result<Program> {
         Some(path) => path.into(),
         None => install()?.join("bin/pocketbase"),
     };
-    Ok(Program { name: "pocketbase".into(), path, data: None, core: None })
+    Ok(Program { name: "pocketbase".into(), path, data: None, core: None, env: Vec::new() })
 }
 
 fn install() -> Result<std::path::PathBuf> {

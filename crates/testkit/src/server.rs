@@ -27,6 +27,8 @@ pub struct Program {
     pub data: Option<String>,
     /// The processor core that the server is confined to, for measurements.
     pub core: Option<usize>,
+    /// Variables of its environment.
+    pub env: Vec<(String, String)>,
 }
 
 impl Program {
@@ -48,7 +50,7 @@ impl Program {
         {
             command.env_remove(name);
         }
-        command.stdin(Stdio::null());
+        command.envs(self.env.iter().cloned()).stdin(Stdio::null());
         command
     }
 

@@ -9,6 +9,7 @@ mod describing;
 mod differential;
 mod durability;
 mod jobs;
+mod oauth2;
 mod realtime;
 mod passkeys;
 mod sdk;

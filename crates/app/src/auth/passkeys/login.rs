@@ -91,7 +91,7 @@ pub async fn finish(
     }
     let Some(mut stored_key) = key.credential() else { return Err(failed("the credential cannot be read")) };
     let result = party::of(cx.parts)?
-        .finish_discoverable_authentication_v2(&answer, state, &DiscoverableKey::from(&stored_key))
+        .finish_discoverable_authentication_v2(&answer, state, DiscoverableKey::from(&stored_key))
         .map_err(failed)?;
     stored_key.update_credential(&result);
     let changed = serde_json::to_string(&stored_key).map_err(failed)?;
