@@ -10,6 +10,7 @@ use query::Select;
 use store::Store;
 
 use crate::auth::attempts::Attempts;
+use crate::auth::passkeys;
 use crate::auth::password::Hasher;
 use crate::auth::token::TokenCache;
 use crate::backups::Backups;
@@ -34,6 +35,7 @@ pub struct Parts {
     pub mailer: Mailer,
     pub bus: Bus,
     pub fetch: Fetch,
+    pub passkeys: passkeys::Options,
     pub realtime: Realtime,
     pub clock: Arc<dyn Clock>,
     pub settings: ArcSwap<Settings>,

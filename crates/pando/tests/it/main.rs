@@ -13,6 +13,8 @@ mod encryption;
 mod files;
 mod jobs;
 mod mail;
+mod oauth2;
+mod passkeys;
 mod public;
 mod realtime;
 mod sdk;

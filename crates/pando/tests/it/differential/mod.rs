@@ -43,6 +43,7 @@ groups! {
     account
     auth
     oauth2
+    oauth2_providers
     backups
     batch
     errors
