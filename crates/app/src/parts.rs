@@ -10,8 +10,10 @@ use query::Select;
 use store::Store;
 
 use crate::auth::attempts::Attempts;
+use crate::auth::passkeys;
 use crate::auth::password::Hasher;
 use crate::auth::token::TokenCache;
+use crate::backups::Backups;
 use crate::catalog::Catalog;
 use crate::error::Result;
 use crate::files::Files;
@@ -33,10 +35,12 @@ pub struct Parts {
     pub mailer: Mailer,
     pub bus: Bus,
     pub fetch: Fetch,
+    pub passkeys: passkeys::Options,
     pub realtime: Realtime,
     pub clock: Arc<dyn Clock>,
     pub settings: ArcSwap<Settings>,
     pub files: Files,
+    pub backups: Backups,
     /// Where the request log is kept.
     pub logs: Logs,
     /// How the settings are stored.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use base::limits::{
-    FETCH_BYTES_MAX, FETCH_CONNECT_MS, FETCH_REDIRECTS_MAX, FETCH_TOTAL_MS, FETCHES_MAX, STORE_WAIT_MS,
+    FETCH_BYTES_MAX, FETCH_CONNECT_MS, FETCH_REDIRECTS_MAX, FETCH_TOTAL_MS, FETCH_WAIT_MS, FETCHES_MAX,
 };
 use bytes::{Bytes, BytesMut};
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
@@ -114,7 +114,7 @@ impl Fetch {
 
     /// Sends the call and reads the whole answer, whatever its status.
     pub async fn send(&self, call: Call) -> Result<Answer, FetchError> {
-        let wait = Duration::from_millis(STORE_WAIT_MS);
+        let wait = Duration::from_millis(FETCH_WAIT_MS);
         let _running = match tokio::time::timeout(wait, self.0.running.acquire()).await {
             Ok(Ok(permit)) => permit,
             _ => return Err(FetchError::Busy),

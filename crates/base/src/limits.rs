@@ -53,6 +53,16 @@ pub const SQL_ROWS_MAX: usize = 1_000;
 pub const SQL_BYTES_MAX: usize = 32 << 20;
 /// How long what is asked of the SQL console may run.
 pub const SQL_RUN_MS: u64 = 30_000;
+/// Pages of a database that a backup copies before it looks whether it shall go on.
+pub const BACKUP_STEP_PAGES: i32 = 4_096;
+/// Files in a backup that is restored.
+pub const BACKUP_ENTRIES_MAX: usize = 20_000_000;
+/// Bytes of a backup that is restored, unpacked.
+pub const BACKUP_UNPACKED_BYTES_MAX: u64 = 4 << 40;
+/// The largest backup that may be uploaded.
+pub const BACKUP_UPLOAD_BYTES_MAX: u64 = 1 << 40;
+/// Backups that are listed.
+pub const BACKUPS_LISTED_MAX: usize = 10_000;
 /// Prepared statements kept per connection.
 pub const STATEMENTS_MAX: usize = 256;
 /// Reader connections of the SQLite engine.
@@ -156,6 +166,8 @@ pub const ALERT_AGENT_CHARS_MAX: usize = 200;
 
 /// Calls to the outside that run at a time.
 pub const FETCHES_MAX: usize = 64;
+/// How long a call to the outside waits for its turn.
+pub const FETCH_WAIT_MS: u64 = 10_000;
 /// How long a connection to the outside may take to open.
 pub const FETCH_CONNECT_MS: u64 = 5_000;
 /// How long one call to the outside may take in all, its redirects included.
@@ -287,3 +299,12 @@ pub const STATIC_CHUNK_BYTES: usize = 64 << 10;
 pub const TEXT_SNIFF_BYTES: usize = 512;
 /// Shorter answers are not compressed: it would gain nothing.
 pub const COMPRESS_BYTES_MIN: u64 = 1_024;
+
+/// Passkeys of one record.
+pub const PASSKEYS_MAX: usize = 20;
+/// Characters of a passkey's name.
+pub const PASSKEY_NAME_CHARS_MAX: usize = 100;
+/// How long a device may take to answer a challenge.
+pub const CEREMONY_MS: i64 = 300_000;
+/// Challenges that wait for an answer.
+pub const CEREMONIES_MAX: u64 = 20_000;

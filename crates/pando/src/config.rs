@@ -30,6 +30,7 @@ pub struct Config {
     pub cache: Cache,
     pub log: Log,
     pub outbound: Outbound,
+    pub passkeys: Passkeys,
     pub mail: Mail,
 }
 
@@ -47,6 +48,26 @@ pub struct Cache {
     pub record_bytes: u64,
     /// Bytes for answers to lists; 0 keeps none.
     pub query_bytes: u64,
+}
+
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Passkeys {
+    /// The domain that passkeys are bound to; empty for that of the application's URL.
+    pub rp_id: String,
+    /// The pages that may use them, such as `https://example.com`, separated by commas; empty for the
+    /// application's URL.
+    pub origins: String,
+}
+
+impl Passkeys {
+    pub fn options(&self) -> app::auth::passkeys::Options {
+        let origins = self.origins.split(',').map(str::trim).filter(|origin| !origin.is_empty());
+        app::auth::passkeys::Options {
+            rp_id: self.rp_id.clone(),
+            origins: origins.map(str::to_owned).collect(),
+        }
+    }
 }
 
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
@@ -82,6 +103,7 @@ impl Default for Config {
             cache: Cache::default(),
             log: Log::default(),
             outbound: Outbound::default(),
+            passkeys: Passkeys::default(),
             mail: Mail::default(),
         }
     }

@@ -5,6 +5,7 @@
 // Test support fails by panicking with a sentence: there is no caller to hand an error to.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+pub mod authenticator;
 pub mod corpus;
 pub mod diff;
 pub mod fault;

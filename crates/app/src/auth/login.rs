@@ -112,7 +112,7 @@ async fn find_by_identity(
 }
 
 /// The record whose unique field has that value, in any case if the field's index ignores case.
-pub(super) async fn find_by(
+pub(in crate::auth) async fn find_by(
     cx: &Context<'_>,
     collection: &Arc<Collection>,
     field: &str,

@@ -11,6 +11,7 @@ use query::{Batch, Ddl};
 use serde_json::Value as Json;
 
 use super::views;
+use crate::auth::passkeys;
 use crate::catalog;
 use crate::error::{Error, Result};
 use crate::files;
@@ -113,7 +114,7 @@ pub async fn delete(cx: &Context<'_>, name_or_id: &str) -> Result<()> {
     }
     let batch = Batch {
         ddl: model::collection::plan_drop(&collection),
-        ops: vec![catalog::delete(&collection)],
+        ops: vec![catalog::delete(&collection), passkeys::forget_collection(&collection)],
         jobs: files::dropped_collection(&collection, cx.parts.clock.now()).into_iter().collect(),
         ..Batch::default()
     };

@@ -9,6 +9,7 @@ use query::{Batch, Ddl};
 use serde_json::Value as Json;
 
 use super::{change, views};
+use crate::auth::passkeys;
 use crate::catalog;
 use crate::error::{Error, Result};
 use crate::files;
@@ -125,7 +126,7 @@ fn batch(pairs: &[Pair], dropped: &[Arc<Collection>]) -> Batch {
     let (mut views, mut tables, mut late) = (Vec::new(), Vec::new(), Vec::new());
     for gone in dropped {
         if gone.is_view() { &mut views } else { &mut tables }.extend(model::collection::plan_drop(gone));
-        batch.ops.push(catalog::delete(gone));
+        batch.ops.extend([catalog::delete(gone), passkeys::forget_collection(gone)]);
     }
     for (old, new) in pairs {
         for step in model::collection::plan(old.as_deref(), new) {

@@ -8,7 +8,7 @@ use model::{Collection, FieldKind, Record};
 use query::{Alias, Assign, Batch, ColumnType, Expr, Guard, Join, Op, Operand, Select, Source};
 use rustc_hash::{FxHashMap, FxHashSet};
 
-use crate::auth::owned;
+use crate::auth::{owned, passkeys};
 use crate::error::{Error, Result};
 use crate::files;
 use crate::realtime::foresight;
@@ -86,6 +86,7 @@ impl Plan {
         }
         if record.collection.is_auth() {
             self.system.extend(owned::delete_all(cx, &LEFTOVERS, &record).await?);
+            self.system.push(passkeys::forget(&record));
         }
         let target = record.collection.clone();
         let id = record.id().to_string();

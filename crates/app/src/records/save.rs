@@ -5,7 +5,7 @@ use model::field::ValidateContext;
 use model::{FieldKind, Record, Violation, Violations};
 use query::{Assign, Batch, Op};
 
-use crate::auth::owned;
+use crate::auth::{owned, passkeys};
 use crate::error::{Error, Result};
 use crate::files;
 use crate::rules::Context;
@@ -157,7 +157,12 @@ impl Context<'_> {
         } else {
             &[]
         };
-        owned::delete_all(self, ended, record).await
+        let mut ops = owned::delete_all(self, ended, record).await?;
+        if old.text("tokenKey") != record.text("tokenKey") && !old.get("verified").as_bool() {
+            // Whoever made an account under an address that was not theirs must not come back with a key.
+            ops.push(passkeys::forget(record));
+        }
+        Ok(ops)
     }
 
     /// Puts the files in their places, and then commits. What certainly was not committed leaves no file.

@@ -27,6 +27,7 @@ pub use row::CollectionRow;
 mod tests;
 
 pub use validate::{CheckRule, invalid_query, validate};
+pub use validate_auth::OAUTH2_PROVIDERS;
 pub use view::view_fields;
 
 #[derive(Clone, Debug, PartialEq)]

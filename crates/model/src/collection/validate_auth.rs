@@ -18,7 +18,7 @@ const OTP_CHARS_MIN: i64 = 4;
 const MFA_METHODS_MIN: usize = 2;
 
 /// The providers that collections may name.
-const OAUTH2_PROVIDERS: [&str; 32] = [
+pub const OAUTH2_PROVIDERS: [&str; 32] = [
     "apple",
     "google",
     "microsoft",

@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+mod backups;
 mod badinput;
 mod candidate;
 mod compat;
@@ -12,6 +13,8 @@ mod encryption;
 mod files;
 mod jobs;
 mod mail;
+mod oauth2;
+mod passkeys;
 mod public;
 mod realtime;
 mod sdk;

@@ -10,11 +10,13 @@ use model::{Collection, Schema};
 type Tags = &'static [&'static str];
 
 /// What auth collections are asked by POST, by the last part of the path.
-const AUTH: [(&str, Tags); 11] = [
+const AUTH: [(&str, Tags); 13] = [
     ("auth-refresh", &["authRefresh"]),
     ("auth-with-password", &["authWithPassword", "auth"]),
     ("auth-with-oauth2", &["authWithOAuth2", "auth"]),
     ("auth-with-otp", &["authWithOTP", "auth"]),
+    ("auth-with-passkey", &["auth"]),
+    ("auth-with-passkey-begin", &["auth"]),
     ("request-otp", &["requestOTP"]),
     ("request-password-reset", &["requestPasswordReset"]),
     ("confirm-password-reset", &["confirmPasswordReset"]),

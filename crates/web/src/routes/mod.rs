@@ -12,6 +12,7 @@ use crate::state::State;
 use crate::wire;
 
 mod auth;
+mod backups;
 mod batch;
 mod collections;
 mod crons;
@@ -35,6 +36,7 @@ pub fn router(state: State) -> Router {
         .merge(records::routes())
         .merge(files::routes())
         .merge(auth::routes())
+        .merge(backups::routes())
         .merge(mail::routes())
         .merge(batch::routes())
         .merge(settings::routes())

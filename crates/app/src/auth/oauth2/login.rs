@@ -7,11 +7,12 @@ use model::{Collection, FieldKind, Record, Violation, Violations};
 use query::{Batch, ColumnType, Expr, Op, Operand, Select};
 use serde_json::{Map, Value as Json};
 
+use super::avatar;
 use super::exchange::{Code, Exchange, Token};
 use super::providers;
 use super::user::RemoteUser;
 use crate::auth::login::{Admitted, Method, admit};
-use crate::auth::password;
+use crate::auth::{passkeys, password};
 use crate::error::{Error, Result};
 use crate::records::create::{Newcomer, create_as};
 use crate::rules::Context;
@@ -179,6 +180,7 @@ async fn take(cx: &Context<'_>, found: Found, provider: &str, user: &RemoteUser)
     let mut linked = linked;
     if !old.get("verified").as_bool() {
         ops.push(Op::DeleteWhere { table: LINKS.into(), filter: of_record(&old) });
+        ops.push(passkeys::forget(&old));
         linked = false;
         if !is_caller {
             record.set("password", password::nobodys());
@@ -241,7 +243,16 @@ async fn make(
 ) -> Result<Record> {
     let mut request = cx.request.clone();
     request.body = profile(cx, collection, form, user).await?;
-    let cx = &cx.with_request(&request);
+    let field = collection.auth().map(|options| options.oauth2.mapped_avatar.as_str()).unwrap_or_default();
+    let picture = match request.body.contains_key(field) {
+        true => None,
+        false => avatar::bring(cx, collection, field, &user.avatar_url).await,
+    };
+    let cx = cx.with_request(&request);
+    let cx = &match picture {
+        Some(picture) => cx.with_uploads(picture),
+        None => cx,
+    };
     let verified = |record: &Record| user.email_proven && record.text("email") == user.email;
     let extra = |record: &Record| Ok(vec![link(cx, record, &form.provider, &user.id)?]);
     create_as(cx, collection, Newcomer { verified: &verified, extra: &extra }).await

@@ -1,5 +1,6 @@
 //! Signing in with somebody else's word: OAuth2 and OpenID Connect.
 
+mod avatar;
 mod exchange;
 mod id_token;
 pub mod login;

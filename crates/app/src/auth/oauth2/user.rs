@@ -38,6 +38,12 @@ pub fn read(
         _ => return Err(Unusable("the user's data is no object".into())),
     };
     check_active(user, answer)?;
+    let (Id::Text(at) | Id::Number(at)) = user.id;
+    if let Some((list, _)) = at.split_once("/0/")
+        && answer.pointer(&format!("{list}/0")).is_none()
+    {
+        return Err(Unusable("the list of users is empty".into()));
+    }
     let id = match user.id {
         Id::Text(at) => text(answer, at)?,
         Id::Number(at) => whole_number(answer, at)?,
@@ -192,5 +198,51 @@ fn holds(answer: &Json, proof: &Proof) -> Result<bool, Unusable> {
         }),
         Proof::Date(at) => Ok(Timestamp::parse(&text(answer, at)?).is_some_and(|at| at != Timestamp::NONE)),
         Proof::OwnDirectory => Ok(true),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::super::providers;
+    use super::*;
+
+    fn read_as(name: &str, token_url: &str, answer: &Json, token: &Json) -> RemoteUser {
+        let config = OAuth2Provider { token_url: token_url.into(), ..OAuth2Provider::default() };
+        read(providers::find(name).unwrap(), &config, answer, token).unwrap()
+    }
+
+    #[test]
+    fn anybodys_directory_proves_no_address() {
+        let answer = json!({"id": "m", "displayName": "Mia", "mail": "mia@example.com"});
+        let own = "https://login.microsoftonline.com/8eaef023/oauth2/v2.0/token";
+        for (token_url, proven) in [
+            ("", false),
+            ("https://login.microsoftonline.com/common/oauth2/v2.0/token", false),
+            ("https://login.microsoftonline.com/organizations/oauth2/v2.0/token", false),
+            (own, true),
+        ] {
+            let user = read_as("microsoft", token_url, &answer, &Json::Null);
+            assert_eq!((user.email.as_str(), user.email_proven), ("mia@example.com", proven), "{token_url}");
+        }
+    }
+
+    #[test]
+    fn apple_is_read_from_its_token() {
+        let claims = json!({"sub": "a.1", "email": "a@x.io", "email_verified": "true"});
+        assert_eq!(read_as("apple", "", &claims, &Json::Null).email, "a@x.io");
+        let claims = json!({"sub": "a.1", "email": "a@x.io", "email_verified": "false"});
+        assert_eq!(read_as("apple", "", &claims, &Json::Null).email, "");
+    }
+
+    #[test]
+    fn gitee_lists_addresses_in_its_own_way() {
+        let list = json!([
+            {"email": "a@x.io", "state": "unconfirmed", "scope": ["primary"]},
+            {"email": "b@x.io", "state": "confirmed", "scope": ["committed"]},
+            {"email": "c@x.io", "state": "confirmed", "scope": ["primary", "notified"]},
+        ]);
+        assert_eq!(primary_email(&Quirk::GiteeEmails, &list).unwrap(), "c@x.io");
     }
 }

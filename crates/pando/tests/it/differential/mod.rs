@@ -43,6 +43,8 @@ groups! {
     account
     auth
     oauth2
+    oauth2_providers
+    backups
     batch
     errors
     expand

@@ -65,6 +65,29 @@ CREATE TABLE IF NOT EXISTS "_pando_jobs" (
     "created" timestamptz(3) DEFAULT now(),
     "_pando_seq" bigint GENERATED ALWAYS AS IDENTITY UNIQUE
 );
+CREATE TABLE IF NOT EXISTS "_pando_passkeys" (
+    "id" text COLLATE "C" PRIMARY KEY,
+    "collectionRef" text COLLATE "C" DEFAULT '' NOT NULL,
+    "recordRef" text COLLATE "C" DEFAULT '' NOT NULL,
+    "credentialId" text COLLATE "C" DEFAULT '' NOT NULL,
+    "credential" text COLLATE "C" DEFAULT '' NOT NULL,
+    "name" text COLLATE "C" DEFAULT '' NOT NULL,
+    "created" text COLLATE "C" DEFAULT '' NOT NULL,
+    "used" text COLLATE "C" DEFAULT '' NOT NULL,
+    "_pando_seq" bigint GENERATED ALWAYS AS IDENTITY UNIQUE
+);
+CREATE UNIQUE INDEX IF NOT EXISTS "idx__pando_passkeys_credential" ON "_pando_passkeys" ("collectionRef", "credentialId");
+CREATE INDEX IF NOT EXISTS "idx__pando_passkeys_record" ON "_pando_passkeys" ("collectionRef", "recordRef");
+CREATE TABLE IF NOT EXISTS "_pando_ceremonies" (
+    "id" text COLLATE "C" PRIMARY KEY,
+    "purpose" text COLLATE "C" DEFAULT '' NOT NULL,
+    "collectionRef" text COLLATE "C" DEFAULT '' NOT NULL,
+    "recordRef" text COLLATE "C" DEFAULT '' NOT NULL,
+    "state" text COLLATE "C" DEFAULT '' NOT NULL,
+    "expires" double precision DEFAULT 0 NOT NULL,
+    "_pando_seq" bigint GENERATED ALWAYS AS IDENTITY UNIQUE
+);
+CREATE INDEX IF NOT EXISTS "idx__pando_ceremonies_expires" ON "_pando_ceremonies" ("expires");
 CREATE INDEX IF NOT EXISTS "idx__pando_jobs_queue_due" ON "_pando_jobs" ("queue", "due");
 "#;
 

@@ -55,6 +55,27 @@ CREATE TABLE IF NOT EXISTS `_pando_jobs` (
     `holder`   TEXT DEFAULT '' NOT NULL,
     `created`  TEXT DEFAULT (strftime('%Y-%m-%d %H:%M:%fZ')) NOT NULL
 );
+CREATE TABLE IF NOT EXISTS `_pando_passkeys` (
+    `id`            TEXT PRIMARY KEY NOT NULL,
+    `collectionRef` TEXT DEFAULT '' NOT NULL,
+    `recordRef`     TEXT DEFAULT '' NOT NULL,
+    `credentialId`  TEXT DEFAULT '' NOT NULL,
+    `credential`    TEXT DEFAULT '' NOT NULL,
+    `name`          TEXT DEFAULT '' NOT NULL,
+    `created`       TEXT DEFAULT '' NOT NULL,
+    `used`          TEXT DEFAULT '' NOT NULL
+);
+CREATE UNIQUE INDEX IF NOT EXISTS `idx__pando_passkeys_credential` ON `_pando_passkeys` (`collectionRef`, `credentialId`);
+CREATE INDEX IF NOT EXISTS `idx__pando_passkeys_record` ON `_pando_passkeys` (`collectionRef`, `recordRef`);
+CREATE TABLE IF NOT EXISTS `_pando_ceremonies` (
+    `id`            TEXT PRIMARY KEY NOT NULL,
+    `purpose`       TEXT DEFAULT '' NOT NULL,
+    `collectionRef` TEXT DEFAULT '' NOT NULL,
+    `recordRef`     TEXT DEFAULT '' NOT NULL,
+    `state`         TEXT DEFAULT '' NOT NULL,
+    `expires`       NUMERIC DEFAULT 0 NOT NULL
+);
+CREATE INDEX IF NOT EXISTS `idx__pando_ceremonies_expires` ON `_pando_ceremonies` (`expires`);
 CREATE INDEX IF NOT EXISTS `idx__pando_jobs_queue_due` ON `_pando_jobs` (`queue`, `due`);
 ";
 

@@ -21,12 +21,14 @@ use crate::wire;
 mod account;
 mod oauth2;
 mod otp;
+mod passkeys;
 
 pub fn routes() -> Router<State> {
     let path = |rest: &str| format!("/api/collections/{{collection}}/{rest}");
     Router::new()
         .merge(account::routes())
         .merge(otp::routes())
+        .merge(passkeys::routes())
         .route(&path("auth-methods"), get(methods))
         .route(&path("auth-with-password"), post(with_password))
         .route(&path("auth-with-oauth2"), post(oauth2::with_oauth2))
