@@ -10,7 +10,9 @@ use base::{Kind, Schedule, Timestamp, Value};
 use query::{Assign, Batch, Column, ColumnType, Guard, Op, Select};
 
 use crate::auth;
+use crate::backups;
 use crate::error::{Error, Result};
+use crate::files;
 use crate::jobs::{self, Work};
 use crate::parts::Parts;
 
@@ -25,6 +27,7 @@ const CLEAN_OTPS: &str = "__pbOTPCleanup__";
 const CLEAN_LOGS: &str = "__pbLogsCleanup__";
 const BACKUP: &str = "__pbAutoBackup__";
 const SWEEP_JOBS: &str = "__pandoJobsCleanup__";
+const SWEEP_FILES: &str = "__pandoFilesCleanup__";
 
 #[derive(Clone, Debug, PartialEq)]
 pub struct Cron {
@@ -46,6 +49,7 @@ pub fn all(parts: &Parts) -> Vec<Cron> {
         all.push(cron(BACKUP, backup));
     }
     all.push(cron(SWEEP_JOBS, "30 4 * * *"));
+    all.push(cron(SWEEP_FILES, "0 5 * * *"));
     all
 }
 
@@ -121,7 +125,12 @@ pub(crate) async fn perform(parts: &Parts, id: &str) -> Result<()> {
         OPTIMIZE => Ok(parts.store.optimize().await?),
         CLEAN_MFAS => auth::mfa::clean_mfas(parts).await,
         CLEAN_OTPS => auth::otp::clean_otps(parts).await,
+        BACKUP => backups::automatic(parts).await,
         SWEEP_JOBS => jobs::forget_dead(parts).await,
+        SWEEP_FILES => {
+            parts.backups.idle().await;
+            files::sweep_orphans(parts, None).await.map(drop)
+        }
         // It was taken out of the configuration meanwhile.
         _ => Ok(()),
     }

@@ -2,10 +2,12 @@
 //! answers, SQL or an engine.
 
 pub mod auth;
+pub mod backups;
 pub mod catalog;
 pub mod collections;
 pub mod crons;
 pub mod error;
+pub mod files;
 pub mod jobs;
 pub mod logs;
 pub mod mail;
@@ -15,6 +17,7 @@ pub mod records;
 pub mod rules;
 pub mod settings;
 pub mod setup;
+pub mod sql;
 pub mod transaction;
 
 pub use error::{Error, Result};

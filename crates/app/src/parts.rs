@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
-use backing::{Bus, Mailer, QueryCache, RecordCache, Stamps};
+use backing::{Bus, Fetch, Mailer, QueryCache, RecordCache, Stamps};
 use base::Clock;
 use model::{Collection, Record};
 use query::Select;
@@ -12,8 +12,11 @@ use store::Store;
 use crate::auth::attempts::Attempts;
 use crate::auth::password::Hasher;
 use crate::auth::token::TokenCache;
+use crate::backups::Backups;
 use crate::catalog::Catalog;
 use crate::error::Result;
+use crate::files::Files;
+use crate::logs::Logs;
 use crate::realtime::Realtime;
 use crate::rules::FilterCache;
 use crate::settings::{Cipher, Settings};
@@ -30,9 +33,14 @@ pub struct Parts {
     pub attempts: Attempts,
     pub mailer: Mailer,
     pub bus: Bus,
+    pub fetch: Fetch,
     pub realtime: Realtime,
     pub clock: Arc<dyn Clock>,
     pub settings: ArcSwap<Settings>,
+    pub files: Files,
+    pub backups: Backups,
+    /// Where the request log is kept.
+    pub logs: Logs,
     /// How the settings are stored.
     pub cipher: Cipher,
     /// Off when other processes write to the same database and nothing tells us of it.

@@ -11,6 +11,7 @@ use quick_cache::sync::Cache;
 use store::Store;
 
 use crate::error::{Error, Result};
+use crate::files::Uploads;
 use crate::parts::Parts;
 
 /// Parsed filters and rules, by their text.
@@ -42,6 +43,8 @@ pub struct Context<'a> {
     pub schema: Arc<Schema>,
     pub request: &'a Request,
     store: &'a Store,
+    /// Files that came with the request, if any.
+    pub(crate) uploads: Option<Arc<Uploads>>,
     /// The tables that the answer was made from, for those who keep it.
     tables: Mutex<Vec<Name>>,
 }
@@ -66,13 +69,21 @@ impl<'a> Context<'a> {
 
     /// Everything the request reads and writes is the store's: that of an open transaction, or the ordinary one.
     pub fn within(parts: &'a Parts, request: &'a Request, store: &'a Store) -> Self {
-        Context { parts, schema: parts.catalog.schema(), request, store, tables: Mutex::default() }
+        Context {
+            parts,
+            schema: parts.catalog.schema(),
+            request,
+            store,
+            uploads: None,
+            tables: Mutex::default(),
+        }
     }
 
     /// The same for another form of the request, on the same store.
     pub fn with_request<'b>(&'b self, request: &'b Request) -> Context<'b> {
         let (parts, schema) = (self.parts, self.schema.clone());
-        Context { parts, schema, request, store: self.store, tables: Mutex::default() }
+        let uploads = self.uploads.clone();
+        Context { parts, schema, request, store: self.store, uploads, tables: Mutex::default() }
     }
 
     /// Where the request's reads and writes go; never around it, as they may be part of a transaction.

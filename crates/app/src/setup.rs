@@ -48,3 +48,9 @@ async fn install(parts: &Parts) -> Result<()> {
     }
     parts.store.commit(batch).await.map(drop).map_err(Error::from)
 }
+
+/// Lets other processes read collections and settings again.
+pub async fn announce(parts: &Parts) -> Result<()> {
+    let batch = Batch { ddl: vec![query::Ddl::Announce], ..Batch::default() };
+    parts.store.commit(batch).await.map(drop).map_err(Error::from)
+}

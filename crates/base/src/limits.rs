@@ -47,6 +47,22 @@ pub const TRANSACTION_ATTEMPTS_MAX: u32 = 5;
 pub const BATCH_URL_CHARS_MAX: usize = 2_000;
 /// The largest body of a batch unless the settings say otherwise.
 pub const BATCH_BODY_BYTES_MAX: usize = 128 << 20;
+/// Rows that the SQL console returns of a query, as the reference has it.
+pub const SQL_ROWS_MAX: usize = 1_000;
+/// Bytes of an answer of the SQL console.
+pub const SQL_BYTES_MAX: usize = 32 << 20;
+/// How long what is asked of the SQL console may run.
+pub const SQL_RUN_MS: u64 = 30_000;
+/// Pages of a database that a backup copies before it looks whether it shall go on.
+pub const BACKUP_STEP_PAGES: i32 = 4_096;
+/// Files in a backup that is restored.
+pub const BACKUP_ENTRIES_MAX: usize = 20_000_000;
+/// Bytes of a backup that is restored, unpacked.
+pub const BACKUP_UNPACKED_BYTES_MAX: u64 = 4 << 40;
+/// The largest backup that may be uploaded.
+pub const BACKUP_UPLOAD_BYTES_MAX: u64 = 1 << 40;
+/// Backups that are listed.
+pub const BACKUPS_LISTED_MAX: usize = 10_000;
 /// Prepared statements kept per connection.
 pub const STATEMENTS_MAX: usize = 256;
 /// Reader connections of the SQLite engine.
@@ -67,7 +83,9 @@ pub const LOG_QUEUE_MAX: usize = 65_536;
 /// Password hashes that may wait.
 pub const PASSWORD_QUEUE_MAX: usize = 256;
 /// The longest password that bcrypt reads, in bytes.
-pub const PASSWORD_BYTES_MAX: usize = 71;
+pub const PASSWORD_BYTES_MAX: usize = 72;
+/// The longest password unless its field allows less.
+pub const PASSWORD_CHARS_MAX: usize = 71;
 /// Verified tokens kept to spare the signature check.
 pub const TOKEN_CACHE_MAX: usize = 10_000;
 
@@ -124,6 +142,8 @@ pub const OUTBOX_MAILS_MAX: usize = 1_000;
 pub const MAIL_SUBJECT_CHARS_MAX: usize = 500;
 /// Bytes of a mail's HTML.
 pub const MAIL_HTML_BYTES_MAX: usize = 1 << 20;
+/// Mails that one process lets be asked for in a minute.
+pub const MAILS_MINUTE_MAX: u32 = 6_000;
 /// How long the same mail is not sent again to the same address.
 pub const MAIL_RESEND_MS: i64 = 120_000;
 /// Addresses that are remembered for it.
@@ -191,8 +211,8 @@ pub const REALTIME_FORESEEN_MAX: usize = 20_000;
 pub const REALTIME_JUDGES_MAX: usize = 8;
 /// Descriptions of the API that are kept, one for each standing of those who ask.
 pub const DOCUMENTS_MAX: usize = 8;
-/// Bytes of a description that is still kept.
-pub const DOCUMENT_BYTES_MAX: usize = 16 << 20;
+/// Bytes of all the descriptions that are kept.
+pub const DOCUMENTS_BYTES_MAX: usize = 32 << 20;
 /// Clients whose requests are counted for rate limits at a time, each once for every thing that is limited.
 pub const RATE_CLIENTS_MAX: usize = 262_144;
 /// Parts that the counts are split in.
@@ -206,3 +226,74 @@ pub const LOG_DATA_BYTES_DEFAULT: usize = 16 << 10;
 pub const LOG_URL_CHARS_MAX: usize = 3_000;
 /// Length of a header's value in the request log.
 pub const LOG_HEADER_CHARS_MAX: usize = 2_000;
+/// How long a file store may take for an answer that is small.
+pub const BLOB_CALL_MS: u64 = 15_000;
+/// How long a connection to a file store may take to open.
+pub const BLOB_CONNECT_MS: u64 = 5_000;
+/// How long one request to a file store may take, its body included.
+pub const BLOB_REQUEST_MS: u64 = 120_000;
+/// How often a request to a file store is sent again.
+pub const BLOB_RETRIES_MAX: usize = 2;
+/// Bytes of a file that are read from disk at once.
+pub const BLOB_CHUNK_BYTES: usize = 64 << 10;
+/// Longer files are written in parts of this many bytes.
+pub const BLOB_PART_BYTES: usize = 8 << 20;
+/// Parts of one file that are on their way at once.
+pub const BLOB_PARTS_MAX: usize = 2;
+/// What is set aside at once for a file that is read whole.
+pub const BLOB_MEMORY_BYTES_MAX: u64 = 1 << 20;
+
+/// Parts of a form with files, as the reference has it.
+pub const FORM_PARTS_MAX: usize = 1000;
+/// Bytes of a form that are looked at before a part begins.
+pub const FORM_BUFFER_BYTES_MAX: usize = 1 << 20;
+/// Bytes of a form's field name.
+pub const FORM_NAME_BYTES_MAX: usize = 1024;
+/// Bytes of an uploaded file's own name.
+pub const FILE_NAME_BYTES_MAX: usize = 4096;
+/// Uploaded files beyond this many bytes wait on disk.
+pub const UPLOAD_MEMORY_BYTES_MAX: usize = 256 << 10;
+/// Bytes of a request with files, whatever its collection's fields allow.
+pub const UPLOAD_BYTES_MAX: u64 = 8 << 30;
+/// How long a client with files may be silent.
+pub const UPLOAD_IDLE_MS: u64 = 30_000;
+/// How long a client may take to send its files.
+pub const UPLOAD_READ_MS: u64 = 3_600_000;
+/// How long the rest of a refused form is taken in.
+pub const UPLOAD_REST_MS: u64 = 1_000;
+/// Bytes that tell what kind of file it is.
+pub const SNIFF_BYTES_MAX: usize = 3072;
+/// How often a change of a record's files starts over because another one was faster.
+pub const FILE_TRIES_MAX: usize = 8;
+
+/// Ranges of one request; with more, the whole file is sent.
+pub const RANGES_MAX: usize = 32;
+/// The largest file that a thumbnail is made of.
+pub const THUMB_SOURCE_BYTES_MAX: u64 = 64 << 20;
+/// The largest side of a picture that a thumbnail is made of.
+pub const THUMB_SOURCE_SIDE_MAX: u32 = 30_000;
+/// Pixels of a picture that a thumbnail is made of.
+pub const THUMB_SOURCE_PIXELS_MAX: u64 = 100_000_000;
+/// Bytes that decoding a picture may take.
+pub const THUMB_DECODE_BYTES_MAX: u64 = 512 << 20;
+/// Pixels of a thumbnail.
+pub const THUMB_PIXELS_MAX: u64 = 25_000_000;
+/// How long a request waits for its thumbnail.
+pub const THUMB_WAIT_MS: u64 = 20_000;
+/// Thumbnails that wait to be made.
+pub const THUMB_QUEUE_MAX: usize = 64;
+
+/// Files that belong to nothing are left alone for this long: their record may be about to be written.
+pub const ORPHAN_AGE_MS: i64 = 86_400_000;
+/// Files that are looked at together when orphans are swept.
+pub const ORPHAN_STEP_MAX: usize = 500;
+
+/// What a provider's state, code and error may take together.
+pub const OAUTH2_RETURN_BYTES_MAX: usize = 16 << 10;
+
+/// Bytes of a static file that are read at a time.
+pub const STATIC_CHUNK_BYTES: usize = 64 << 10;
+/// Bytes that tell a text from anything else.
+pub const TEXT_SNIFF_BYTES: usize = 512;
+/// Shorter answers are not compressed: it would gain nothing.
+pub const COMPRESS_BYTES_MIN: u64 = 1_024;

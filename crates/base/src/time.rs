@@ -3,6 +3,7 @@
 use jiff::SignedDuration;
 use jiff::civil::DateTime;
 
+mod http;
 mod read;
 
 /// A point in time in milliseconds since the Unix epoch, written `2006-01-02 15:04:05.000Z`.

@@ -9,6 +9,6 @@ pub mod sql;
 pub mod store;
 mod unhurried;
 
-pub use engine::{Engine, ViewColumn};
+pub use engine::{Console, ConsoleColumn, Engine, ViewColumn};
 pub use error::{Error, Result};
-pub use store::{Listener, Options, Store, Target, Transaction, open};
+pub use store::{Listener, Options, Store, Target, Transaction, check_file, lock, open};

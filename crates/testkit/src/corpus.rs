@@ -11,13 +11,20 @@
 //!   > id=/id                          # remembers the value at a JSON pointer as $id, on each server its own
 //!   ~ /slug                           # only the type is compared at this pointer
 //!   + X-Header: value                 # a request header
+//!   ? /totalItems=3                   # asks again, for a while, until the value stands at this JSON pointer
+//!   = Cache-Control                   # this header of the answer is compared as well
+//!   % 8                               # the bodies are pictures of one size that differ by at most this much, of 255
 //!   ! 400 /data/x/code=y we are right # an accepted deviation: Pando's own status and values, and why
 //!   ! postgres 400 it keeps no NULs   # the same, of one engine only
 //!   ! reason                          # both must answer, below 500, as they like
 //!   "b": 2}                           # any other indented line continues the body
 //! PATCH /api/collections/posts/records/$id form:a=1&b=2
 //! POST /api/collections/posts/records multipart:a=1;b=two;doc@a.txt=content
+//! POST /api/collections/posts/records multipart:doc@a.png=<fixture png-10x10>   # bytes, see `fixtures`
 //! POST /api/collections/posts/records raw(text/plain):hello
+//! mail anna@x.io                      # waits for the next mail to that reader on each server, and compares senders
+//!   > token=(eyJ[\w.-]+)             # remembers what a pattern (its group) finds in subject and HTML, and compares it
+//!   ~ token                           # or does not compare it
 //! each GET /api/collections/posts/records?filter=<>   # one step per indented line
 //!   a = 1
 //!   a != 1
@@ -28,6 +35,8 @@
 //! GET /api/collections/posts/records
 //! end
 //! ```
+//! `$smtp` is the port of each server's own SMTP server. Mails that no step took differ when a scenario ends.
+//! `$openid` is the address of a test provider, see `testkit::openid`.
 //! In `each` and `for`, `<>` is the line (percent-encoded in a target, raw in a body), `<raw>` the line as it is,
 //! `<json>` the line as the inside of a JSON string, `<n>` its number.
 
@@ -54,6 +63,17 @@ pub enum Action {
     /// Milliseconds to wait.
     Wait(u64),
     Send(Send),
+    Mail(Awaited),
+}
+
+/// A mail that must come.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Awaited {
+    pub to: String,
+    /// Name and pattern.
+    pub captures: Vec<(String, String)>,
+    /// Names whose values are not compared.
+    pub ignores: Vec<String>,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -65,6 +85,12 @@ pub struct Send {
     /// Name and JSON pointer.
     pub captures: Vec<(String, String)>,
     pub ignores: Vec<String>,
+    /// JSON pointers and the values that are waited for.
+    pub awaited: Vec<(String, String)>,
+    /// Headers of the answer that are compared.
+    pub compared: Vec<String>,
+    /// How far two pictures may be apart.
+    pub picture: Option<f64>,
     pub deviations: Vec<Deviation>,
 }
 
@@ -164,6 +190,7 @@ impl Parser {
             }
             "as" => Action::As(rest.into()),
             "wait" => Action::Wait(rest.parse().map_err(|_| format!("line {number}: wait how long?"))?),
+            "mail" => Action::Mail(awaited(rest, inside)?),
             "login" => Action::Send(login(rest).ok_or_else(|| format!("line {number}: login whom?"))?),
             _ if word.chars().all(|c| c.is_ascii_uppercase()) => Action::Send(send(word, rest, inside)?),
             _ => return Err(format!("line {number}: what is `{word}`?")),
@@ -172,6 +199,21 @@ impl Parser {
         scenario.steps.push(Step { line: number, action });
         Ok(())
     }
+}
+
+fn awaited(to: &str, inside: &[(usize, &str)]) -> Result<Awaited, String> {
+    let mut mail = Awaited { to: to.trim().into(), ..Awaited::default() };
+    for (number, line) in inside {
+        match line.trim().split_once(' ') {
+            Some((">", text)) => {
+                let pair = text.split_once('=').ok_or_else(|| format!("line {number}: no `=`"))?;
+                mail.captures.push((pair.0.trim().into(), pair.1.trim().into()));
+            }
+            Some(("~", name)) => mail.ignores.push(name.trim().into()),
+            _ => return Err(format!("line {number}: what of the mail?")),
+        }
+    }
+    Ok(mail)
 }
 
 fn is_indented(line: &str) -> bool {
@@ -206,10 +248,15 @@ fn send(method: &str, rest: &str, inside: &[(usize, &str)]) -> Result<Send, Stri
         match line.split_once(' ') {
             Some((">", text)) => send.captures.push(pair(text, '=')?),
             Some(("~", text)) => send.ignores.push(text.trim().into()),
+            Some(("=", text)) => send.compared.push(text.trim().into()),
+            Some(("%", text)) => {
+                send.picture = Some(text.trim().parse().map_err(|_| format!("line {number}: how far?"))?);
+            }
             Some(("!", text)) => {
                 let found = deviation(text).ok_or_else(|| format!("line {number}: deviates why?"))?;
                 send.deviations.push(found);
             }
+            Some(("?", text)) => send.awaited.push(pair(text, '=')?),
             Some(("+", text)) => send.headers.push(pair(text, ':')?),
             _ => {
                 body.push('\n');
@@ -336,6 +383,15 @@ mod tests {
             reason: "none".into(),
         };
         assert_eq!(found, [&[any("overflow"), precise][..], &[any("odd")], &[]]);
+    }
+
+    #[test]
+    fn mails_are_awaited() {
+        let scenarios = parse("scenario a\nmail a@x.io\n  > code=(\\d=?)\n  ~ code\n").unwrap();
+        let Action::Mail(mail) = &scenarios[0].steps[0].action else { panic!("a mail") };
+        assert_eq!(mail.to, "a@x.io");
+        assert_eq!(mail.captures, [("code".to_owned(), "(\\d=?)".to_owned())]);
+        assert_eq!(mail.ignores, ["code"]);
     }
 
     #[test]

@@ -6,22 +6,28 @@
 
 use std::collections::{HashMap, HashSet};
 use std::fmt::Write as _;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use regex::{Captures, Regex};
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::corpus::{self, Action, Body, Deviation, Scenario, Send};
+use crate::corpus::{self, Action, Awaited, Body, Deviation, Scenario, Send};
 use crate::diff::{Bindings, Difference};
+use crate::fixtures;
 use crate::http::{Answer, Client, Request};
+use crate::openid::OpenId;
 use crate::oracle;
 use crate::server::{Program, Server};
+use crate::smtp::Sink;
 
 /// Differences shown per step.
 const SHOWN_MAX: usize = 3;
 /// Characters shown of a request's body or of a value.
 const SHOWN_CHARS_MAX: usize = 220;
+
+/// How long a step waits for what it awaits.
+const AWAITED_MAX: Duration = Duration::from_secs(20);
 
 /// What one run found.
 #[derive(Debug, Default)]
@@ -59,6 +65,12 @@ pub fn run(group: &str, source: &str, reference: &Server, candidate: &Server) ->
     let scenarios = corpus::parse(source).unwrap_or_else(|e| panic!("{group}: {e}"));
     let only = std::env::var("PANDO_DIFF_ONLY").unwrap_or_default();
     let mut sides = [Side::new(reference), Side::new(candidate)];
+    let openid = source.contains("$openid").then(OpenId::start);
+    if let Some(openid) = &openid {
+        for side in &mut sides {
+            side.remembered.insert("openid".into(), openid.url());
+        }
+    }
     let engine = if candidate.program().data.is_some() { "postgres" } else { "sqlite" };
     let mut run = Run {
         group,
@@ -85,6 +97,7 @@ pub fn apply(source: &str, server: &Server) {
             match &step.action {
                 Action::As(name) => who.clone_from(name),
                 Action::Wait(ms) => std::thread::sleep(Duration::from_millis(*ms)),
+                Action::Mail(mail) => panic!("no mail to {} is sent where a corpus only fills", mail.to),
                 Action::Send(send) => {
                     let answer = side.client.send(&side.request(send, &who)).expect("an answer");
                     let shown = show_request(send);
@@ -102,13 +115,29 @@ struct Side {
     name: String,
     client: Client,
     remembered: HashMap<String, String>,
+    mails: Sink,
 }
 
 impl Side {
     fn new(server: &Server) -> Side {
         let token = server.superuser_token().expect("the superuser signs in");
-        let remembered = HashMap::from([("superuser".to_owned(), token)]);
-        Side { name: server.program().name.clone(), client: server.client(), remembered }
+        let mails = Sink::start();
+        let remembered =
+            [("superuser".to_owned(), token), ("smtp".to_owned(), mails.port().to_string())].into();
+        Side { name: server.program().name.clone(), client: server.client(), remembered, mails }
+    }
+
+    /// The answer, or what it has become by the time that what is awaited has come.
+    fn ask(&self, send: &Send, who: &str) -> std::io::Result<Answer> {
+        let until = Instant::now() + AWAITED_MAX;
+        loop {
+            let answer = self.client.send(&self.request(send, who))?;
+            let has_come = |(pointer, value): &(String, String)| answer.at(pointer).as_ref() == Some(value);
+            if send.awaited.iter().all(has_come) || Instant::now() > until {
+                return Ok(answer);
+            }
+            std::thread::sleep(Duration::from_millis(50));
+        }
     }
 
     fn fill(&self, text: &str) -> String {
@@ -128,16 +157,22 @@ impl Side {
             Some(Body::Form(text)) => request.body("application/x-www-form-urlencoded", self.fill(text)),
             Some(Body::Raw(kind, text)) => request.body(kind, self.fill(text)),
             Some(Body::Multipart(parts)) => {
-                let mut body = String::new();
+                let mut body = Vec::new();
                 for (name, file, value) in parts {
-                    let _ = write!(body, "--pando\r\nContent-Disposition: form-data; name=\"{name}\"");
+                    let mut head = format!("--pando\r\nContent-Disposition: form-data; name=\"{name}\"");
                     if let Some(file) = file {
                         let _ =
-                            write!(body, "; filename=\"{file}\"\r\nContent-Type: application/octet-stream");
+                            write!(head, "; filename=\"{file}\"\r\nContent-Type: application/octet-stream");
                     }
-                    let _ = write!(body, "\r\n\r\n{}\r\n", self.fill(value));
+                    body.extend_from_slice(head.as_bytes());
+                    body.extend_from_slice(b"\r\n\r\n");
+                    match fixtures::named(value) {
+                        Some(bytes) => body.extend(bytes),
+                        None => body.extend_from_slice(self.fill(value).as_bytes()),
+                    }
+                    body.extend_from_slice(b"\r\n");
                 }
-                body.push_str("--pando--\r\n");
+                body.extend_from_slice(b"--pando--\r\n");
                 request.body("multipart/form-data; boundary=pando", body)
             }
         };
@@ -170,7 +205,76 @@ impl Run<'_> {
                 Action::As(name) => who.clone_from(name),
                 Action::Wait(ms) => std::thread::sleep(Duration::from_millis(*ms)),
                 Action::Send(send) => self.send(scenario, step.line, send, &who, sides),
+                Action::Mail(mail) => self.mail(scenario, step.line, mail, sides),
             }
+        }
+        let left = sides.each_ref().map(|side| {
+            let readers = side.mails.mails().into_iter().map(|mail| mail.to.join(", "));
+            let taken: Vec<String> = readers.collect();
+            taken.join("; ")
+        });
+        if left[0] != left[1] {
+            let title = format!("[{}/{}]", self.group, scenario.name);
+            self.outcome.failures.push(format!(
+                "{title}\n  mails that no step took\n    expected {:?}\n    actual   {:?}\n",
+                left[0], left[1]
+            ));
+        }
+    }
+
+    fn mail(&mut self, scenario: &Scenario, line: usize, awaited: &Awaited, sides: &mut [Side; 2]) {
+        self.outcome.steps += 1;
+        let title = format!("[{}/{}, line {line}]\n  mail {}\n", self.group, scenario.name, awaited.to);
+        let mails = sides.each_ref().map(|side| side.mails.take(&awaited.to));
+        let [Some(expected), Some(actual)] = mails else {
+            let came = mails.map(|mail| if mail.is_some() { "a mail" } else { "none" });
+            self.lost.extend(awaited.captures.iter().map(|(name, _)| name.clone()));
+            let text = format!("{title}    expected {}\n    actual   {}\n", came[0], came[1]);
+            return self.outcome.failures.push(text);
+        };
+        if std::env::var_os("PANDO_DIFF_TRACE").is_some() {
+            println!("{title}    {}\n    {}", expected.header("subject"), expected.text());
+        }
+        let mut found = Vec::new();
+        for name in ["From", "To"] {
+            let (e, a) = (expected.header(name), actual.header(name));
+            if e != a {
+                found.push(Difference::new(&format!("header {name}"), e, a));
+            }
+        }
+        for (name, pattern) in &awaited.captures {
+            let pattern = Regex::new(pattern).unwrap_or_else(|e| panic!("{title}{e}"));
+            let values = [&expected, &actual].map(|mail| {
+                let text = format!("{}\n\n{}", mail.header("subject"), mail.html());
+                let found = pattern.captures(&text)?;
+                Some(found.get(1).or(found.get(0))?.as_str().to_owned())
+            });
+            let [Some(e), Some(a)] = &values else {
+                self.lost.insert(name.clone());
+                let [e, a] = values.map(|value| value.unwrap_or_else(|| "(nothing)".into()));
+                found.push(Difference::new(name, e, a));
+                continue;
+            };
+            self.lost.remove(name);
+            if !awaited.ignores.contains(name) && !self.bindings.texts(e, a) {
+                found.push(Difference::new(name, e.clone(), a.clone()));
+            }
+            for (side, value) in sides.iter_mut().zip([e, a]) {
+                side.remembered.insert(name.clone(), value.clone());
+            }
+        }
+        if !found.is_empty() {
+            let mut text = title;
+            for d in &found {
+                let _ = writeln!(
+                    text,
+                    "  at {}\n    expected {}\n    actual   {}",
+                    d.path,
+                    cut(&d.expected),
+                    cut(&d.actual)
+                );
+            }
+            self.outcome.failures.push(text);
         }
     }
 
@@ -192,7 +296,7 @@ impl Run<'_> {
                 .push(format!("{title}\n  {shown}\n  not run: ${name} is missing on one side\n"));
             return;
         }
-        let answers = sides.each_mut().map(|side| side.client.send(&side.request(send, who)));
+        let answers = sides.each_mut().map(|side| side.ask(send, who));
         let [expected, actual] = match answers {
             [Ok(expected), Ok(actual)] => [expected, actual],
             [expected, actual] => {
@@ -259,6 +363,17 @@ impl Run<'_> {
         if e != a {
             found.push(Difference::new("header Content-Type", format!("{e:?}"), format!("{a:?}")));
         }
+        for name in &send.compared {
+            let of = |answer: &Answer| answer.header(name).unwrap_or("(absent)").to_owned();
+            let (e, a) = (of(expected), of(actual));
+            if !self.bindings.texts(&e, &a) {
+                found.push(Difference::new(&format!("header {name}"), e, a));
+            }
+        }
+        if let Some(most) = send.picture {
+            found.extend(fixtures::compare(&expected.body, &actual.body, most));
+            return found;
+        }
         let (mut e, mut a) = (expected.json(), actual.json());
         for pointer in &send.ignores {
             if let (Some(e), Some(a)) = (e.pointer_mut(pointer), a.pointer_mut(pointer))
@@ -307,7 +422,7 @@ fn show_request(send: &Send) -> String {
 }
 
 /// Percent-decodes for the reader's eye.
-fn decode(text: &str) -> String {
+pub(crate) fn decode(text: &str) -> String {
     let bytes = text.as_bytes();
     let mut out = Vec::new();
     let mut i = 0;

@@ -1,5 +1,5 @@
 //! What the tests stand on: the reference server, Pando and PostgreSQL as processes on demand, a small HTTP
-//! client, the comparison of two answers, fault injection and a bounded fuzz loop. Development only: nothing
+//! client, an SMTP server, the comparison of two answers, fault injection and a bounded fuzz loop. Development only: nothing
 //! that ships depends on it, and it depends on nothing that ships, so that it judges from outside.
 
 // Test support fails by panicking with a sentence: there is no caller to hand an error to.
@@ -8,13 +8,17 @@
 pub mod corpus;
 pub mod diff;
 pub mod fault;
+pub mod fixtures;
 pub mod fuzz;
 pub mod http;
 pub mod judge;
+pub mod openid;
 pub mod oracle;
 pub mod pando;
 pub mod postgres;
+pub mod seaweed;
 pub mod server;
+pub mod smtp;
 pub mod sse;
 pub mod tidy;
 pub mod tools;

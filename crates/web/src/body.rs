@@ -1,45 +1,60 @@
-//! Reading bodies: JSON, URL-encoded forms and multipart forms without files, all to one JSON object.
+//! Reading bodies: JSON, URL-encoded forms and multipart forms, all to one JSON object.
 
 use std::time::Duration;
 
+use app::files::Uploads;
 use app::{Error, Result};
 use axum::body::Body;
 use axum::http::request::Parts as Head;
 use axum::http::{HeaderMap, header};
 use base::Kind;
 use base::limits::{BODY_BYTES_MAX, BODY_READ_MS};
-use http_body_util::{BodyExt, Limited};
+use http_body_util::{BodyExt, Full, Limited};
 use serde_json::{Map, Value as Json};
 
 use crate::extract::decode_pair;
-use crate::strict;
+use crate::{multipart, strict};
 
 /// A form field whose text is a JSON object that is merged into the rest.
 const JSON_PAYLOAD: &str = "@jsonPayload";
 
 const UNSUPPORTED: &str = "Unsupported Content-Type.";
 
+/// A body for what takes no files: those that come along are passed over.
 pub async fn read(head: &Head, body: Body) -> Result<Map<String, Json>> {
-    read_up_to(head, body, BODY_BYTES_MAX).await
+    read_with_files(head, body, BODY_BYTES_MAX as u64, BODY_BYTES_MAX).await.map(|(values, _)| values)
 }
 
-pub async fn read_up_to(head: &Head, body: Body, bytes_max: usize) -> Result<Map<String, Json>> {
-    let content_type = content_type(&head.headers).to_string();
-    let body = Limited::new(body, bytes_max).collect();
+/// A body of at most so many bytes, of which so many may be something else than files.
+pub async fn read_with_files(
+    head: &Head,
+    body: Body,
+    bytes_max: u64,
+    text_bytes_max: usize,
+) -> Result<(Map<String, Json>, Uploads)> {
+    let content_type = content_type(&head.headers);
+    if content_type.starts_with("multipart/form-data") {
+        let declared = head.headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok());
+        if declared.and_then(|length| length.parse::<u64>().ok()).is_some_and(|length| length > bytes_max) {
+            return Err(too_large());
+        }
+        let body = Limited::new(body, usize::try_from(bytes_max).unwrap_or(usize::MAX));
+        return multipart::read(content_type, body.into_data_stream(), text_bytes_max).await;
+    }
+    let body = Limited::new(body, text_bytes_max).collect();
     let Ok(collected) = tokio::time::timeout(Duration::from_millis(BODY_READ_MS), body).await else {
         return Err(Error::bad_request().details("the body took too long to arrive"));
     };
     let bytes = match collected {
         Ok(collected) => collected.to_bytes(),
-        Err(error) if error.is::<http_body_util::LengthLimitError>() => {
-            return Err(Error::new(Kind::TooLarge, "Request entity too large."));
-        }
+        Err(error) if error.is::<http_body_util::LengthLimitError>() => return Err(too_large()),
         Err(error) => return Err(Error::bad_request().details(error)),
     };
-    if content_type.starts_with("multipart/form-data") {
-        return multipart(&content_type, bytes).await;
-    }
-    decode_plain(&content_type, &bytes)
+    Ok((decode_plain(content_type, &bytes)?, Uploads::default()))
+}
+
+pub fn too_large() -> Error {
+    Error::new(Kind::TooLarge, "Request entity too large.")
 }
 
 /// Everything but multipart, which needs to await its parts.
@@ -73,32 +88,15 @@ fn decode_plain(content_type: &str, bytes: &[u8]) -> Result<Map<String, Json>> {
     }
 }
 
-async fn multipart(content_type: &str, bytes: bytes::Bytes) -> Result<Map<String, Json>> {
-    let boundary =
-        multer::parse_boundary(content_type).map_err(|error| Error::bad_request().details(error))?;
-    let stream = futures_util::stream::once(async move { Ok::<_, std::io::Error>(bytes) });
-    let mut parts = multer::Multipart::new(stream, boundary);
-    let mut form = Form::default();
-    while let Some(part) = parts.next_field().await.map_err(|error| Error::bad_request().details(error))? {
-        let Some(name) = part.name().map(str::to_string) else { continue };
-        if part.file_name().is_some() {
-            return Err(Error::new(Kind::Invalid, "File uploads are not available yet."));
-        }
-        let text = part.text().await.map_err(|error| Error::bad_request().details(error))?;
-        form.add(name, text)?;
-    }
-    Ok(form.finish())
-}
-
 /// Form values are texts; a name given more than once becomes a list.
 #[derive(Default)]
-struct Form {
+pub struct Form {
     values: Vec<(String, Vec<String>)>,
     payload: Map<String, Json>,
 }
 
 impl Form {
-    fn add(&mut self, name: String, value: String) -> Result<()> {
+    pub fn add(&mut self, name: String, value: String) -> Result<()> {
         if name == JSON_PAYLOAD {
             match serde_json::from_str::<Json>(&value) {
                 Ok(Json::Object(object)) => self.payload.extend(object),
@@ -114,7 +112,7 @@ impl Form {
         Ok(())
     }
 
-    fn finish(self) -> Map<String, Json> {
+    pub fn finish(self) -> Map<String, Json> {
         let mut out = Map::new();
         for (name, mut values) in self.values {
             let value = match values.len() {
@@ -165,10 +163,16 @@ pub fn fuzz(data: &[u8]) {
         0 => decode_plain("application/json", rest),
         1 => decode_plain("application/x-www-form-urlencoded", rest),
         _ => {
-            use futures_util::FutureExt;
-            // All bytes are there, so that nothing is ever waited for.
-            let parts = multipart("multipart/form-data; boundary=b", bytes::Bytes::copy_from_slice(rest));
-            parts.now_or_never().unwrap_or_else(|| Ok(Map::new()))
+            let body = Full::new(bytes::Bytes::copy_from_slice(rest)).map_err(|never| match never {});
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build();
+            runtime.map_or(Ok(Map::new()), |runtime| {
+                let read = multipart::read(
+                    "multipart/form-data; boundary=b",
+                    body.into_data_stream(),
+                    BODY_BYTES_MAX,
+                );
+                runtime.block_on(read).map(|(values, _)| values)
+            })
         }
     };
 }

@@ -17,11 +17,13 @@ use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 use tower::Service;
 
+use crate::compress::{self, Codings};
 use crate::cors;
 use crate::gate::{self, Visit};
 use crate::requestlog::Started;
 use crate::state::State;
 use crate::stream::{HandedOver, Line};
+use crate::wire::answer::harden;
 
 /// Serves until `stop` completes, then lets open requests finish for a while.
 pub async fn serve(
@@ -60,6 +62,7 @@ pub async fn serve(
                 let visit = Visit::new(state.policy(), &head, peer.ip());
                 head.extensions.insert(visit.clone());
                 let logged = state.log().enabled().then(|| Started::new(&head, visit.clone()));
+                let codings = Codings::of(&head.headers);
                 let version = head.version;
                 let cross_origin = head.headers.contains_key(header::ORIGIN);
                 let refused = match cors::preflight(&head) {
@@ -73,6 +76,7 @@ pub async fn serve(
                         answered.unwrap_or_else(|never| match never {})
                     }
                 };
+                harden(response.headers_mut());
                 if cross_origin {
                     cors::allow(&mut response);
                 }
@@ -81,7 +85,7 @@ pub async fn serve(
                 }
                 match line.take(&mut response, version, state.parts().clock.now()) {
                     true => Err(HandedOver),
-                    false => Ok(response),
+                    false => Ok(compress::apply(codings, response)),
                 }
             }
         });

@@ -4,8 +4,8 @@
 
 use base::Timestamp;
 use base::limits::{
-    MAIL_RESEND_MS, MAIL_RESENDS_KEPT_MAX, OTP_ATTEMPTS_KEPT_MAX, OTP_ATTEMPTS_MAX, OTP_ATTEMPTS_MS,
-    OTPS_OPEN_MAX,
+    MAIL_RESEND_MS, MAIL_RESENDS_KEPT_MAX, MAILS_MINUTE_MAX, OTP_ATTEMPTS_KEPT_MAX, OTP_ATTEMPTS_MAX,
+    OTP_ATTEMPTS_MS, OTPS_OPEN_MAX,
 };
 use parking_lot::Mutex;
 use quick_cache::unsync::Cache;
@@ -13,6 +13,8 @@ use quick_cache::unsync::Cache;
 pub struct Attempts {
     sent: Mutex<Cache<String, Timestamp>>,
     codes: Mutex<Codes>,
+    /// Mails asked for since the beginning of a minute.
+    minute: Mutex<(Timestamp, u32)>,
 }
 
 /// One-time passwords by the address that they were asked for.
@@ -37,7 +39,11 @@ impl Default for Attempts {
             by_address: Cache::new(OTP_ATTEMPTS_KEPT_MAX),
             addresses: Cache::new(OTP_ATTEMPTS_KEPT_MAX * OTPS_OPEN_MAX),
         };
-        Attempts { sent: Mutex::new(Cache::new(MAIL_RESENDS_KEPT_MAX)), codes: Mutex::new(codes) }
+        Attempts {
+            sent: Mutex::new(Cache::new(MAIL_RESENDS_KEPT_MAX)),
+            codes: Mutex::new(codes),
+            minute: Mutex::new((Timestamp(0), 0)),
+        }
     }
 }
 
@@ -51,6 +57,21 @@ impl Attempts {
         }
         sent.insert(key, now);
         true
+    }
+
+    /// A mail that [`Attempts::may_send`] let pass was not stored after all.
+    pub fn not_sent(&self, kind: &str, collection: &str, email: &str) {
+        self.sent.lock().remove(&format!("{kind} {collection} {email}"));
+    }
+
+    /// Whether one more mail may be asked for: anybody may ask, and each costs a write.
+    pub fn has_room(&self, now: Timestamp) -> bool {
+        let mut minute = self.minute.lock();
+        if !within(minute.0, now, 60_000) {
+            *minute = (now, 0);
+        }
+        minute.1 = minute.1.saturating_add(1);
+        minute.1 <= MAILS_MINUTE_MAX
     }
 
     /// Notes a new one-time password; or tells the id of the newest, when too many are open for the address.
@@ -93,11 +114,20 @@ impl Attempts {
 
     /// The code was right: what was tried before it counts no more.
     pub fn used_otp(&self, otp: &str) {
+        self.close_otp(otp, |asked| (asked.tried, asked.since) = (0, None));
+    }
+
+    /// The mail with the code was not stored after all. What was tried with others still counts.
+    pub fn not_sent_otp(&self, otp: &str) {
+        self.close_otp(otp, |_| {});
+    }
+
+    fn close_otp(&self, otp: &str, with: impl FnOnce(&mut Asked)) {
         let mut codes = self.codes.lock();
         let Some((_, key)) = codes.addresses.remove(otp) else { return };
         if let Some(mut asked) = codes.by_address.get(&key).cloned() {
-            (asked.tried, asked.since) = (0, None);
             asked.open.retain(|(id, _)| id != otp);
+            with(&mut asked);
             codes.by_address.insert(key, asked);
         }
     }

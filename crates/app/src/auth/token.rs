@@ -202,6 +202,7 @@ pub fn unverified(token: &str) -> Option<Claims> {
     serde_json::from_slice(&payload).ok()
 }
 
+/// Whether the signature is the key's. When the token ends is not looked at.
 fn signed_with(token: &str, key: &str) -> bool {
     let mut validation = Validation::new(Algorithm::HS256);
     // Judged above, by the clock that was handed in.

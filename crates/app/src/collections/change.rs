@@ -13,6 +13,7 @@ use serde_json::Value as Json;
 use super::views;
 use crate::catalog;
 use crate::error::{Error, Result};
+use crate::files;
 use crate::rules::Context;
 
 const CREATE_FAILED: &str = "Failed to create collection.";
@@ -67,6 +68,7 @@ pub async fn update(cx: &Context<'_>, name_or_id: &str, body: &Json) -> Result<A
     let batch = Batch {
         ddl: model::collection::plan(Some(&old), &collection),
         ops: vec![catalog::update(&collection)],
+        jobs: files::dropped_fields(&old, &collection).into_iter().collect(),
         ..Batch::default()
     };
     commit(cx, batch, |error| refused(error, UPDATE_FAILED, &[&collection])).await?;
@@ -112,6 +114,7 @@ pub async fn delete(cx: &Context<'_>, name_or_id: &str) -> Result<()> {
     let batch = Batch {
         ddl: model::collection::plan_drop(&collection),
         ops: vec![catalog::delete(&collection)],
+        jobs: files::dropped_collection(&collection, cx.parts.clock.now()).into_iter().collect(),
         ..Batch::default()
     };
     // A table that a view reads cannot go before the view does.

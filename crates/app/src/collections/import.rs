@@ -11,6 +11,7 @@ use serde_json::Value as Json;
 use super::{change, views};
 use crate::catalog;
 use crate::error::{Error, Result};
+use crate::files;
 use crate::rules::Context;
 
 const FAILED: &str = "Failed to import collections.";
@@ -79,7 +80,11 @@ pub async fn import(cx: &Context<'_>, collections: &[Json], delete_missing: bool
             return Err(refused(new, &violations));
         }
     }
-    let batch = batch(&pairs, &dropped);
+    let mut batch = batch(&pairs, &dropped);
+    let now = cx.parts.clock.now();
+    batch.jobs.extend(dropped.iter().filter_map(|gone| files::dropped_collection(gone, now)));
+    let changed = pairs.iter().filter_map(|(old, new)| Some((old.as_deref()?, new)));
+    batch.jobs.extend(changed.filter_map(|(old, new)| files::dropped_fields(old, new)));
     change::commit(cx, batch, |error| match error {
         store::Error::Index { name, why } => {
             let new: Vec<&Collection> = pairs.iter().map(|(_, new)| new).collect();

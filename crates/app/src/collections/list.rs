@@ -68,8 +68,8 @@ pub fn list(cx: &Context<'_>, query: &ListQuery) -> Result<CollectionPage> {
     Ok(CollectionPage { items, page, per_page, total: (!query.skip_total).then_some(total) })
 }
 
-/// Whether the filter is only about what collections themselves hold, as it stands.
-fn plain(filter: &Filter) -> bool {
+/// Whether the filter is only about what the rows themselves hold, as it stands.
+pub(crate) fn plain(filter: &Filter) -> bool {
     match filter {
         Filter::And(parts) | Filter::Or(parts) => parts.iter().all(plain),
         Filter::Test(test) => plain_term(&test.left) && plain_term(&test.right),

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use model::filter::{Filter, Term, Test, Trust};
 use model::{Collection, Request};
-use query::Expr;
+use query::{Expr, Operator};
 
 use crate::rules::Context;
 
@@ -65,6 +65,10 @@ fn is_possible(cx: &Context<'_>, collection: &Arc<Collection>, filter: &Filter, 
         Filter::And(parts) => parts.iter().all(|part| is_possible(cx, collection, part, creating)),
         Filter::Or(parts) => parts.iter().any(|part| is_possible(cx, collection, part, creating)),
         Filter::Test(test) if is_about_caller(test) => {
+            // Nobody is the record itself; with any other field, an empty one equals the missing account.
+            if cx.request.auth.is_none() && wants_own_id(test) {
+                return false;
+            }
             let mut resolver = cx.resolver(collection, Trust::Full);
             if creating {
                 resolver = resolver.creating();
@@ -84,4 +88,9 @@ fn is_about_caller(test: &Test) -> bool {
         _ => true,
     };
     (account(&test.left) || account(&test.right)) && fixed(&test.left) && fixed(&test.right)
+}
+
+fn wants_own_id(test: &Test) -> bool {
+    let id = |term: &Term| matches!(term, Term::Path(path) if &**path == "id");
+    test.op == Operator::Eq && (id(&test.left) || id(&test.right))
 }

@@ -5,6 +5,7 @@ use model::Record;
 use query::{Batch, Expr, Op, Operand, Select};
 
 use crate::error::{Error, Result};
+use crate::files;
 use crate::records;
 use crate::rules::Context;
 
@@ -15,7 +16,7 @@ const FAILED: &str =
 const PAGE_ROWS: u64 = 1000;
 
 /// Records whose references have to be looked at are deleted with what depends on them; a collection that nothing
-/// refers to and that is no auth collection is emptied at once.
+/// refers to, that is no auth collection and has no files is emptied at once.
 pub async fn truncate(cx: &Context<'_>, name_or_id: &str) -> Result<()> {
     let collection = cx.collection(name_or_id).ok_or_else(Error::not_found)?;
     if collection.is_view() {
@@ -28,7 +29,7 @@ pub async fn truncate(cx: &Context<'_>, name_or_id: &str) -> Result<()> {
         return Err(Error::new(Kind::Invalid, FAILED).details("the last superuser cannot be deleted"));
     }
     let is_alone = cx.schema.references(&collection).is_empty() && !collection.is_auth();
-    if is_alone && !cx.parts.realtime.is_followed(&collection) {
+    if is_alone && !files::has_files(&collection) && !cx.parts.realtime.is_followed(&collection) {
         let op = Op::DeleteWhere { table: collection.name.clone(), filter: Expr::Const(true) };
         cx.store().commit(Batch::op(op)).await?;
         return Ok(());

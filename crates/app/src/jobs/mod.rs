@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::crons;
 use crate::error::Result;
+use crate::files;
 use crate::mail::{self, Mail};
 use crate::parts::Parts;
 
@@ -26,6 +27,21 @@ pub enum Work {
     Mail {
         mail: Mail,
     },
+    /// Files that a record named and does not name any more.
+    RemoveFiles {
+        collection: String,
+        record: String,
+        names: Vec<String>,
+    },
+    /// The files of a collection that went at that time (ms).
+    RemoveFolder {
+        collection: String,
+        before: i64,
+    },
+    /// What a changed collection left over.
+    SweepFiles {
+        collection: String,
+    },
 }
 
 impl Work {
@@ -37,8 +53,18 @@ impl Work {
 
 /// Does one job.
 async fn run(parts: &Parts, work: Work) -> Result<()> {
+    if matches!(work, Work::RemoveFiles { .. } | Work::RemoveFolder { .. } | Work::SweepFiles { .. }) {
+        parts.backups.idle().await;
+    }
     match work {
         Work::Cron { id } => crons::perform(parts, &id).await,
         Work::Mail { mail } => mail::deliver(parts, mail).await,
+        Work::RemoveFiles { collection, record, names } => {
+            files::remove(parts, &collection, &record, &names).await
+        }
+        Work::RemoveFolder { collection, before } => {
+            files::remove_folder(parts, &collection, base::Timestamp(before)).await
+        }
+        Work::SweepFiles { collection } => files::sweep_orphans(parts, Some(&collection)).await.map(drop),
     }
 }

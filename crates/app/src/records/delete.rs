@@ -10,6 +10,7 @@ use rustc_hash::{FxHashMap, FxHashSet};
 
 use crate::auth::owned;
 use crate::error::{Error, Result};
+use crate::files;
 use crate::realtime::foresight;
 use crate::rules::Context;
 
@@ -199,6 +200,7 @@ impl Plan {
         for record in self.deletes.iter().rev() {
             ops.push(owned::delete(record));
         }
-        Batch { guards: self.guards, ops, ..Batch::default() }
+        let jobs = self.deletes.iter().filter_map(|record| files::removed(record, None)).collect();
+        Batch { guards: self.guards, ops, jobs, ..Batch::default() }
     }
 }

@@ -7,6 +7,7 @@ use query::{Assign, Batch, Op};
 
 use crate::auth::owned;
 use crate::error::{Error, Result};
+use crate::files;
 use crate::rules::Context;
 
 impl Context<'_> {
@@ -37,7 +38,7 @@ impl Context<'_> {
             if before == Some(value) && matches!(field.kind, FieldKind::Autodate(_)) {
                 continue;
             }
-            let cx = ValidateContext { old: before, ..ValidateContext::default() };
+            let cx = ValidateContext { old: before, uploads: self.known_uploads() };
             if let Some(violation) = field.validate(value, &cx) {
                 violations.add(&*field.name, violation);
                 continue;
@@ -96,10 +97,6 @@ impl Context<'_> {
         Ok(())
     }
 
-    pub(super) async fn insert(&self, record: &Record, failed: &str) -> Result<()> {
-        self.commit_record(Batch::op(self.insertion(record)), failed).await.map(drop)
-    }
-
     /// The operation that stores a new record.
     pub(crate) fn insertion(&self, record: &Record) -> Op {
         let table = &record.collection.table;
@@ -108,8 +105,8 @@ impl Context<'_> {
         Op::Insert { table: table.name.clone(), values }
     }
 
-    /// Writes the columns that changed. `false` when the record is gone.
-    pub(crate) async fn write_changes(&self, record: &Record, old: &Record, failed: &str) -> Result<bool> {
+    /// The operations that write the columns that changed, and end what ends with them.
+    pub(crate) async fn changes(&self, record: &Record, old: &Record) -> Result<Vec<Op>> {
         let table = &record.collection.table;
         let changed = table.columns.iter().zip(record.row.0.iter().zip(old.row.0.iter()));
         let mut set: Vec<(Name, Assign)> = changed
@@ -120,12 +117,34 @@ impl Context<'_> {
         if set.is_empty() {
             set.push(("id".into(), Assign::Set(record.id().into())));
         }
-        let mut batch = Batch::op(Op::Update { table: table.name.clone(), id: record.id().into(), set });
+        let mut ops = vec![Op::Update { table: table.name.clone(), id: record.id().into(), set }];
         if record.collection.is_auth() {
-            batch.ops.extend(self.ended_with(record, old).await?);
+            ops.extend(self.ended_with(record, old).await?);
         }
-        let committed = self.commit_record(batch, failed).await?;
-        Ok(committed.missing.is_empty())
+        Ok(ops)
+    }
+
+    /// Writes the columns that changed.
+    pub(crate) async fn write_changes(&self, record: &Record, old: &Record, failed: &str) -> Result<Written> {
+        let batch = Batch {
+            guards: files::unchanged(record, old),
+            ops: self.changes(record, old).await?,
+            jobs: files::removed(old, Some(record)).into_iter().collect(),
+            ..Batch::default()
+        };
+        let guarded = !batch.guards.is_empty();
+        match self.commit_record(record, batch, failed).await {
+            Ok(committed) if committed.missing.is_empty() => Ok(Written::Done),
+            Ok(_) => {
+                self.undo_uploads().await;
+                Ok(Written::Gone)
+            }
+            Err(Failure::Guard) if guarded => match self.fetch(&record.collection, record.id()).await? {
+                Some(_) => Ok(Written::Overtaken),
+                None => Ok(Written::Gone),
+            },
+            Err(failure) => Err(failure.into()),
+        }
     }
 
     /// What ends with a record's tokens: codes and half-finished logins, and with a new password also the trust in
@@ -141,17 +160,68 @@ impl Context<'_> {
         owned::delete_all(self, ended, record).await
     }
 
-    async fn commit_record(&self, batch: Batch, failed: &str) -> Result<query::Committed> {
-        self.store().commit(batch).await.map_err(|error| match error {
+    /// Puts the files in their places, and then commits. What certainly was not committed leaves no file.
+    pub(crate) async fn commit_record(
+        &self,
+        record: &Record,
+        batch: Batch,
+        failed: &str,
+    ) -> std::result::Result<query::Committed, Failure> {
+        self.write_uploads(record, failed).await.map_err(Failure::Other)?;
+        let error = match self.store().commit(batch).await {
+            Ok(committed) => return Ok(committed),
+            Err(error) => error,
+        };
+        let failure = match error {
             store::Error::Taken { columns, .. } => {
                 let mut violations = Violations::default();
                 for column in columns {
                     violations.add(column, Violation::new("validation_not_unique", "Value must be unique."));
                 }
-                Error::invalid(failed, violations)
+                Failure::Other(Error::invalid(failed, violations))
             }
-            store::Error::Refused(why) => Error::invalid(failed, Violations::default()).details(why),
-            other => other.into(),
-        })
+            store::Error::Refused(why) => {
+                Failure::Other(Error::invalid(failed, Violations::default()).details(why))
+            }
+            store::Error::Guard(_) => Failure::Guard,
+            // Nobody knows what became of it: the files may be a record's.
+            other => return Err(Failure::Other(other.into())),
+        };
+        self.undo_uploads().await;
+        Err(failure)
+    }
+}
+
+/// What came of writing changes.
+pub(crate) enum Written {
+    Done,
+    /// The record is not there any more.
+    Gone,
+    /// Somebody else changed its files first.
+    Overtaken,
+}
+
+impl Written {
+    /// Whether it was written. Enough where no file is touched.
+    pub(crate) fn is_done(&self) -> bool {
+        matches!(self, Written::Done)
+    }
+}
+
+/// Why nothing was written.
+pub(crate) enum Failure {
+    /// Somebody else was faster.
+    Guard,
+    Other(Error),
+}
+
+impl From<Failure> for Error {
+    fn from(failure: Failure) -> Self {
+        match failure {
+            Failure::Guard => {
+                Error::new(base::Kind::Conflict, "The record was changed meanwhile. Try again.")
+            }
+            Failure::Other(error) => error,
+        }
     }
 }

@@ -2,11 +2,13 @@
 
 use std::sync::Arc;
 
+use base::limits::FILE_TRIES_MAX;
 use base::{Kind, Value};
 use model::{Collection, Record, Violation, Violations};
 use serde_json::Value as Json;
 
 use super::input::{OLD_PASSWORD, check_password_form, resolved};
+use super::save::Written;
 use super::shown::Shown;
 use crate::error::{Error, Result};
 use crate::rules::Context;
@@ -25,6 +27,22 @@ pub async fn update(
     if collection.update_rule.is_none() && !cx.is_superuser() {
         return Err(Error::superusers_only());
     }
+    let named = cx.named_uploads(collection);
+    let cx = &cx.with_request(named.as_ref().unwrap_or(cx.request));
+    for _ in 0..FILE_TRIES_MAX {
+        if let Some(record) = attempt(cx, collection, id).await? {
+            let mut shown = cx.show(record).await?;
+            if !expand.is_empty() {
+                cx.expand(std::slice::from_mut(&mut shown), expand).await?;
+            }
+            return Ok(shown);
+        }
+    }
+    Err(Error::new(Kind::Conflict, "The record's files keep being changed. Try again."))
+}
+
+/// `None` when the record's files were changed by somebody else meanwhile, so that it has to be done anew.
+async fn attempt(cx: &Context<'_>, collection: &Arc<Collection>, id: &str) -> Result<Option<Record>> {
     let body = &cx.request.body;
     let old = cx.fetch(collection, id).await?.ok_or_else(Error::not_found)?;
     let mut record = old.clone();
@@ -55,14 +73,11 @@ pub async fn update(
         return Err(Error::invalid(FAILED, violations));
     }
     cx.seal_password(&mut record, Some(&old)).await?;
-    if !cx.write_changes(&record, &old, FAILED).await? {
-        return Err(Error::not_found());
+    match cx.write_changes(&record, &old, FAILED).await? {
+        Written::Done => Ok(Some(record)),
+        Written::Gone => Err(Error::not_found()),
+        Written::Overtaken => Ok(None),
     }
-    let mut shown = cx.show(record).await?;
-    if !expand.is_empty() {
-        cx.expand(std::slice::from_mut(&mut shown), expand).await?;
-    }
-    Ok(shown)
 }
 
 /// What an owner without manage rights may not change by a plain update.

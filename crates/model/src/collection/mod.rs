@@ -127,6 +127,19 @@ impl Collection {
         &*self.name == SUPERUSERS
     }
 
+    /// Bytes that the files and JSON values of one record may have together.
+    pub fn upload_bytes_max(&self) -> u64 {
+        self.fields.iter().map(|field| field.kind.upload_bytes_max()).fold(0, u64::saturating_add)
+    }
+
+    /// The SQL of a view.
+    pub fn view_query(&self) -> Option<&str> {
+        match &self.kind {
+            CollectionKind::View { query } => Some(query),
+            _ => None,
+        }
+    }
+
     pub fn field(&self, name: &str) -> Option<&Field> {
         self.fields.iter().find(|field| &*field.name == name)
     }

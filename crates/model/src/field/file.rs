@@ -114,6 +114,10 @@ impl FieldType for FileField {
 }
 
 impl FileField {
+    pub(crate) fn upload_bytes_max(&self) -> u64 {
+        (self.bytes_max() as u64).saturating_mul(self.max_select.max(1) as u64)
+    }
+
     fn check_upload(&self, upload: &Upload) -> Option<Violation> {
         let max = self.bytes_max();
         if upload.size_bytes > max as u64 {
@@ -164,7 +168,7 @@ fn split_extension(name: &str) -> (&str, String) {
     let start = name[..last].rfind('.').unwrap_or(last);
     let kept = |letter: &char| letter.is_ascii_alphanumeric() || "_.*-+=#".contains(*letter);
     let mut extension: String = name[start..].chars().filter(kept).collect();
-    extension = extension.trim_start_matches('.').to_owned();
+    extension = extension.trim_matches('.').to_owned();
     if extension.len() > EXTENSION_CHARS_MAX {
         extension.drain(..extension.len() - EXTENSION_CHARS_MAX);
     }

@@ -153,6 +153,15 @@ impl FieldKind {
         }
     }
 
+    /// Bytes that one value of this field may bring along.
+    pub(crate) fn upload_bytes_max(&self) -> u64 {
+        match self {
+            FieldKind::File(file) => file.upload_bytes_max(),
+            FieldKind::Json(json) => json.bytes_max() as u64,
+            _ => 0,
+        }
+    }
+
     fn read(type_name: &str, reader: Reader<'_>) -> Result<Self, Malformed> {
         Ok(match type_name {
             "text" => FieldKind::Text(TextField::read(reader)?),

@@ -9,7 +9,7 @@ use super::read::Reader;
 use super::{Field, FieldType, Malformed, OptionsContext, Pattern, ValidateContext, cast};
 use crate::violation::{Violation, Violations};
 
-use base::limits::PASSWORD_BYTES_MAX;
+use base::limits::{PASSWORD_BYTES_MAX, PASSWORD_CHARS_MAX};
 
 /// What bcrypt can be told.
 const COST_MIN: i64 = 4;
@@ -42,7 +42,7 @@ impl PasswordField {
 
     /// The most that a password may have.
     pub fn chars_max(&self) -> i64 {
-        if self.max > 0 { self.max } else { PASSWORD_BYTES_MAX as i64 }
+        if self.max > 0 { self.max } else { PASSWORD_CHARS_MAX as i64 }
     }
 }
 
@@ -76,6 +76,9 @@ impl FieldType for PasswordField {
         if plain.is_empty() {
             return self.required.then(Violation::required);
         }
+        if plain.len() > PASSWORD_BYTES_MAX {
+            return Some(Violation::new("validation_invalid_value", "Invalid value."));
+        }
         let chars = plain.chars().count() as i64;
         if chars < self.min {
             let message = format!("Must be at least {} character(s).", self.min);
@@ -92,7 +95,7 @@ impl FieldType for PasswordField {
 
     fn check(&self, _cx: &OptionsContext<'_>) -> Violations {
         let mut found = Violations::default();
-        let max = PASSWORD_BYTES_MAX as i64;
+        let max = PASSWORD_CHARS_MAX as i64;
         put(&mut found, "min", between(self.min, 1, max));
         put(&mut found, "max", between(self.max, self.min.max(0), max));
         put(&mut found, "cost", between(self.cost, COST_MIN, COST_MAX));

@@ -54,7 +54,7 @@ async fn alone_until_the_end(store: &Store) {
     let set = vec![("n".into(), Assign::Add(2.0))];
     let update = Op::Update { table: "ledger".into(), id: "a".into(), set };
     inside.commit(Batch::op(update)).await.expect("a second step");
-    let gone = Op::Delete { table: "ledger".into(), id: "nobody".into() };
+    let gone = Op::Delete { table: "ledger".into(), id: "nobody".into(), row: None };
     assert_eq!(inside.commit(Batch::op(gone)).await.expect("a third").missing, [0]);
     assert_eq!(seen(inside).await, "a");
     assert_eq!(inside.count(&ids(&ledger())).await.expect("count"), 1);

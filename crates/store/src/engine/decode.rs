@@ -2,7 +2,16 @@
 //! never an error.
 
 use base::{Timestamp, Value, json};
-use query::ColumnType;
+use query::{Column, ColumnType, Row};
+
+/// The result columns of a count by the hour.
+pub fn hour_columns() -> [Column; 2] {
+    [Column::new("hour", ColumnType::Text), Column::new("number", ColumnType::Number)]
+}
+
+pub fn hours(rows: &[Row]) -> Vec<(String, u64)> {
+    rows.iter().map(|row| (row.get(0).text_or_empty().to_string(), row.get(1).as_number() as u64)).collect()
+}
 
 /// A text as a column of the type holds it.
 pub fn text_value(text: &str, ty: ColumnType) -> Value {

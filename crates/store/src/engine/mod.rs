@@ -4,13 +4,15 @@ pub mod decode;
 pub mod postgres;
 pub mod sqlite;
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use base::Name;
 use query::{Batch, ColumnType, Row, Select};
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 
 /// A database that can run the query language. Everything is cancel safe: a dropped `commit` may or may not
 /// take effect, but never half.
@@ -24,6 +26,12 @@ pub trait Engine: Send + Sync {
 
     /// How many rows the query has, its limit, offset and sort aside.
     async fn count(&self, select: &Select) -> Result<u64>;
+
+    /// The same by the hour (UTC, as `2026-01-02 03:00:00`) that a date column lies in, in order of time. Not asked of
+    /// an open transaction.
+    async fn count_by_hour(&self, _select: &Select, _column: &Name) -> Result<Vec<(String, u64)>> {
+        Err(Error::Internal("a transaction does not count by the hour".into()))
+    }
 
     /// Commits or fails whole. Returns once the commit is durable. The result is the indexes of updates and
     /// deletes whose record was gone.
@@ -45,6 +53,18 @@ pub trait Engine: Send + Sync {
     /// Names the result columns of a view's query without keeping the view. For a column that is a plain
     /// reference to a table's column, `origin` says which.
     async fn describe_view(&self, query: &str) -> Result<Vec<ViewColumn>>;
+
+    /// Runs statements in the engine's own language, on a connection of its own that is gone afterwards, within the
+    /// limits of `base::limits::SQL_*`. Several are one transaction. The answer is the last one's.
+    async fn console(&self, _sql: &str) -> Result<Console> {
+        Err(crate::Error::Refused("not inside of a transaction".into()))
+    }
+
+    /// Copies the database as it is now into a new file, while reads and writes go on. Every acknowledged commit is in
+    /// it. Dropping the future gives the copy up.
+    async fn snapshot(&self, _to: &Path) -> Result<()> {
+        Err(crate::Error::Refused("this database cannot be copied into a file".into()))
+    }
 
     /// Whether the database answers at all.
     async fn ping(&self) -> Result<()>;
@@ -71,6 +91,40 @@ pub trait Transaction: Engine {
 /// What a transaction answers that is asked for another one.
 fn nested() -> crate::Error {
     crate::Error::Refused("a transaction cannot be opened inside of another".into())
+}
+
+/// The first word, comments aside, in lower case.
+fn first_word(sql: &str) -> String {
+    let mut rest = sql.trim_start();
+    loop {
+        rest = if let Some(comment) = rest.strip_prefix("--") {
+            comment.split_once('\n').map_or("", |(_, rest)| rest).trim_start()
+        } else if let Some(comment) = rest.strip_prefix("/*") {
+            comment.split_once("*/").map_or("", |(_, rest)| rest).trim_start()
+        } else {
+            break;
+        };
+    }
+    rest.chars().take_while(|letter| letter.is_ascii_alphabetic()).collect::<String>().to_ascii_lowercase()
+}
+
+/// What came of statements that a person wrote.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Console {
+    pub columns: Vec<ConsoleColumn>,
+    /// Values in the engine's own spelling.
+    pub rows: Vec<Vec<Option<String>>>,
+    /// Rows that were written, when the first statement writes.
+    pub affected: u64,
+    /// Whether anything may have been written.
+    pub wrote: bool,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct ConsoleColumn {
+    pub name: String,
+    /// As declared; empty when it is not a table's column.
+    pub ty: String,
 }
 
 #[derive(Clone, Debug, PartialEq)]

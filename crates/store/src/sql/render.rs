@@ -83,6 +83,26 @@ impl<'a> Renderer<'a> {
         self.finish()
     }
 
+    /// The number of rows for each hour of a date column.
+    pub fn count_by_hour(mut self, select: &Select, column: &str) -> Statement {
+        let shape = Shape::of(select, false);
+        let (before, after) = match self.dialect {
+            Dialect::Sqlite => ("strftime('%Y-%m-%d %H:00:00',", ")"),
+            Dialect::Postgres => ("to_char(", ",'YYYY-MM-DD HH24:00:00')"),
+        };
+        self.sql.push_str("SELECT ");
+        self.sql.push_str(before);
+        self.column(Alias::BASE, column);
+        self.sql.push_str(after);
+        self.sql.push_str(match self.dialect {
+            Dialect::Sqlite => ",COUNT(*)",
+            Dialect::Postgres => ",COUNT(*)::float8",
+        });
+        self.source_and_filter(select, &shape);
+        self.sql.push_str(" GROUP BY 1 ORDER BY 1");
+        self.finish()
+    }
+
     /// One row with one truth value: has the select a row? `lock` keeps that row until the transaction ends.
     pub fn exists(&mut self, select: &Select, lock: bool) {
         let shape = Shape::of(select, false);

@@ -12,14 +12,20 @@ use crate::state::State;
 use crate::wire;
 
 mod auth;
+mod backups;
 mod batch;
 mod collections;
 mod crons;
 mod describe;
+mod files;
 mod general;
+mod logs;
+mod mail;
+mod oauth2_redirect;
 mod realtime;
 mod records;
 mod settings;
+mod sql;
 
 pub use realtime::WIRE;
 
@@ -28,12 +34,18 @@ pub fn router(state: State) -> Router {
         .merge(general::routes())
         .merge(collections::routes())
         .merge(records::routes())
+        .merge(files::routes())
         .merge(auth::routes())
+        .merge(backups::routes())
+        .merge(mail::routes())
         .merge(batch::routes())
         .merge(settings::routes())
+        .merge(logs::routes())
+        .merge(sql::routes())
         .merge(crons::routes())
         .merge(realtime::routes())
         .merge(describe::routes())
+        .merge(oauth2_redirect::routes())
         .fallback(general::fallback)
         .method_not_allowed_fallback(general::fallback)
         .with_state(state)
@@ -56,6 +68,24 @@ fn reduced(asked: &crate::extract::Asked, body: String, in_items: bool) -> Resul
         Some(fields) => wire::fields::pick(&body, fields, in_items)
             .ok_or_else(|| app::Error::bad_request().details("invalid fields parameter")),
     }
+}
+
+/// Splits a request that may carry files for a record of the collection.
+async fn with_files(
+    state: &State,
+    request: HttpRequest,
+    collection: &str,
+) -> Result<(crate::extract::Asked, std::sync::Arc<app::files::Uploads>)> {
+    let (head, body) = request.into_parts();
+    let mut asked = crate::extract::Asked::of(state, &head).await?;
+    let schema = state.parts().catalog.schema();
+    let bytes_max = schema.find(collection).map_or(0, |found| found.upload_bytes_max());
+    let bytes_max = bytes_max.saturating_add(base::limits::BODY_BYTES_MAX as u64);
+    let bytes_max = bytes_max.min(base::limits::UPLOAD_BYTES_MAX);
+    let (values, uploads) =
+        crate::body::read_with_files(&head, body, bytes_max, base::limits::BODY_BYTES_MAX).await?;
+    asked.request.body = values;
+    Ok((asked, std::sync::Arc::new(uploads)))
 }
 
 /// Splits a request whose body is read as JSON or form.

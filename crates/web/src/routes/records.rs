@@ -13,7 +13,7 @@ use axum::routing::get;
 use base::Kind;
 use model::{Collection, Schema};
 
-use super::{answer, reduced, with_body, with_fields};
+use super::{answer, reduced, with_fields, with_files};
 use crate::extract::{Asked, Query};
 use crate::state::State;
 use crate::wire;
@@ -148,8 +148,8 @@ pub async fn create(
     request: Request,
 ) -> Response<Body> {
     answer(async {
-        let asked = with_body(&state, request).await?;
-        let cx = asked.context(&state);
+        let (asked, uploads) = with_files(&state, request, &name).await?;
+        let cx = asked.context(&state).with_uploads(uploads);
         let collection = find_to_write(&cx.schema, &name)?;
         created(&asked, &cx, &collection).await.map(wire::answer::ok)
     })
@@ -167,8 +167,8 @@ pub async fn update(
     request: Request,
 ) -> Response<Body> {
     answer(async {
-        let asked = with_body(&state, request).await?;
-        let cx = asked.context(&state);
+        let (asked, uploads) = with_files(&state, request, &name).await?;
+        let cx = asked.context(&state).with_uploads(uploads);
         let collection = find_to_write(&cx.schema, &name)?;
         updated(&asked, &cx, &collection, &id).await.map(wire::answer::ok)
     })

@@ -44,6 +44,10 @@ pub fn response(error: Error) -> Response<Body> {
     if error.kind == Kind::Unavailable {
         response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
     }
+    if error.kind == Kind::TooLarge {
+        // The rest of the body is not read, so that nothing can follow on the connection.
+        response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+    }
     if error.kind == Kind::Internal {
         tracing::error!(details = error.details.as_deref().unwrap_or_default(), "{}", error.message);
     }

@@ -50,7 +50,7 @@ pub async fn confirm_email_change(
         return Err(Error::invalid(FAILED, violations));
     }
     cx.seal_password(&mut record, Some(&old)).await?;
-    match cx.write_changes(&record, &old, FAILED).await {
+    match cx.write_changes(&record, &old, FAILED).await.map(|written| written.is_done()) {
         Ok(true) => Ok(()),
         Ok(false) => Err(Error::not_found()),
         // Somebody took the address in this moment.

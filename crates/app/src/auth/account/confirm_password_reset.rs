@@ -6,13 +6,13 @@ use base::Value;
 use model::{Collection, FieldKind, Violation, Violations};
 
 use super::super::token::{self, Purpose};
-use super::{check_token, no_password_auth};
+use super::check_token;
 use crate::error::{Error, Result};
 use crate::rules::Context;
 
 const FAILED: &str = "Failed to set new password.";
 /// Characters of a password in the form, whatever the field allows.
-const PASSWORD_CHARS_MAX: usize = 255;
+const CHARS_MAX: usize = 255;
 
 pub struct NewPassword {
     pub token: String,
@@ -39,9 +39,6 @@ pub async fn confirm_password_reset(
             return Err(Error::form_with(violations));
         }
     };
-    if !collection.auth().is_some_and(|options| options.password_auth.enabled) {
-        return Err(no_password_auth());
-    }
     let mut record = old.clone();
     record.set("password", Value::from(form.password.as_str()));
     // The token came by mail: whoever holds it reads what is sent there.
@@ -54,7 +51,7 @@ pub async fn confirm_password_reset(
         return Err(Error::invalid(FAILED, violations));
     }
     cx.seal_password(&mut record, Some(&old)).await?;
-    match cx.write_changes(&record, &old, FAILED).await? {
+    match cx.write_changes(&record, &old, FAILED).await?.is_done() {
         true => Ok(()),
         false => Err(Error::not_found()),
     }
@@ -69,8 +66,8 @@ fn check_password(collection: &Collection, form: &NewPassword) -> Violations {
     let chars = form.password.chars().count();
     if chars == 0 {
         violations.add("password", Violation::required());
-    } else if chars < min || chars > PASSWORD_CHARS_MAX {
-        violations.add("password", Violation::length(min, PASSWORD_CHARS_MAX));
+    } else if chars < min || chars > CHARS_MAX {
+        violations.add("password", Violation::length(min, CHARS_MAX));
     }
     if form.confirm.is_empty() {
         violations.add("passwordConfirm", Violation::required());

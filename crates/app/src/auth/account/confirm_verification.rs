@@ -41,7 +41,7 @@ pub async fn confirm_verification(cx: &Context<'_>, collection: &Arc<Collection>
     let mut record = old.clone();
     record.set("verified", Value::Bool(true));
     cx.generate(&mut record, false);
-    match cx.write_changes(&record, &old, FAILED).await? {
+    match cx.write_changes(&record, &old, FAILED).await?.is_done() {
         true => Ok(()),
         false => Err(Error::not_found()),
     }

@@ -10,7 +10,7 @@ mod request_verification;
 pub use confirm_email_change::confirm_email_change;
 pub use confirm_password_reset::{NewPassword, confirm_password_reset};
 pub use confirm_verification::confirm_verification;
-pub use request_email_change::{may_request_email_change, request_email_change};
+pub use request_email_change::{email_change_collection, request_email_change};
 pub use request_password_reset::request_password_reset;
 pub use request_verification::request_verification;
 
@@ -24,13 +24,14 @@ use sha2::{Digest, Sha256};
 use super::login;
 use super::token::{self, Purpose};
 use crate::error::{Error, Result};
+use crate::mail::Mail;
 use crate::parts::Parts;
 use crate::rules::Context;
 
 /// Characters of an address in a form.
 const EMAIL_CHARS: (usize, usize) = (1, 255);
 
-pub(super) fn check_email(email: &str) -> Option<Violation> {
+pub(crate) fn check_email(email: &str) -> Option<Violation> {
     let (min, max) = EMAIL_CHARS;
     if email.is_empty() {
         Some(Violation::required())
@@ -89,6 +90,20 @@ fn always_verified() -> Error {
 
 fn change_directly() -> Error {
     Error::new(Kind::Invalid, "All superusers can change their emails directly.")
+}
+
+/// Stores a mail that anybody may ask for, unless the same was asked for a moment ago.
+async fn queue_once(
+    parts: &Parts,
+    kind: &str,
+    collection: &Collection,
+    email: &str,
+    mail: Mail,
+) -> Result<()> {
+    if !parts.attempts.may_send(kind, &collection.id, email, parts.clock.now()) {
+        return Ok(());
+    }
+    mail.queue(parts).await.inspect_err(|_| parts.attempts.not_sent(kind, &collection.id, email))
 }
 
 /// One wrong field, or nothing.

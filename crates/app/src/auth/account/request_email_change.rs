@@ -12,11 +12,14 @@ use crate::error::{Error, Result};
 use crate::mail::Mail;
 use crate::rules::Context;
 
-/// Who asks may; checked before the form is read.
-pub fn may_request_email_change(collection: &Collection, caller: Option<&Caller>) -> Result<()> {
-    if collection.is_superusers() {
-        return Err(change_directly());
-    }
+/// The collection of that name, if the caller may ask for it: known before the form is read.
+pub fn email_change_collection(
+    cx: &Context<'_>,
+    name: &str,
+    caller: Option<&Caller>,
+) -> Result<Arc<Collection>> {
+    let missing = || Error::new(Kind::NotFound, "Missing or invalid collection context.");
+    let collection = cx.collection(name).ok_or_else(missing)?;
     let caller = caller.ok_or_else(Error::unauthenticated)?;
     if caller.record.collection.id != collection.id {
         let name = &caller.record.collection.name;
@@ -25,17 +28,19 @@ pub fn may_request_email_change(collection: &Collection, caller: Option<&Caller>
             format!("The request requires auth record from {name} collection."),
         ));
     }
-    Ok(())
+    if collection.is_superusers() {
+        return Err(change_directly());
+    }
+    Ok(collection)
 }
 
 pub async fn request_email_change(
     cx: &Context<'_>,
     collection: &Arc<Collection>,
-    caller: Option<&Caller>,
+    caller: &Caller,
     new_email: &str,
 ) -> Result<()> {
-    may_request_email_change(collection, caller)?;
-    let record = &caller.ok_or_else(Error::unauthenticated)?.record;
+    let record = &caller.record;
     let mut violation = check_email(new_email);
     if violation.is_none() && new_email == record.text("email") {
         violation = Some(Violation::reserved());

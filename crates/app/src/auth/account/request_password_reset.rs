@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use model::Collection;
 
-use super::{check_email, no_password_auth, refuse_field};
+use super::{check_email, no_password_auth, queue_once, refuse_field};
 use crate::error::Result;
 use crate::mail::Mail;
 use crate::rules::Context;
@@ -19,9 +19,6 @@ pub async fn request_password_reset(
         return Err(no_password_auth());
     }
     refuse_field("email", check_email(email))?;
-    let parts = cx.parts;
-    if !parts.attempts.may_send("passwordReset", &collection.id, email, parts.clock.now()) {
-        return Ok(());
-    }
-    Mail::PasswordReset { collection: collection.id.to_string(), email: email.into() }.queue(parts).await
+    let mail = Mail::PasswordReset { collection: collection.id.to_string(), email: email.into() };
+    queue_once(cx.parts, "passwordReset", collection, email, mail).await
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use model::Collection;
 
-use super::{always_verified, check_email, refuse_field};
+use super::{always_verified, check_email, queue_once, refuse_field};
 use crate::error::Result;
 use crate::mail::Mail;
 use crate::rules::Context;
@@ -15,9 +15,6 @@ pub async fn request_verification(cx: &Context<'_>, collection: &Arc<Collection>
         return Err(always_verified());
     }
     refuse_field("email", check_email(email))?;
-    let parts = cx.parts;
-    if !parts.attempts.may_send("verification", &collection.id, email, parts.clock.now()) {
-        return Ok(());
-    }
-    Mail::Verification { collection: collection.id.to_string(), email: email.into() }.queue(parts).await
+    let mail = Mail::Verification { collection: collection.id.to_string(), email: email.into() };
+    queue_once(cx.parts, "verification", collection, email, mail).await
 }

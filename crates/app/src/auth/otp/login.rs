@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use base::limits::PASSWORD_CHARS_MAX;
 use base::{Kind, Value};
 use model::{Collection, Record, Violation, Violations};
 use query::{Batch, Guard, Select};
@@ -14,7 +15,7 @@ use crate::rules::Context;
 
 /// Characters of an id and of a code in the form.
 const ID_CHARS: (usize, usize) = (1, 255);
-const CODE_CHARS: (usize, usize) = (1, 71);
+const CODE_CHARS: (usize, usize) = (1, PASSWORD_CHARS_MAX);
 const FAILED: &str = "Failed to authenticate.";
 
 fn refused() -> Error {
@@ -90,7 +91,7 @@ async fn spend(cx: &Context<'_>, otp: &Record, old: Record) -> Result<Record> {
     let mut record = old.clone();
     record.set("verified", Value::Bool(true));
     cx.generate(&mut record, false);
-    match cx.write_changes(&record, &old, FAILED).await? {
+    match cx.write_changes(&record, &old, FAILED).await?.is_done() {
         true => Ok(record),
         false => Err(refused()),
     }

@@ -7,7 +7,7 @@ mod request;
 pub use login::with_otp;
 pub use request::request_otp;
 
-use base::limits::PASSWORD_BYTES_MAX;
+use base::limits::PASSWORD_CHARS_MAX;
 use base::{Kind, Timestamp, Value};
 use model::collection::OtpOptions;
 use model::{Collection, FieldKind, Record, Request};
@@ -42,7 +42,7 @@ pub(crate) async fn renew(parts: &Parts, record: &Record, id: &str, at: Timestam
         Some(FieldKind::Password(password)) => password.cost,
         _ => 0,
     };
-    let length = usize::try_from(options.length).unwrap_or_default().min(PASSWORD_BYTES_MAX);
+    let length = usize::try_from(options.length).unwrap_or_default().min(PASSWORD_CHARS_MAX);
     let code = base::id::random(length, DIGITS);
     let hash = Value::from(parts.hasher.hash(&code, cost).await?);
     let sent_to = Value::from(record.text("email"));

@@ -25,6 +25,6 @@ pub async fn request_otp(cx: &Context<'_>, collection: &Arc<Collection>, email: 
     }
     let mail =
         Mail::Otp { collection: collection.id.to_string(), email: email.into(), otp: otp.clone(), at: now.0 };
-    mail.queue(parts).await?;
+    mail.queue(parts).await.inspect_err(|_| parts.attempts.not_sent_otp(&otp))?;
     Ok(otp)
 }

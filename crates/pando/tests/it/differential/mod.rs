@@ -40,16 +40,24 @@ groups! {
     collections_fields
     collections_update
     collections_import
+    account
     auth
+    oauth2
+    backups
     batch
     errors
     expand
+    files
+    files_fields
     filters
+    otp_mfa
     limits
+    logs
     crons
     records_crud
     records_list
     records_values
     rules
     settings
+    sql
 }

@@ -4,6 +4,7 @@ mod bootstrap;
 mod codec;
 mod commit;
 mod connect;
+mod console;
 mod schema;
 mod transaction;
 
@@ -15,7 +16,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use base::limits;
+use base::{Name, limits};
 use deadpool_postgres::{Client, Pool};
 use futures_util::{StreamExt, pin_mut};
 use parking_lot::RwLock;
@@ -25,7 +26,7 @@ use self::codec::{Param, Raw};
 use self::commit::Rendered;
 use self::connect::{SILENCE, failure, is_ended, is_stale, pool_failure};
 use self::transaction::PostgresTransaction;
-use super::{Engine, Transaction, ViewColumn};
+use super::{Console, Engine, Transaction, ViewColumn, decode};
 use crate::error::{Error, Result};
 use crate::sql::{Dialect, Renderer, Statement, Views};
 
@@ -180,6 +181,11 @@ impl Engine for Postgres {
         self.0.number(statement).await
     }
 
+    async fn count_by_hour(&self, select: &Select, column: &Name) -> Result<Vec<(String, u64)>> {
+        let statement = Renderer::new(Dialect::Postgres, &self.0.views()).count_by_hour(select, column);
+        Ok(decode::hours(&self.0.rows(statement, &decode::hour_columns()).await?))
+    }
+
     async fn commit(&self, batch: Batch) -> Result<Vec<usize>> {
         // On a task of its own: a caller that goes away must not leave a connection half way through.
         let inner = self.0.clone();
@@ -203,6 +209,15 @@ impl Engine for Postgres {
 
     async fn describe_view(&self, query: &str) -> Result<Vec<ViewColumn>> {
         schema::describe(&*self.0.client().await?, query).await
+    }
+
+    async fn console(&self, sql: &str) -> Result<Console> {
+        let console = console::run(self.0.client().await?, sql).await?;
+        if console.wrote {
+            self.0.pool.manager().statement_caches.clear();
+            self.0.reload_views(&self.0.client().await?).await?;
+        }
+        Ok(console)
     }
 
     async fn ping(&self) -> Result<()> {

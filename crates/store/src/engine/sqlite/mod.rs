@@ -3,11 +3,13 @@
 mod bootstrap;
 mod checkpoint;
 mod connection;
+mod console;
 mod describe;
 mod lock;
 mod readers;
 mod rows;
 mod schema;
+mod snapshot;
 mod transaction;
 mod views;
 mod writer;
@@ -22,17 +24,19 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use base::{Timestamp, limits};
+use base::{Name, Timestamp, limits};
 use crossbeam_channel::Sender;
 use parking_lot::{Mutex, RwLock};
 use query::{Batch, Row, Select};
 use rusqlite::Connection;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
+pub use self::lock::DirectoryLock;
 use self::readers::Readers;
+pub use self::snapshot::check as check_file;
 use self::transaction::{Session, SqliteTransaction};
 use self::writer::{Rendered, Task, Work, Writer};
-use super::{Engine, Transaction, ViewColumn};
+use super::{Console, Engine, Transaction, ViewColumn, decode};
 use crate::error::{Error, Result};
 use crate::sql::{Dialect, Renderer, Statement, Views};
 
@@ -60,6 +64,7 @@ impl Shared {
 }
 
 pub struct Sqlite {
+    path: PathBuf,
     shared: Arc<Shared>,
     readers: Readers,
     queue: Mutex<Option<Sender<Task>>>,
@@ -95,7 +100,8 @@ impl Sqlite {
         ];
         Ok(Sqlite {
             shared,
-            readers: Readers::new(path),
+            readers: Readers::new(path.clone()),
+            path,
             queue: Mutex::new(Some(queue)),
             places: Arc::new(Semaphore::new(limits::WRITE_QUEUE_MAX)),
             turn: Arc::new(Semaphore::new(1)),
@@ -174,6 +180,14 @@ impl Engine for Sqlite {
         self.number(statement).await
     }
 
+    async fn count_by_hour(&self, select: &Select, column: &Name) -> Result<Vec<(String, u64)>> {
+        let statement = Renderer::new(Dialect::Sqlite, &self.views()).count_by_hour(select, column);
+        let columns = decode::hour_columns();
+        let rows =
+            self.readers.read(move |connection| rows::select(connection, &statement, &columns)).await?;
+        Ok(decode::hours(&rows))
+    }
+
     async fn commit(&self, batch: Batch) -> Result<Vec<usize>> {
         let until = tokio::time::Instant::now() + Duration::from_millis(limits::STORE_WAIT_MS);
         let permit = place(&self.places, until, "too many writes are waiting").await?;
@@ -216,6 +230,27 @@ impl Engine for Sqlite {
     async fn describe_view(&self, query: &str) -> Result<Vec<ViewColumn>> {
         let query = query.to_owned();
         self.readers.read(move |connection| describe::describe(connection, &query)).await
+    }
+
+    async fn snapshot(&self, to: &Path) -> Result<()> {
+        let (from, to) = (self.path.clone(), to.to_owned());
+        let wanted = Arc::new(AtomicBool::new(true));
+        let given_up = snapshot::GivenUp(wanted.clone());
+        let copied = tokio::task::spawn_blocking(move || snapshot::copy(&from, &to, &wanted)).await;
+        drop(given_up);
+        copied.map_err(|error| Error::Internal(error.to_string()))?
+    }
+
+    async fn console(&self, sql: &str) -> Result<Console> {
+        let (path, sql) = (self.path.clone(), sql.to_owned());
+        let ran = tokio::task::spawn_blocking(move || console::run(&path, &sql)).await;
+        let console = ran.map_err(|error| Error::Internal(error.to_string()))??;
+        if console.wrote {
+            let views = self.readers.read(schema::views).await?;
+            *self.shared.views.write() = Arc::new(views);
+            self.shared.dirty.store(true, Ordering::Relaxed);
+        }
+        Ok(console)
     }
 
     async fn ping(&self) -> Result<()> {

@@ -38,10 +38,10 @@ pub fn shown(collection: &Collection, field: &Field) -> Json {
 }
 
 /// The values that a JSON body may give.
-pub fn given(collection: &Collection, field: &Field) -> Json {
+pub fn given(collection: &Collection, field: &Field, creates: bool) -> Json {
     let required = is_required(collection, field);
     let schema = match &field.kind {
-        FieldKind::Text(text) => given_text(text),
+        FieldKind::Text(text) => given_text(text, creates),
         FieldKind::Editor(editor) => {
             optional(json!({"type": "string", "maxLength": editor.bytes_max()}), editor.required)
         }
@@ -77,8 +77,8 @@ pub fn given(collection: &Collection, field: &Field) -> Json {
 }
 
 /// The values that a multipart form may give: files as such, everything else as in JSON.
-pub fn sent(collection: &Collection, field: &Field) -> Json {
-    let FieldKind::File(file) = &field.kind else { return given(collection, field) };
+pub fn sent(collection: &Collection, field: &Field, creates: bool) -> Json {
+    let FieldKind::File(file) = &field.kind else { return given(collection, field, creates) };
     let mut one = json!({"type": "string", "format": "binary", "maxLength": file.bytes_max()});
     if let [only] = file.mime_types.as_slice() {
         one["contentMediaType"] = only.as_str().into();
@@ -144,17 +144,18 @@ fn or_empty(schema: Json, required: bool) -> Json {
     if required { schema } else { json!({"anyOf": [schema, {"type": "string", "const": ""}]}) }
 }
 
-fn given_text(text: &TextField) -> Json {
+fn given_text(text: &TextField, creates: bool) -> Json {
+    let generated = creates && !text.autogenerate_pattern.is_empty();
+    let required = text.required && !generated;
     let mut schema = json!({"type": "string", "maxLength": text.chars_max()});
     let has_pattern = pattern::is_portable(text.pattern.as_str());
     if has_pattern {
         schema["pattern"] = text.pattern.as_str().into();
     }
-    if text.min > 0 || text.required {
+    if text.min > 0 || required {
         schema["minLength"] = text.min.max(1).into();
     }
-    let generated = !text.autogenerate_pattern.is_empty();
-    or_empty(schema, !(has_pattern || text.min > 0) || (text.required && !generated) || text.primary_key)
+    or_empty(schema, required || !(has_pattern || text.min > 0))
 }
 
 fn given_password(password: &PasswordField) -> Json {
@@ -244,9 +245,7 @@ fn input_note(field: &Field) -> String {
         FieldKind::Text(text) if !text.pattern.is_empty() && !pattern::is_portable(text.pattern.as_str()) => {
             format!("Must match {} (RE2).", quoted(text.pattern.as_str()))
         }
-        FieldKind::Text(text) if !text.autogenerate_pattern.is_empty() => {
-            format!("Generated after {} when left out.", quoted(&text.autogenerate_pattern))
-        }
+        FieldKind::Text(text) if !text.autogenerate_pattern.is_empty() => "Generated when left out.".into(),
         FieldKind::Editor(editor) => format!("HTML of at most {} bytes.", editor.bytes_max()),
         FieldKind::Json(json) => {
             let must = if json.required { " Must not be null or empty." } else { "" };

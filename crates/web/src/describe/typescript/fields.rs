@@ -24,7 +24,10 @@ impl Types<'_> {
             FieldKind::Json(_) => json(collection, field),
             FieldKind::GeoPoint(_) => "GeoPoint".into(),
             FieldKind::Password(_) => "\"\"".into(),
-            _ if &*field.name == "id" => format!("RecordId<{}>", literal(&collection.name)),
+            // A view's ids are those of records elsewhere.
+            _ if &*field.name == "id" && !collection.is_view() => {
+                format!("RecordId<{}>", literal(&collection.name))
+            }
             _ => "string".into(),
         }
     }

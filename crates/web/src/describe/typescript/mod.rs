@@ -60,6 +60,17 @@ pub fn render(schema: &Schema) -> String {
     out
 }
 
+/// What every object has: a body that leaves out a field of such a name has it nonetheless.
+const OBJECT_MEMBERS: [&str; 7] = [
+    "constructor",
+    "hasOwnProperty",
+    "isPrototypeOf",
+    "propertyIsEnumerable",
+    "toLocaleString",
+    "toString",
+    "valueOf",
+];
+
 struct Writer<'a> {
     names: Names,
     types: Types<'a>,
@@ -146,7 +157,10 @@ impl Writer<'_> {
             write_note(out, field, note);
             let required = creates && is_required(collection, field) && note.is_empty();
             let optional = if required { "" } else { "?" };
-            let ty = self.types.given(collection, field, creates);
+            let mut ty = self.types.given(collection, field, creates);
+            if OBJECT_MEMBERS.contains(&&*field.name) {
+                ty = format!("{ty} | Object[{}]", literal(&field.name));
+            }
             out.push_str(&format!("  {}{optional}: {ty};\n", key(&field.name)));
             if !creates {
                 for (name, ty) in self.types.modifiers(field) {

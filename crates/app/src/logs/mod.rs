@@ -18,6 +18,8 @@ use tokio::sync::Mutex;
 
 use crate::error::Result;
 
+pub mod read;
+
 pub const TABLE: &str = "_logs";
 const SPOOL: &str = "_pando_log_spool";
 const DAY_MS: i64 = 86_400_000;
@@ -66,7 +68,11 @@ impl Logs {
 
     /// Indexes what is spooled, for a while.
     pub async fn drain(&self, days_max: i64) -> Result<()> {
-        let _spooled = self.spooled.lock().await;
+        let mut spooled = self.spooled.lock().await;
+        if *spooled == Some(0) {
+            return Ok(());
+        }
+        *spooled = None;
         let started = Instant::now();
         while started.elapsed() < Duration::from_millis(LOG_DRAIN_MS) && self.index_oldest(days_max).await? {}
         Ok(())
