@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
-use backing::{Bus, Mailer, QueryCache, RecordCache, Stamps};
+use backing::{Bus, Fetch, Mailer, QueryCache, RecordCache, Stamps};
 use base::Clock;
 use model::{Collection, Record};
 use query::Select;
@@ -33,6 +33,7 @@ pub struct Parts {
     pub attempts: Attempts,
     pub mailer: Mailer,
     pub bus: Bus,
+    pub fetch: Fetch,
     pub realtime: Realtime,
     pub clock: Arc<dyn Clock>,
     pub settings: ArcSwap<Settings>,

@@ -211,8 +211,8 @@ pub const REALTIME_FORESEEN_MAX: usize = 20_000;
 pub const REALTIME_JUDGES_MAX: usize = 8;
 /// Descriptions of the API that are kept, one for each standing of those who ask.
 pub const DOCUMENTS_MAX: usize = 8;
-/// Bytes of a description that is still kept.
-pub const DOCUMENT_BYTES_MAX: usize = 16 << 20;
+/// Bytes of all the descriptions that are kept.
+pub const DOCUMENTS_BYTES_MAX: usize = 32 << 20;
 /// Clients whose requests are counted for rate limits at a time, each once for every thing that is limited.
 pub const RATE_CLIENTS_MAX: usize = 262_144;
 /// Parts that the counts are split in.
@@ -287,3 +287,13 @@ pub const THUMB_QUEUE_MAX: usize = 64;
 pub const ORPHAN_AGE_MS: i64 = 86_400_000;
 /// Files that are looked at together when orphans are swept.
 pub const ORPHAN_STEP_MAX: usize = 500;
+
+/// What a provider's state, code and error may take together.
+pub const OAUTH2_RETURN_BYTES_MAX: usize = 16 << 10;
+
+/// Bytes of a static file that are read at a time.
+pub const STATIC_CHUNK_BYTES: usize = 64 << 10;
+/// Bytes that tell a text from anything else.
+pub const TEXT_SNIFF_BYTES: usize = 512;
+/// Shorter answers are not compressed: it would gain nothing.
+pub const COMPRESS_BYTES_MIN: u64 = 1_024;

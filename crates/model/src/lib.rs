@@ -11,7 +11,9 @@ pub mod request;
 pub mod schema;
 pub mod violation;
 
-pub use collection::{AuthOptions, Collection, CollectionKind, CollectionRow, TokenOptions};
+pub use collection::{
+    AuthOptions, Collection, CollectionKind, CollectionRow, OAuth2Options, OAuth2Provider, TokenOptions,
+};
 pub use field::{Field, FieldKind};
 pub use record::Record;
 pub use request::{Client, Request};

@@ -12,8 +12,8 @@ use app::logs::Logs;
 use app::realtime::Realtime;
 use arc_swap::ArcSwap;
 use backing::replace::Replacement;
-use backing::{Bus, CpuPool, Mailer, QueryCache, RecordCache, Stamps};
-use base::limits::PASSWORD_QUEUE_MAX;
+use backing::{Bus, CpuPool, Fetch, Mailer, QueryCache, RecordCache, Stamps};
+use base::limits::{PASSWORD_QUEUE_MAX, THUMB_QUEUE_MAX};
 use base::topology::Node;
 use base::{Clock, SystemClock};
 use observe::Sink;
@@ -124,6 +124,8 @@ async fn open_parts(config: &Config, purpose: Purpose) -> Result<Assembled> {
 
     let hashing = CpuPool::new("password", half_the_processors(), PASSWORD_QUEUE_MAX)
         .context("cannot start the threads that check passwords")?;
+    let scaling = CpuPool::new("thumbnail", half_the_processors(), THUMB_QUEUE_MAX)
+        .context("cannot start the threads that make thumbnails")?;
     let parts = Arc::new(Parts {
         catalog: Catalog::empty(),
         records: RecordCache::new(stamps.clone(), config.cache.record_bytes),
@@ -134,7 +136,7 @@ async fn open_parts(config: &Config, purpose: Purpose) -> Result<Assembled> {
         attempts: Default::default(),
         mailer: Mailer::new(config.outbox()),
         backups: Backups::new((!on_postgres).then(|| config.dir.clone()), log_store.clone()),
-        files: Files::new(config.dir.join("storage"), Thumbs::new(half_the_processors())),
+        files: Files::new(config.dir.join("storage"), Thumbs::new(scaling, half_the_processors())),
         settings: ArcSwap::from_pointee(app::settings::Settings::default()),
         cipher,
         logs: Logs::new(log_store.clone(), clock.clone()),
@@ -144,10 +146,19 @@ async fn open_parts(config: &Config, purpose: Purpose) -> Result<Assembled> {
         stamps,
         bus,
         realtime: Realtime::new(clock.clone(), web::WIRE),
+        fetch: Fetch::new(config.outbound.allow_private),
         clock,
     });
-    app::setup::prepare(&parts).await.with_context(|| format!("cannot prepare {place}"))?;
+    app::setup::prepare(&parts).await.map_err(in_full).with_context(|| format!("cannot prepare {place}"))?;
     Ok(Assembled { parts, place, jobs, log_store })
+}
+
+/// The message is for clients of the API; here is a person.
+fn in_full(error: app::Error) -> anyhow::Error {
+    match &error.details {
+        Some(details) => anyhow::anyhow!("{error} {details}"),
+        None => error.into(),
+    }
 }
 
 /// What logins may take at most; the rest is everyone else's.

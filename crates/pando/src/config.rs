@@ -22,11 +22,14 @@ pub struct Config {
     pub http: String,
     /// The directory of static files; empty for `pb_public` beside the data directory, if it is there.
     pub public_dir: PathBuf,
+    /// Whether paths that lead nowhere are answered with the site's first page.
+    pub index_fallback: bool,
     /// The environment variable that holds the key (32 bytes) that the settings are encrypted with; empty for none.
     pub encryption_env: String,
     pub data: Data,
     pub cache: Cache,
     pub log: Log,
+    pub outbound: Outbound,
     pub mail: Mail,
 }
 
@@ -44,6 +47,13 @@ pub struct Cache {
     pub record_bytes: u64,
     /// Bytes for answers to lists; 0 keeps none.
     pub query_bytes: u64,
+}
+
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Outbound {
+    /// Whether addresses that come from outside, such as those of avatars, may lead into the own network.
+    pub allow_private: bool,
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -66,10 +76,12 @@ impl Default for Config {
             dir: "pb_data".into(),
             http: "127.0.0.1:8090".into(),
             public_dir: PathBuf::new(),
+            index_fallback: true,
             encryption_env: String::new(),
             data: Data::default(),
             cache: Cache::default(),
             log: Log::default(),
+            outbound: Outbound::default(),
             mail: Mail::default(),
         }
     }
@@ -119,6 +131,9 @@ impl Config {
             if let Some(dir) = &serve.public_dir {
                 config.public_dir = dir.clone();
             }
+            if let Some(fallback) = serve.index_fallback {
+                config.index_fallback = fallback;
+            }
         }
         if !config.data.url.is_empty()
             && !["postgres://", "postgresql://"].iter().any(|scheme| config.data.url.starts_with(scheme))
@@ -134,6 +149,14 @@ impl Config {
             "" => self.dir.join("outbox"),
             path => path.into(),
         }
+    }
+
+    /// The directory of static files, which need not be there.
+    pub fn public(&self) -> PathBuf {
+        if !self.public_dir.as_os_str().is_empty() {
+            return self.public_dir.clone();
+        }
+        self.dir.parent().unwrap_or(Path::new("")).join("pb_public")
     }
 
     /// What reads and writes the stored settings.
@@ -235,6 +258,11 @@ fn overlay_env(table: &mut toml::Table, vars: impl Iterator<Item = (String, Stri
         }
         let value = match value.parse::<i64>() {
             Ok(number) if last.ends_with("_bytes") => toml::Value::Integer(number),
+            _ if last.starts_with("allow_") || last == "index_fallback" => match value.as_str() {
+                "true" | "1" => toml::Value::Boolean(true),
+                "false" | "0" | "" => toml::Value::Boolean(false),
+                _ => bail!("{name} is true or false, not {value:?}"),
+            },
             _ => toml::Value::String(value),
         };
         at.insert(last.to_string(), value);

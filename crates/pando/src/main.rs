@@ -19,6 +19,8 @@ fn main() -> ExitCode {
         Err(error) => return fail(&error),
     };
     observe::messages::init(&config.log.messages);
+    // Whoever encrypts without naming a provider of its own gets this one. A second one cannot be there yet.
+    let _ = rustls::crypto::ring::default_provider().install_default();
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => return fail(&error.into()),

@@ -36,7 +36,7 @@
 //! end
 //! ```
 //! `$smtp` is the port of each server's own SMTP server. Mails that no step took differ when a scenario ends.
-//!
+//! `$openid` is the address of a test provider, see `testkit::openid`.
 //! In `each` and `for`, `<>` is the line (percent-encoded in a target, raw in a body), `<raw>` the line as it is,
 //! `<json>` the line as the inside of a JSON string, `<n>` its number.
 

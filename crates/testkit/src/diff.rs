@@ -42,6 +42,7 @@ static PARTS: LazyLock<Regex> = LazyLock::new(|| {
         r"|(?P<clone>_clone_\w{4})",
         r#"|(?P<example>ex\.: "[^"]*")"#,
         r"|(?P<stored>[a-z0-9]{10}_[a-z0-9]{10}\b)",
+        r"|(?P<challenge>code_challenge=[\w-]{43}|^[\w-]{43}$)",
         r"|(?P<suffix>_[a-zA-Z0-9]{10}\b)",
         r"|(?P<random>\b[a-zA-Z0-9]{30,}\b)",
         r"|(?P<field>\b(?:text|number|bool|email|url|editor|date|autodate|select|file|relation|json|password|geoPoint)\d{5,}\b)",
@@ -49,8 +50,20 @@ static PARTS: LazyLock<Regex> = LazyLock::new(|| {
     ))
     .expect("the pattern compiles")
 });
-const KINDS: &[&str] =
-    &["jwt", "time", "collection", "raw", "clone", "example", "stored", "suffix", "random", "field", "id"];
+const KINDS: &[&str] = &[
+    "jwt",
+    "time",
+    "collection",
+    "raw",
+    "clone",
+    "example",
+    "stored",
+    "challenge",
+    "suffix",
+    "random",
+    "field",
+    "id",
+];
 
 impl Bindings {
     /// All differences between two JSON values; what was learned of made-up values stays in `self` only when

@@ -16,6 +16,7 @@ use crate::corpus::{self, Action, Awaited, Body, Deviation, Scenario, Send};
 use crate::diff::{Bindings, Difference};
 use crate::fixtures;
 use crate::http::{Answer, Client, Request};
+use crate::openid::OpenId;
 use crate::oracle;
 use crate::server::{Program, Server};
 use crate::smtp::Sink;
@@ -64,6 +65,12 @@ pub fn run(group: &str, source: &str, reference: &Server, candidate: &Server) ->
     let scenarios = corpus::parse(source).unwrap_or_else(|e| panic!("{group}: {e}"));
     let only = std::env::var("PANDO_DIFF_ONLY").unwrap_or_default();
     let mut sides = [Side::new(reference), Side::new(candidate)];
+    let openid = source.contains("$openid").then(OpenId::start);
+    if let Some(openid) = &openid {
+        for side in &mut sides {
+            side.remembered.insert("openid".into(), openid.url());
+        }
+    }
     let engine = if candidate.program().data.is_some() { "postgres" } else { "sqlite" };
     let mut run = Run {
         group,
@@ -415,7 +422,7 @@ fn show_request(send: &Send) -> String {
 }
 
 /// Percent-decodes for the reader's eye.
-fn decode(text: &str) -> String {
+pub(crate) fn decode(text: &str) -> String {
     let bytes = text.as_bytes();
     let mut out = Vec::new();
     let mut i = 0;

@@ -63,11 +63,7 @@ pub fn conditions(how: &str) -> String {
 pub fn write(options: &super::Options, name: &str, text: &str) -> Result<()> {
     match options.dry {
         true => Ok(()),
-        false => section(
-            &super::document(),
-            &format!("{name} on {}", title(options.engine)),
-            text,
-        ),
+        false => section(&super::document(), &format!("{name} on {}", title(options.engine)), text),
     }
 }
 

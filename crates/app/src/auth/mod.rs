@@ -4,6 +4,7 @@ pub mod account;
 pub mod attempts;
 pub mod login;
 pub mod mfa;
+pub mod oauth2;
 pub mod origins;
 pub mod otp;
 pub mod password;

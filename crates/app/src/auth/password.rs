@@ -13,6 +13,14 @@ pub const COST_DEFAULT: u32 = 10;
 #[derive(Clone)]
 pub struct Hasher(CpuPool);
 
+/// Characters of a password that nobody knows.
+const NOBODYS_LEN: usize = 30;
+
+/// A new password that nobody knows, for accounts that are entered in another way.
+pub fn nobodys() -> base::Value {
+    base::Value::from(base::id::random(NOBODYS_LEN, base::id::ALPHANUMERIC))
+}
+
 impl Hasher {
     pub fn new(pool: CpuPool) -> Self {
         Hasher(pool)

@@ -2,17 +2,49 @@
 
 use std::sync::Arc;
 
-use base::Kind;
+use base::{Kind, Value};
 use model::{Collection, Record, Violations};
+use query::{Batch, Op};
 
 use super::input::{check_password_form, resolved};
 use super::shown::Shown;
+use crate::auth::password;
 use crate::error::{Error, Result};
 use crate::rules::{Condition, Context};
 
 const FAILED: &str = "Failed to create record.";
 
+/// Someone whom a provider vouches for, in place of a password.
+pub(crate) struct Newcomer<'a> {
+    /// Whether the new record's email is proven.
+    pub verified: &'a (dyn Fn(&Record) -> bool + Sync),
+    /// What is written with the record.
+    pub extra: &'a (dyn Fn(&Record) -> Result<Vec<Op>> + Sync),
+}
+
 pub async fn create(cx: &Context<'_>, collection: &Arc<Collection>, expand: &[String]) -> Result<Shown> {
+    let record = make(cx, collection, None).await?;
+    let mut shown = cx.show(record).await?;
+    if !expand.is_empty() {
+        cx.expand(std::slice::from_mut(&mut shown), expand).await?;
+    }
+    Ok(shown)
+}
+
+/// Creates an auth record for a newcomer, who needs no password, by the same rules as any other.
+pub(crate) async fn create_as(
+    cx: &Context<'_>,
+    collection: &Arc<Collection>,
+    newcomer: Newcomer<'_>,
+) -> Result<Record> {
+    make(cx, collection, Some(newcomer)).await
+}
+
+async fn make(
+    cx: &Context<'_>,
+    collection: &Arc<Collection>,
+    newcomer: Option<Newcomer<'_>>,
+) -> Result<Record> {
     if collection.is_view() {
         return Err(Error::new(Kind::Invalid, "Unsupported collection type."));
     }
@@ -44,7 +76,10 @@ pub async fn create(cx: &Context<'_>, collection: &Arc<Collection>, expand: &[St
     }
     let mut violations = Violations::default();
     if collection.is_auth() {
-        violations = check_password_form(body, false, true);
+        // Whoever comes with a provider's word needs no password, and may choose one.
+        if newcomer.is_none() || !record.text("password").is_empty() {
+            violations = check_password_form(body, false, true);
+        }
         if !cx.is_superuser() && !manages_new(cx, &record).await? {
             violations.merge(unmanaged(&record));
         }
@@ -52,19 +87,31 @@ pub async fn create(cx: &Context<'_>, collection: &Arc<Collection>, expand: &[St
             cx.prepare_auth(&mut record, None);
         }
     }
+    let passwordless = newcomer.is_some() && record.text("password").is_empty();
+    if passwordless {
+        // The field's own demands are for passwords that people choose.
+        record.set("password", password::nobodys());
+    }
     if violations.is_empty() {
         violations = cx.violations(&record, None).await?;
+    }
+    if passwordless {
+        violations.0.remove("password");
     }
     if !violations.is_empty() {
         return Err(Error::invalid(FAILED, violations));
     }
-    cx.seal_password(&mut record, None).await?;
-    cx.insert(&record, FAILED).await?;
-    let mut shown = cx.show(record).await?;
-    if !expand.is_empty() {
-        cx.expand(std::slice::from_mut(&mut shown), expand).await?;
+    let mut ops = Vec::new();
+    if let Some(newcomer) = newcomer {
+        if (newcomer.verified)(&record) {
+            record.set("verified", Value::Bool(true));
+        }
+        ops = (newcomer.extra)(&record)?;
     }
-    Ok(shown)
+    cx.seal_password(&mut record, None).await?;
+    ops.insert(0, cx.insertion(&record));
+    cx.commit_record(&record, Batch { ops, ..Batch::default() }, FAILED).await?;
+    Ok(record)
 }
 
 /// Whether the manage rule already holds for a record that is not stored yet.

@@ -97,11 +97,6 @@ impl Context<'_> {
         Ok(())
     }
 
-    pub(super) async fn insert(&self, record: &Record, failed: &str) -> Result<()> {
-        self.commit_record(record, Batch::op(self.insertion(record)), failed).await?;
-        Ok(())
-    }
-
     /// The operation that stores a new record.
     pub(crate) fn insertion(&self, record: &Record) -> Op {
         let table = &record.collection.table;
@@ -110,8 +105,8 @@ impl Context<'_> {
         Op::Insert { table: table.name.clone(), values }
     }
 
-    /// Writes the columns that changed.
-    pub(crate) async fn write_changes(&self, record: &Record, old: &Record, failed: &str) -> Result<Written> {
+    /// The operations that write the columns that changed, and end what ends with them.
+    pub(crate) async fn changes(&self, record: &Record, old: &Record) -> Result<Vec<Op>> {
         let table = &record.collection.table;
         let changed = table.columns.iter().zip(record.row.0.iter().zip(old.row.0.iter()));
         let mut set: Vec<(Name, Assign)> = changed
@@ -122,15 +117,21 @@ impl Context<'_> {
         if set.is_empty() {
             set.push(("id".into(), Assign::Set(record.id().into())));
         }
-        let mut batch = Batch {
+        let mut ops = vec![Op::Update { table: table.name.clone(), id: record.id().into(), set }];
+        if record.collection.is_auth() {
+            ops.extend(self.ended_with(record, old).await?);
+        }
+        Ok(ops)
+    }
+
+    /// Writes the columns that changed.
+    pub(crate) async fn write_changes(&self, record: &Record, old: &Record, failed: &str) -> Result<Written> {
+        let batch = Batch {
             guards: files::unchanged(record, old),
-            ops: vec![Op::Update { table: table.name.clone(), id: record.id().into(), set }],
+            ops: self.changes(record, old).await?,
             jobs: files::removed(old, Some(record)).into_iter().collect(),
             ..Batch::default()
         };
-        if record.collection.is_auth() {
-            batch.ops.extend(self.ended_with(record, old).await?);
-        }
         let guarded = !batch.guards.is_empty();
         match self.commit_record(record, batch, failed).await {
             Ok(committed) if committed.missing.is_empty() => Ok(Written::Done),
@@ -160,7 +161,7 @@ impl Context<'_> {
     }
 
     /// Puts the files in their places, and then commits. What certainly was not committed leaves no file.
-    async fn commit_record(
+    pub(crate) async fn commit_record(
         &self,
         record: &Record,
         batch: Batch,
@@ -207,7 +208,9 @@ impl Written {
     }
 }
 
-enum Failure {
+/// Why nothing was written.
+pub(crate) enum Failure {
+    /// Somebody else was faster.
     Guard,
     Other(Error),
 }

@@ -254,6 +254,7 @@ fn complete_auth_options(collection: &mut Collection) {
     if superusers {
         options.password_auth.enabled = true;
         options.oauth2.enabled = false;
+        options.oauth2.providers.clear();
         // A code sent by mail is never all that it takes.
         options.mfa.enabled |= options.otp.enabled;
     }

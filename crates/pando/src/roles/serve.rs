@@ -58,7 +58,7 @@ async fn once(config: &Config, bound: &mut Option<std::net::TcpListener>) -> Res
     let realtime_task = tokio::spawn(events);
 
     greet(config, &assembled, address).await?;
-    let state = web::State::new(assembled.parts.clone(), log);
+    let state = web::State::new(assembled.parts.clone(), log, public(config)?);
     let router = web::router(state.clone());
     let restart = assembled.parts.backups.restart.clone();
     let mut ended_by = Ended::Stop;
@@ -80,6 +80,16 @@ async fn once(config: &Config, bound: &mut Option<std::net::TcpListener>) -> Res
     assembled.drain_logs().await;
     assembled.close().await;
     Ok(ended_by)
+}
+
+/// The static files: those that are configured must be there.
+fn public(config: &Config) -> Result<Option<web::Public>> {
+    let dir = config.public();
+    if config.public_dir.as_os_str().is_empty() && !dir.is_dir() {
+        return Ok(None);
+    }
+    let public = web::Public::open(&dir, config.index_fallback);
+    public.map(Some).with_context(|| format!("cannot serve the static files of {}", dir.display()))
 }
 
 /// Every connection is an open file, and the usual limit is for programs that have few.

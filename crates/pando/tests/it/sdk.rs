@@ -6,6 +6,7 @@ use std::process::Command;
 
 use serde_json::Value;
 use testkit::diff::Bindings;
+use testkit::openid::OpenId;
 use testkit::pando::Engine;
 use testkit::server::SUPERUSER;
 use testkit::smtp::Sink;
@@ -36,13 +37,13 @@ pub fn node(script: &str) -> Command {
     node
 }
 
-fn run(script: &str, server: &Server) -> Vec<Value> {
+fn run(script: &str, server: &Server, openid: &OpenId) -> Vec<Value> {
     let mut node = node(script);
     node.arg(format!("http://127.0.0.1:{}", server.port())).args([SUPERUSER.0, SUPERUSER.1]);
     let mails = tempfile::NamedTempFile::new().unwrap();
     let sink = Sink::start();
     sink.keep_in(mails.path());
-    node.env("SMTP_PORT", sink.port().to_string()).env("MAILS", mails.path());
+    node.env("OPENID", openid.url()).env("SMTP_PORT", sink.port().to_string()).env("MAILS", mails.path());
     let printed = tools::run(&mut node).unwrap_or_else(|e| panic!("{e:#}\n{}", server.log()));
     printed.lines().map(|line| serde_json::from_str(line).expect("a line of JSON")).collect()
 }
@@ -52,7 +53,8 @@ fn check(script: &str, engine: Engine) {
     let candidate = Candidate::new(engine);
     let reference = oracle::program().unwrap().start(&dir.path().join("reference")).unwrap();
     let server = candidate.program.start(&dir.path().join("candidate")).unwrap();
-    let (expected, actual) = (run(script, &reference), run(script, &server));
+    let openid = OpenId::start();
+    let (expected, actual) = (run(script, &reference, &openid), run(script, &server, &openid));
     let mut bindings = Bindings::default();
     let mut report = Vec::new();
     for (e, a) in expected.iter().zip(&actual) {
@@ -89,6 +91,8 @@ macro_rules! sessions {
 // One script of `tests/js` each.
 sessions! {
     account
+    oauth2
+    settings
     records
     realtime
 }

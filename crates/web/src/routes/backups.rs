@@ -10,7 +10,7 @@ use axum::http::request::Parts as Head;
 use axum::http::{HeaderMap, HeaderValue, Response, header};
 use axum::routing::{get, post};
 use base::Kind;
-use base::limits::BACKUP_UPLOAD_BYTES_MAX;
+use base::limits::{BACKUP_UPLOAD_BYTES_MAX, BODY_BYTES_MAX};
 use serde_json::{Value as Json, json};
 
 use super::{answer, with_fields};
@@ -74,7 +74,8 @@ async fn upload(FromState(state): FromState<State>, request: Request) -> Respons
     answer(async {
         let (head, body) = request.into_parts();
         superuser(&state, &head).await?;
-        let (_, uploads) = body::read_with_files(&head, body, BACKUP_UPLOAD_BYTES_MAX).await?;
+        let (_, uploads) =
+            body::read_with_files(&head, body, BACKUP_UPLOAD_BYTES_MAX, BODY_BYTES_MAX).await?;
         to_the_end(async move { backups::upload(state.parts(), uploads).await }).await
     })
     .await

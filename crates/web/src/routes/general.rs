@@ -4,7 +4,7 @@ use app::Error;
 use axum::Router;
 use axum::body::Body;
 use axum::extract::{Request, State as FromState};
-use axum::http::{Method, Response};
+use axum::http::Response;
 use axum::routing::get;
 use base::Kind;
 use serde_json::json;
@@ -12,6 +12,7 @@ use serde_json::json;
 use super::{answer, with_fields};
 use crate::extract::Asked;
 use crate::gate::spelled;
+use crate::public;
 use crate::state::State;
 use crate::wire;
 
@@ -38,49 +39,14 @@ pub async fn health(FromState(state): FromState<State>, request: Request) -> Res
     .await
 }
 
-/// Parts of the API that clients know and that are not built yet: said plainly, rather than as a wrong address.
-const NOT_YET: &[&str] = &["oauth2-redirect"];
-/// The same of an auth collection.
-const NOT_YET_AUTH: [&str; 1] = ["auth-with-oauth2"];
-
-pub async fn fallback(request: Request) -> Response<Body> {
-    if let Some(part) = not_yet(request.uri().path()) {
-        let message = format!("The {part} API is not available in this version yet.");
-        return wire::error::response(Error::new(Kind::Unsupported, message));
-    }
-    // Reading looks for a static file, of which there are none yet.
-    let error = match *request.method() {
-        Method::GET | Method::HEAD => Error::new(Kind::NotFound, "File not found."),
-        _ => Error::not_found(),
-    };
-    wire::error::response(error)
-}
-
-fn not_yet(path: &str) -> Option<&str> {
-    let parts: Vec<&str> = path.strip_prefix("/api/")?.split('/').collect();
-    match parts[..] {
-        ["collections", _, part] => NOT_YET_AUTH.contains(&part).then_some(part),
-        [part, ..] => NOT_YET.contains(&part).then_some(part),
-        [] => None,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::not_yet;
-
-    #[test]
-    fn what_is_not_there_is_named() {
-        for (path, part) in [
-            ("/api/backups", Some("backups")),
-            ("/api/files/a/b/c.txt", None),
-            ("/api/collections/users/auth-with-oauth2", Some("auth-with-oauth2")),
-            ("/api/collections/users/records", None),
-            ("/api/filesystem", None),
-            ("/api/", None),
-            ("/files", None),
-        ] {
-            assert_eq!(not_yet(path), part, "{path}");
+pub async fn fallback(FromState(state): FromState<State>, request: Request) -> Response<Body> {
+    let (head, _) = request.into_parts();
+    answer(async {
+        match state.public() {
+            _ if !public::reads(&head.method) => Err(Error::not_found()),
+            Some(public) => public.serve(&head).await,
+            None => Err(Error::new(Kind::NotFound, "File not found.")),
         }
-    }
+    })
+    .await
 }

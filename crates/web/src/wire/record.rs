@@ -38,7 +38,11 @@ pub fn write(out: &mut String, shown: &Shown) {
             JsonKey::CollectionName => write_string(out, &collection.name),
             // A password that is not hidden shows that it is there, and nothing of it.
             JsonKey::Field(position) if collection.fields[*position].is_secret() => out.push_str("\"\""),
-            JsonKey::Field(position) => write_value(out, shown.record.row.get(*position)),
+            // A view may join nothing: its rules tell a missing text from an empty one, and records do not.
+            JsonKey::Field(position) => match shown.record.row.get(*position) {
+                Value::Null => write_value(out, &collection.table.columns[*position].ty.zero()),
+                value => write_value(out, value),
+            },
         }
     }
     if let Some(expand) = expand_due {
@@ -114,10 +118,15 @@ pub fn page_tail(out: &mut String, page: u64, per_page: u64, total: Option<u64>)
     );
 }
 
-/// A login's answer.
-pub fn with_token(token: &str, shown: &Shown) -> String {
-    let mut out = String::with_capacity(1024);
-    out.push_str("{\"record\":");
+/// A login's answer. `meta` is JSON text, or empty for none.
+pub fn with_token(token: &str, shown: &Shown, meta: &str) -> String {
+    let mut out = String::with_capacity(1024 + meta.len());
+    out.push('{');
+    if !meta.is_empty() {
+        write_key(&mut out, "meta");
+        out.push_str(meta);
+    }
+    write_key(&mut out, "record");
     write(&mut out, shown);
     out.push_str(",\"token\":");
     write_string(&mut out, token);

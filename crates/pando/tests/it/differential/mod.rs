@@ -43,6 +43,7 @@ groups! {
     account
     auth
     backups
+    oauth2
     batch
     errors
     expand

@@ -1,5 +1,7 @@
 //! Logging in and staying so.
 
+use std::sync::Arc;
+
 use app::Error;
 use app::auth::login::{self, Admitted, PasswordForm};
 use axum::Router;
@@ -8,7 +10,7 @@ use axum::extract::{Path, Request, State as FromState};
 use axum::http::{Response, StatusCode};
 use axum::routing::{get, post};
 use base::Kind;
-use model::Violation;
+use model::{Collection, Violation};
 use serde_json::{Map, Value as Json, json};
 
 use super::{answer, with_body, with_fields};
@@ -17,6 +19,7 @@ use crate::state::State;
 use crate::wire;
 
 mod account;
+mod oauth2;
 mod otp;
 
 pub fn routes() -> Router<State> {
@@ -26,6 +29,7 @@ pub fn routes() -> Router<State> {
         .merge(otp::routes())
         .route(&path("auth-methods"), get(methods))
         .route(&path("auth-with-password"), post(with_password))
+        .route(&path("auth-with-oauth2"), post(oauth2::with_oauth2))
         .route(&path("auth-refresh"), post(refresh))
         .route(&path("impersonate/{id}"), post(impersonate))
 }
@@ -43,15 +47,18 @@ pub async fn methods(
         let options = collection.auth().ok_or_else(Error::not_found)?;
         let password = &options.password_auth;
         let has = |field: &str| password.enabled && password.identity_fields.iter().any(|name| name == field);
+        let offers = app::auth::oauth2::methods::offers(&options.oauth2);
+        let listed =
+            |logos| offers.iter().map(|offer| oauth2::offer(offer, logos)).collect::<Vec<_>>();
         let body = json!({
             "password": {"identityFields": if password.enabled { json!(password.identity_fields) } else { json!([]) },
                 "enabled": password.enabled},
-            "oauth2": {"providers": [], "enabled": options.oauth2.enabled},
+            "oauth2": {"providers": listed(true), "enabled": options.oauth2.enabled},
             "mfa": {"enabled": options.mfa.enabled,
                 "duration": if options.mfa.enabled { options.mfa.duration } else { 0 }},
             "otp": {"enabled": options.otp.enabled,
                 "duration": if options.otp.enabled { options.otp.duration } else { 0 }},
-            "authProviders": [],
+            "authProviders": listed(false),
             "usernamePassword": has("username"),
             "emailPassword": has("email"),
         });
@@ -66,10 +73,9 @@ pub async fn with_password(
     request: Request,
 ) -> Response<Body> {
     answer(async {
-        let mut asked = with_form(&state, request).await?;
+        let (mut asked, collection) = form_for(&state, &name, request).await?;
         asked.request.context = "password";
         let cx = asked.context(&state);
-        let collection = login::auth_collection(&cx, &name)?;
         let body = &asked.request.body;
         let form = PasswordForm {
             identity: text(body, "identity")?,
@@ -102,8 +108,18 @@ pub(super) async fn admitted(
     cx: &app::rules::Context<'_>,
     admitted: Admitted,
 ) -> app::Result<Response<Body>> {
+    admitted_with(asked, cx, admitted, "").await
+}
+
+/// The same with what a provider says about the user, as JSON text.
+async fn admitted_with(
+    asked: &Asked,
+    cx: &app::rules::Context<'_>,
+    admitted: Admitted,
+    meta: &str,
+) -> app::Result<Response<Body>> {
     match admitted {
-        Admitted::In(mut done) => shown(asked, cx, &mut done).await,
+        Admitted::In(mut done) => shown_with(asked, cx, &mut done, meta).await,
         Admitted::Halfway { mfa_id } => {
             Ok(wire::answer::json(StatusCode::UNAUTHORIZED, json!({ "mfaId": mfa_id }).to_string()))
         }
@@ -115,13 +131,22 @@ async fn shown(
     cx: &app::rules::Context<'_>,
     done: &mut login::LoggedIn,
 ) -> app::Result<Response<Body>> {
+    shown_with(asked, cx, done, "").await
+}
+
+async fn shown_with(
+    asked: &Asked,
+    cx: &app::rules::Context<'_>,
+    done: &mut login::LoggedIn,
+    meta: &str,
+) -> app::Result<Response<Body>> {
     asked.visit.admit_superuser(&done.record.record)?;
     let expand: Vec<String> =
         asked.query.text("expand").split(',').filter(|path| !path.is_empty()).map(str::to_string).collect();
     if !expand.is_empty() {
         cx.expand(std::slice::from_mut(&mut done.record), &expand).await?;
     }
-    with_fields(asked, wire::record::with_token(&done.token, &done.record), false)
+    with_fields(asked, wire::record::with_token(&done.token, &done.record, meta), false)
 }
 
 pub async fn impersonate(
@@ -151,6 +176,13 @@ pub async fn impersonate(
     .await
 }
 
+/// The request with a form, and the auth collection that it is about.
+async fn form_for(state: &State, name: &str, request: Request) -> app::Result<(Asked, Arc<Collection>)> {
+    let asked = with_form(state, request).await?;
+    let collection = login::auth_collection(&asked.context(state), name)?;
+    Ok((asked, collection))
+}
+
 /// The request with a form whose fields are known.
 async fn with_form(state: &State, request: Request) -> app::Result<Asked> {
     let (head, body) = request.into_parts();
@@ -160,7 +192,7 @@ async fn with_form(state: &State, request: Request) -> app::Result<Asked> {
 }
 
 /// What the reference says of a form that it cannot read.
-fn unreadable(error: Error) -> Error {
+pub(super) fn unreadable(error: Error) -> Error {
     match error.kind {
         Kind::Invalid => {
             Error { message: "An error occurred while loading the submitted data.".into(), ..error }
@@ -170,7 +202,7 @@ fn unreadable(error: Error) -> Error {
 }
 
 /// A form's text: missing is empty, another type is an unreadable body.
-fn text(body: &Map<String, Json>, key: &str) -> app::Result<String> {
+pub(super) fn text(body: &Map<String, Json>, key: &str) -> app::Result<String> {
     match body.get(key) {
         None | Some(Json::Null) => Ok(String::new()),
         Some(Json::String(text)) => Ok(text.clone()),
