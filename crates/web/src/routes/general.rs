@@ -14,7 +14,6 @@ use crate::extract::Asked;
 use crate::gate::spelled;
 use crate::public;
 use crate::state::State;
-use crate::wire;
 
 pub fn routes() -> Router<State> {
     Router::new().route("/api/health", get(health))
