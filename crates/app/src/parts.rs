@@ -13,6 +13,7 @@ use crate::auth::attempts::Attempts;
 use crate::auth::passkeys;
 use crate::auth::password::Hasher;
 use crate::auth::token::TokenCache;
+use crate::backups::Backups;
 use crate::catalog::Catalog;
 use crate::error::Result;
 use crate::files::Files;
@@ -39,6 +40,7 @@ pub struct Parts {
     pub clock: Arc<dyn Clock>,
     pub settings: ArcSwap<Settings>,
     pub files: Files,
+    pub backups: Backups,
     /// Where the request log is kept.
     pub logs: Logs,
     /// How the settings are stored.

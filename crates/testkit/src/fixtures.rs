@@ -85,6 +85,18 @@ fn turned(jpeg: &[u8]) -> Vec<u8> {
     out
 }
 
+/// The checksum of PNG chunks.
+pub fn crc32(bytes: &[u8]) -> u32 {
+    let mut sum = u32::MAX;
+    for byte in bytes {
+        sum ^= u32::from(*byte);
+        for _ in 0..8 {
+            sum = if sum & 1 == 1 { sum >> 1 ^ 0xEDB8_8320 } else { sum >> 1 };
+        }
+    }
+    !sum
+}
+
 /// Where two pictures differ: in size, or by more than `most` in the mean of all colours.
 pub fn compare(expected: &[u8], actual: &[u8], most: f64) -> Option<Difference> {
     let read = |bytes: &[u8]| image::load_from_memory(bytes).map(DynamicImage::into_rgba8);

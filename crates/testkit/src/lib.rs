@@ -17,6 +17,7 @@ pub mod openid;
 pub mod oracle;
 pub mod pando;
 pub mod postgres;
+pub mod seaweed;
 pub mod server;
 pub mod smtp;
 pub mod sse;

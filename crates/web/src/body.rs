@@ -22,18 +22,15 @@ const UNSUPPORTED: &str = "Unsupported Content-Type.";
 
 /// A body for what takes no files: those that come along are passed over.
 pub async fn read(head: &Head, body: Body) -> Result<Map<String, Json>> {
-    read_up_to(head, body, BODY_BYTES_MAX).await
+    read_with_files(head, body, BODY_BYTES_MAX as u64, BODY_BYTES_MAX).await.map(|(values, _)| values)
 }
 
-pub async fn read_up_to(head: &Head, body: Body, bytes_max: usize) -> Result<Map<String, Json>> {
-    read_with_files(head, body, bytes_max as u64).await.map(|(values, _)| values)
-}
-
-/// A body of at most so many bytes, of which `BODY_BYTES_MAX` may be something else than files.
+/// A body of at most so many bytes, of which so many may be something else than files.
 pub async fn read_with_files(
     head: &Head,
     body: Body,
     bytes_max: u64,
+    text_bytes_max: usize,
 ) -> Result<(Map<String, Json>, Uploads)> {
     let content_type = content_type(&head.headers);
     if content_type.starts_with("multipart/form-data") {
@@ -42,10 +39,9 @@ pub async fn read_with_files(
             return Err(too_large());
         }
         let body = Limited::new(body, usize::try_from(bytes_max).unwrap_or(usize::MAX));
-        return multipart::read(content_type, body.into_data_stream()).await;
+        return multipart::read(content_type, body.into_data_stream(), text_bytes_max).await;
     }
-    let bytes_max = usize::try_from(bytes_max).unwrap_or(usize::MAX).min(BODY_BYTES_MAX);
-    let body = Limited::new(body, bytes_max).collect();
+    let body = Limited::new(body, text_bytes_max).collect();
     let Ok(collected) = tokio::time::timeout(Duration::from_millis(BODY_READ_MS), body).await else {
         return Err(Error::bad_request().details("the body took too long to arrive"));
     };
@@ -170,7 +166,11 @@ pub fn fuzz(data: &[u8]) {
             let body = Full::new(bytes::Bytes::copy_from_slice(rest)).map_err(|never| match never {});
             let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build();
             runtime.map_or(Ok(Map::new()), |runtime| {
-                let read = multipart::read("multipart/form-data; boundary=b", body.into_data_stream());
+                let read = multipart::read(
+                    "multipart/form-data; boundary=b",
+                    body.into_data_stream(),
+                    BODY_BYTES_MAX,
+                );
                 runtime.block_on(read).map(|(values, _)| values)
             })
         }

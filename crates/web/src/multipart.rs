@@ -13,8 +13,8 @@ use axum::http::header;
 use backing::blob::Content;
 use base::Kind;
 use base::limits::{
-    BODY_BYTES_MAX, FILE_NAME_BYTES_MAX, FORM_BUFFER_BYTES_MAX, FORM_NAME_BYTES_MAX, FORM_PARTS_MAX,
-    SNIFF_BYTES_MAX, UPLOAD_IDLE_MS, UPLOAD_MEMORY_BYTES_MAX, UPLOAD_READ_MS, UPLOAD_REST_MS,
+    FILE_NAME_BYTES_MAX, FORM_BUFFER_BYTES_MAX, FORM_NAME_BYTES_MAX, FORM_PARTS_MAX, SNIFF_BYTES_MAX,
+    UPLOAD_IDLE_MS, UPLOAD_MEMORY_BYTES_MAX, UPLOAD_READ_MS, UPLOAD_REST_MS,
 };
 use bytes::Bytes;
 use futures_util::{Stream, StreamExt};
@@ -26,7 +26,11 @@ use crate::body::{Form, too_large};
 
 type Failure = Box<dyn std::error::Error + Send + Sync>;
 
-pub async fn read<S, E>(content_type: &str, body: S) -> Result<(Map<String, Json>, Uploads)>
+pub async fn read<S, E>(
+    content_type: &str,
+    body: S,
+    text_bytes_max: usize,
+) -> Result<(Map<String, Json>, Uploads)>
 where
     S: Stream<Item = std::result::Result<Bytes, E>> + Send + Unpin,
     E: Into<Failure>,
@@ -36,7 +40,7 @@ where
     let unclaimed = Arc::new(AtomicUsize::new(0));
     let mut body = Steady { body, unclaimed: unclaimed.clone(), rests: false, total: 0 };
     let parts = Multipart::new(&mut body, boundary);
-    let read = Reader { parts, unclaimed, text_bytes: 0 }.read();
+    let read = Reader { parts, unclaimed, text_bytes_left: text_bytes_max }.read();
     let read = tokio::time::timeout(Duration::from_millis(UPLOAD_READ_MS), read).await;
     let read = read.unwrap_or_else(|_| Err(late()));
     if read.is_err() {
@@ -51,7 +55,7 @@ where
 struct Reader<'a> {
     parts: Multipart<'a>,
     unclaimed: Arc<AtomicUsize>,
-    text_bytes: usize,
+    text_bytes_left: usize,
 }
 
 impl Reader<'_> {
@@ -90,10 +94,7 @@ impl Reader<'_> {
     async fn text(&mut self, part: &mut Field<'_>) -> Result<String> {
         let mut text = Vec::new();
         while let Some(chunk) = self.chunk(part).await? {
-            self.text_bytes += chunk.len();
-            if self.text_bytes > BODY_BYTES_MAX {
-                return Err(too_large());
-            }
+            self.text_bytes_left = self.text_bytes_left.checked_sub(chunk.len()).ok_or_else(too_large)?;
             text.extend_from_slice(&chunk);
         }
         Ok(match String::from_utf8(text) {

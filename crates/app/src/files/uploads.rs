@@ -6,6 +6,7 @@ use backing::blob::{Attributes, Content};
 use model::field::{FileField, Upload};
 use model::{Collection, FieldKind, Record, Request, Violations};
 use parking_lot::Mutex;
+use rustc_hash::FxHashMap;
 use serde_json::Value as Json;
 
 use super::{key, names, sniff};
@@ -44,6 +45,27 @@ impl Uploads {
             mime: found.mime.to_string(),
         });
         self.files.push(Incoming { field, content });
+    }
+
+    /// The files for the items of a list (`list.0.field` or `list[0].field`), by the item's number. Others are dropped.
+    pub fn split(self, list: &str) -> FxHashMap<usize, Uploads> {
+        let mut parts: FxHashMap<usize, Uploads> = FxHashMap::default();
+        for (incoming, mut upload) in self.files.into_iter().zip(self.known) {
+            let Some((index, field)) = numbered(&incoming.field, list) else { continue };
+            let part = parts.entry(index).or_default();
+            part.files.push(Incoming { field: field.to_string(), content: incoming.content });
+            // The reference takes such a file in twice, and the second time by the name that it was given at first.
+            upload.original = upload.name;
+            upload.name = FileField::stored_name(&upload.original, "");
+            part.known.push(upload);
+        }
+        parts
+    }
+
+    /// The first file of that key, and what is known of it.
+    pub(crate) fn take(mut self, field: &str) -> Option<(Upload, Content)> {
+        let position = self.files.iter().position(|file| file.field == field)?;
+        Some((self.known.swap_remove(position), self.files.swap_remove(position).content))
     }
 
     pub fn is_empty(&self) -> bool {
@@ -104,6 +126,17 @@ impl Uploads {
             }
         }
     }
+}
+
+/// The number and the field of `list.0.field` or `list[0].field`.
+fn numbered<'a>(key: &'a str, list: &str) -> Option<(usize, &'a str)> {
+    let rest = key.strip_prefix(list)?;
+    let (digits, field) = match rest.strip_prefix('[') {
+        Some(rest) => rest.split_once("].")?,
+        None => rest.strip_prefix('.')?.split_once('.')?,
+    };
+    let index: usize = digits.parse().ok()?;
+    (index.to_string() == digits).then_some((index, field))
 }
 
 impl<'a> Context<'a> {

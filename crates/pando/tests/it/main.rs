@@ -2,15 +2,20 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+mod backups;
 mod badinput;
 mod candidate;
 mod compat;
 mod describing;
 mod differential;
 mod durability;
+mod encryption;
+mod files;
 mod jobs;
+mod mail;
 mod oauth2;
-mod realtime;
 mod passkeys;
+mod public;
+mod realtime;
 mod sdk;
 mod tidy;

@@ -56,7 +56,7 @@ fn avatars_do_not_reach_into_the_own_network() {
     }
     assert!(!openid.asked().iter().any(|asked| asked.contains("/file/")), "{:?}", openid.asked());
 
-    program.env = vec![("PANDO_OUTBOUND_ALLOW_PRIVATE".into(), "true".into())];
+    program.variables = vec![("PANDO_OUTBOUND_ALLOW_PRIVATE".into(), "true".into())];
     let server = program.start(&dir.path().join("open")).unwrap();
     configure(&server, &openid);
     let done = sign_in(&server, user("plain", &file));

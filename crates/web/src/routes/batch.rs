@@ -1,7 +1,9 @@
 //! Several writes to records in one request: all of them or none.
 
+use std::sync::Arc;
 use std::time::Duration;
 
+use app::files::Uploads;
 use app::records::upsert;
 use app::rules::Context;
 use app::settings::BatchLimits;
@@ -27,6 +29,8 @@ use crate::wire;
 const FAILED: &str = "Batch transaction failed.";
 const INVALID: &str = "Invalid batch request data.";
 const UNREADABLE: &str = "Failed to read the submitted batch data.";
+/// The list whose items files belong to.
+const FILES: &str = "requests";
 const METHODS: [&str; 5] = ["GET", "POST", "PUT", "PATCH", "DELETE"];
 /// Seconds that a batch may take when the settings name none.
 const SECONDS_DEFAULT: i64 = 3;
@@ -86,6 +90,7 @@ struct Step {
     url: String,
     headers: Map<String, Json>,
     body: Map<String, Json>,
+    uploads: Arc<Uploads>,
 }
 
 async fn read(head: &Head, body: Body, limits: &BatchLimits) -> Result<Vec<Step>> {
@@ -97,15 +102,22 @@ async fn read(head: &Head, body: Body, limits: &BatchLimits) -> Result<Vec<Step>
         Kind::TooLarge => error,
         _ => Error::new(Kind::Invalid, UNREADABLE).details(error.details.unwrap_or(error.message)),
     };
-    let mut form = body::read_up_to(head, body, bytes_max).await.map_err(unreadable)?;
+    let (mut form, uploads) =
+        body::read_with_files(head, body, bytes_max as u64, bytes_max).await.map_err(unreadable)?;
     let requests = match form.remove("requests") {
         None | Some(Json::Null) => Vec::new(),
         Some(Json::Array(requests)) => requests,
         Some(_) => return Err(Error::new(Kind::Invalid, UNREADABLE).details("the requests are no list")),
     };
     let steps = requests.into_iter().map(Step::of).collect::<Option<Vec<_>>>();
-    let steps = steps.ok_or_else(|| Error::new(Kind::Invalid, UNREADABLE).details("malformed requests"))?;
+    let mut steps =
+        steps.ok_or_else(|| Error::new(Kind::Invalid, UNREADABLE).details("malformed requests"))?;
     check(&steps, limits.max_requests)?;
+    for (index, uploads) in uploads.split(FILES) {
+        if let Some(step) = steps.get_mut(index) {
+            step.uploads = Arc::new(uploads);
+        }
+    }
     Ok(steps)
 }
 
@@ -130,7 +142,7 @@ impl Step {
         };
         let (headers, body) = (object("headers")?, object("body")?);
         let texts = |value: &Json| value.is_string() || value.is_null();
-        headers.values().all(texts).then_some(Step { method, url, headers, body })
+        headers.values().all(texts).then(|| Step { method, url, headers, body, uploads: Arc::default() })
     }
 }
 
@@ -185,7 +197,15 @@ async fn run(
     for attempt in 1.. {
         let open = transaction::begin(&state.parts().store, limit).await?;
         let result = all(state, asked, head, steps, &open).await;
-        match transaction::end(open, result, attempt).await {
+        let undone = result.is_err();
+        let outcome = transaction::end(open, result, attempt).await;
+        // Whether a commit that failed left the records behind is not known: their files stay.
+        if undone || !matches!(outcome, Outcome::Done(_)) {
+            for step in steps {
+                step.uploads.undo(state.parts()).await;
+            }
+        }
+        match outcome {
             Outcome::Done(result) => return result,
             Outcome::Expired => break,
             Outcome::Again => {}
@@ -251,6 +271,7 @@ async fn one(
         _ => return Err(Error::bad_request().details("no such action in a batch")),
     };
     let cx = Context::within(state.parts(), &inner.request, open.store());
+    let cx = cx.with_uploads(step.uploads.clone());
     match (inner.request.method, existing.as_deref().or(id)) {
         ("PATCH", Some(id)) => records::updated(&inner, &cx, &collection, id).await.map(Some),
         ("DELETE", Some(id)) => {

@@ -8,7 +8,9 @@ pub use picture::fuzz;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
+use backing::CpuPool;
 use backing::blob::{Attributes, Blob, Blobs, Content};
+use backing::cpu_pool::Undone;
 use base::Kind;
 use base::limits::{THUMB_QUEUE_MAX, THUMB_SOURCE_BYTES_MAX, THUMB_WAIT_MS};
 use model::field::FileField;
@@ -29,6 +31,8 @@ pub fn is_offered(field: &FileField, size: &str) -> bool {
 
 /// Makes thumbnails, a bounded number at a time.
 pub struct Thumbs {
+    pool: CpuPool,
+    /// One original in memory for each thread.
     workers: Arc<Semaphore>,
     /// Those that wait or are being made.
     queue: Arc<Semaphore>,
@@ -37,8 +41,10 @@ pub struct Thumbs {
 }
 
 impl Thumbs {
-    pub fn new(workers: usize) -> Self {
+    /// `workers` is how many threads the pool has.
+    pub fn new(pool: CpuPool, workers: usize) -> Self {
         Thumbs {
+            pool,
             workers: Arc::new(Semaphore::new(workers.max(1))),
             queue: Arc::new(Semaphore::new(THUMB_QUEUE_MAX)),
             flights: Mutex::default(),
@@ -74,13 +80,14 @@ impl Thumbs {
             }
             let worker = self.workers.clone().acquire_owned().await.map_err(|_| busy())?;
             let bytes = source.bytes(THUMB_SOURCE_BYTES_MAX).await?;
-            let made = tokio::task::spawn_blocking(move || {
+            let made = self.pool.run(move || {
                 // Held by the work itself: it goes on when the request is given up.
                 let _held = (worker, waits);
                 picture::make(&bytes, format, size)
             });
-            let made = made.await.map_err(|error| {
-                Error::new(Kind::Internal, "The thumbnail could not be made.").details(error)
+            let made = made.await.map_err(|undone| match undone {
+                Undone::Busy => busy(),
+                Undone::Panicked => Error::new(Kind::Internal, "The thumbnail could not be made."),
             })?;
             let (bytes, content_type) = match made {
                 Ok(made) => made,

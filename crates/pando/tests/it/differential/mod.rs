@@ -44,6 +44,7 @@ groups! {
     auth
     oauth2
     oauth2_providers
+    backups
     batch
     errors
     expand
