@@ -10,6 +10,7 @@ use base::{Kind, Schedule, Timestamp, Value};
 use query::{Assign, Batch, Column, ColumnType, Guard, Op, Select};
 
 use crate::auth;
+use crate::backups;
 use crate::error::{Error, Result};
 use crate::files;
 use crate::jobs::{self, Work};
@@ -124,8 +125,12 @@ pub(crate) async fn perform(parts: &Parts, id: &str) -> Result<()> {
         OPTIMIZE => Ok(parts.store.optimize().await?),
         CLEAN_MFAS => auth::mfa::clean_mfas(parts).await,
         CLEAN_OTPS => auth::otp::clean_otps(parts).await,
+        BACKUP => backups::automatic(parts).await,
         SWEEP_JOBS => jobs::forget_dead(parts).await,
-        SWEEP_FILES => files::sweep_orphans(parts, None).await.map(drop),
+        SWEEP_FILES => {
+            parts.backups.idle().await;
+            files::sweep_orphans(parts, None).await.map(drop)
+        }
         // It was taken out of the configuration meanwhile.
         _ => Ok(()),
     }

@@ -2,6 +2,7 @@
 //! answers, SQL or an engine.
 
 pub mod auth;
+pub mod backups;
 pub mod catalog;
 pub mod collections;
 pub mod crons;

@@ -12,6 +12,7 @@ use store::Store;
 use crate::auth::attempts::Attempts;
 use crate::auth::password::Hasher;
 use crate::auth::token::TokenCache;
+use crate::backups::Backups;
 use crate::catalog::Catalog;
 use crate::error::Result;
 use crate::files::Files;
@@ -37,6 +38,7 @@ pub struct Parts {
     pub clock: Arc<dyn Clock>,
     pub settings: ArcSwap<Settings>,
     pub files: Files,
+    pub backups: Backups,
     /// Where the request log is kept.
     pub logs: Logs,
     /// How the settings are stored.

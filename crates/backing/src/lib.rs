@@ -1,12 +1,14 @@
 //! What stands behind the use cases: caches, the bus, mail and calls to the outside, each a façade that hides where it
 //! lives. Never knows a collection, a rule or HTTP.
 
+pub mod archive;
 pub mod blob;
 pub mod bus;
 pub mod cache;
 pub mod cpu_pool;
 pub mod fetch;
 pub mod mail;
+pub mod replace;
 pub mod stamps;
 
 pub use blob::Blobs;

@@ -53,6 +53,16 @@ pub const SQL_ROWS_MAX: usize = 1_000;
 pub const SQL_BYTES_MAX: usize = 32 << 20;
 /// How long what is asked of the SQL console may run.
 pub const SQL_RUN_MS: u64 = 30_000;
+/// Pages of a database that a backup copies before it looks whether it shall go on.
+pub const BACKUP_STEP_PAGES: i32 = 4_096;
+/// Files in a backup that is restored.
+pub const BACKUP_ENTRIES_MAX: usize = 20_000_000;
+/// Bytes of a backup that is restored, unpacked.
+pub const BACKUP_UNPACKED_BYTES_MAX: u64 = 4 << 40;
+/// The largest backup that may be uploaded.
+pub const BACKUP_UPLOAD_BYTES_MAX: u64 = 1 << 40;
+/// Backups that are listed.
+pub const BACKUPS_LISTED_MAX: usize = 10_000;
 /// Prepared statements kept per connection.
 pub const STATEMENTS_MAX: usize = 256;
 /// Reader connections of the SQLite engine.
@@ -201,8 +211,8 @@ pub const REALTIME_FORESEEN_MAX: usize = 20_000;
 pub const REALTIME_JUDGES_MAX: usize = 8;
 /// Descriptions of the API that are kept, one for each standing of those who ask.
 pub const DOCUMENTS_MAX: usize = 8;
-/// Bytes of a description that is still kept.
-pub const DOCUMENT_BYTES_MAX: usize = 16 << 20;
+/// Bytes of all the descriptions that are kept.
+pub const DOCUMENTS_BYTES_MAX: usize = 32 << 20;
 /// Clients whose requests are counted for rate limits at a time, each once for every thing that is limited.
 pub const RATE_CLIENTS_MAX: usize = 262_144;
 /// Parts that the counts are split in.
@@ -280,3 +290,10 @@ pub const ORPHAN_STEP_MAX: usize = 500;
 
 /// What a provider's state, code and error may take together.
 pub const OAUTH2_RETURN_BYTES_MAX: usize = 16 << 10;
+
+/// Bytes of a static file that are read at a time.
+pub const STATIC_CHUNK_BYTES: usize = 64 << 10;
+/// Bytes that tell a text from anything else.
+pub const TEXT_SNIFF_BYTES: usize = 512;
+/// Shorter answers are not compressed: it would gain nothing.
+pub const COMPRESS_BYTES_MIN: u64 = 1_024;

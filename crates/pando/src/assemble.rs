@@ -2,14 +2,16 @@
 
 use std::sync::Arc;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use app::Parts;
 use app::auth::password::Hasher;
+use app::backups::Backups;
 use app::catalog::Catalog;
 use app::files::{Files, Thumbs};
 use app::logs::Logs;
 use app::realtime::Realtime;
 use arc_swap::ArcSwap;
+use backing::replace::Replacement;
 use backing::{Bus, CpuPool, Fetch, Mailer, QueryCache, RecordCache, Stamps};
 use base::limits::{PASSWORD_QUEUE_MAX, THUMB_QUEUE_MAX};
 use base::topology::Node;
@@ -39,7 +41,38 @@ pub struct Assembled {
     log_store: Store,
 }
 
+/// Opens the data. What was restored is put in its place first; if it cannot be opened, what was there before comes back.
 pub async fn open(config: &Config, purpose: Purpose) -> Result<Assembled> {
+    let on_sqlite = config.data.url.is_empty();
+    let replacement = Replacement::of(&config.dir, app::backups::KEPT);
+    let replaced = on_sqlite && replacement.is_pending()?;
+    if replaced && purpose == Purpose::Command {
+        bail!("a backup is being restored in {}: start the server to finish that", config.dir.display());
+    }
+    if replaced || (on_sqlite && purpose == Purpose::Serve && config.dir.exists()) {
+        let _lock = store::lock(&config.dir)?;
+        replacement.settle().context("cannot finish the restore of a backup")?;
+    }
+    match open_parts(config, purpose).await {
+        Ok(assembled) => {
+            if replaced {
+                replacement.accept().context("cannot remove what was there before the restore")?;
+                tracing::info!("the backup is restored");
+            }
+            Ok(assembled)
+        }
+        Err(error) if replaced => {
+            tracing::error!(
+                "the restored backup cannot be opened, what was there before comes back: {error:#}"
+            );
+            replacement.reject().context("cannot bring back what was there before the restore")?;
+            open_parts(config, purpose).await
+        }
+        Err(error) => Err(error),
+    }
+}
+
+async fn open_parts(config: &Config, purpose: Purpose) -> Result<Assembled> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let cipher = config.cipher()?;
     let node = Node::local();
@@ -102,6 +135,7 @@ pub async fn open(config: &Config, purpose: Purpose) -> Result<Assembled> {
         hasher: Hasher::new(hashing),
         attempts: Default::default(),
         mailer: Mailer::new(config.outbox()),
+        backups: Backups::new((!on_postgres).then(|| config.dir.clone()), log_store.clone()),
         files: Files::new(config.dir.join("storage"), Thumbs::new(scaling, half_the_processors())),
         settings: ArcSwap::from_pointee(app::settings::Settings::default()),
         cipher,
@@ -115,8 +149,16 @@ pub async fn open(config: &Config, purpose: Purpose) -> Result<Assembled> {
         fetch: Fetch::new(config.outbound.allow_private),
         clock,
     });
-    app::setup::prepare(&parts).await.with_context(|| format!("cannot prepare {place}"))?;
+    app::setup::prepare(&parts).await.map_err(in_full).with_context(|| format!("cannot prepare {place}"))?;
     Ok(Assembled { parts, place, jobs, log_store })
+}
+
+/// The message is for clients of the API; here is a person.
+fn in_full(error: app::Error) -> anyhow::Error {
+    match &error.details {
+        Some(details) => anyhow::anyhow!("{error} {details}"),
+        None => error.into(),
+    }
 }
 
 /// What logins may take at most; the rest is everyone else's.

@@ -62,6 +62,9 @@ pub struct Serve {
     /// The directory of static files [default: pb_public beside the data directory]
     #[arg(long, value_name = "DIR", alias = "publicDir")]
     pub public_dir: Option<PathBuf>,
+    /// Answer paths that lead nowhere with the site's first page, as applications in one page ask for [default: true]
+    #[arg(long, value_name = "BOOL", alias = "indexFallback", num_args = 0..=1, default_missing_value = "true")]
+    pub index_fallback: Option<bool>,
 }
 
 #[derive(Args)]

@@ -22,6 +22,8 @@ pub struct Config {
     pub http: String,
     /// The directory of static files; empty for `pb_public` beside the data directory, if it is there.
     pub public_dir: PathBuf,
+    /// Whether paths that lead nowhere are answered with the site's first page.
+    pub index_fallback: bool,
     /// The environment variable that holds the key (32 bytes) that the settings are encrypted with; empty for none.
     pub encryption_env: String,
     pub data: Data,
@@ -74,6 +76,7 @@ impl Default for Config {
             dir: "pb_data".into(),
             http: "127.0.0.1:8090".into(),
             public_dir: PathBuf::new(),
+            index_fallback: true,
             encryption_env: String::new(),
             data: Data::default(),
             cache: Cache::default(),
@@ -128,6 +131,9 @@ impl Config {
             if let Some(dir) = &serve.public_dir {
                 config.public_dir = dir.clone();
             }
+            if let Some(fallback) = serve.index_fallback {
+                config.index_fallback = fallback;
+            }
         }
         if !config.data.url.is_empty()
             && !["postgres://", "postgresql://"].iter().any(|scheme| config.data.url.starts_with(scheme))
@@ -143,6 +149,14 @@ impl Config {
             "" => self.dir.join("outbox"),
             path => path.into(),
         }
+    }
+
+    /// The directory of static files, which need not be there.
+    pub fn public(&self) -> PathBuf {
+        if !self.public_dir.as_os_str().is_empty() {
+            return self.public_dir.clone();
+        }
+        self.dir.parent().unwrap_or(Path::new("")).join("pb_public")
     }
 
     /// What reads and writes the stored settings.
@@ -244,7 +258,7 @@ fn overlay_env(table: &mut toml::Table, vars: impl Iterator<Item = (String, Stri
         }
         let value = match value.parse::<i64>() {
             Ok(number) if last.ends_with("_bytes") => toml::Value::Integer(number),
-            _ if last.starts_with("allow_") => match value.as_str() {
+            _ if last.starts_with("allow_") || last == "index_fallback" => match value.as_str() {
                 "true" | "1" => toml::Value::Boolean(true),
                 "false" | "0" | "" => toml::Value::Boolean(false),
                 _ => bail!("{name} is true or false, not {value:?}"),

@@ -11,4 +11,4 @@ mod unhurried;
 
 pub use engine::{Console, ConsoleColumn, Engine, ViewColumn};
 pub use error::{Error, Result};
-pub use store::{Listener, Options, Store, Target, Transaction, open};
+pub use store::{Listener, Options, Store, Target, Transaction, check_file, lock, open};

@@ -1,6 +1,6 @@
 //! The façade that the rest of the program holds.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -55,6 +55,16 @@ pub async fn open(options: Options) -> Result<Store> {
         Target::Postgres { url } => Arc::new(Postgres::open(url).await?),
     };
     Ok(Store::new(engine, options.node, options.clock, options.listener))
+}
+
+/// Keeps every server out of a SQLite directory until what is returned is dropped. Fails when one is there.
+pub fn lock(dir: &Path) -> Result<impl Drop + use<>> {
+    crate::engine::sqlite::DirectoryLock::take(dir)
+}
+
+/// Whether a file is a sound SQLite database. The error says what is wrong. Blocks.
+pub fn check_file(path: &Path) -> Result<()> {
+    crate::engine::sqlite::check_file(path)
 }
 
 #[derive(Clone)]
@@ -162,6 +172,11 @@ impl Store {
 
     pub async fn describe_view(&self, query: &str) -> Result<Vec<ViewColumn>> {
         self.0.engine.describe_view(query).await
+    }
+
+    /// See [`Engine::snapshot`].
+    pub async fn snapshot(&self, to: &Path) -> Result<()> {
+        self.0.engine.snapshot(to).await
     }
 
     /// See [`Engine::console`]. What it wrote is not announced.

@@ -16,7 +16,14 @@ pub fn program() -> Result<Program> {
         Some(path) => path.into(),
         None => install()?.join("bin/pocketbase"),
     };
-    Ok(Program { name: "pocketbase".into(), path, data: None, core: None })
+    Ok(Program {
+        name: "pocketbase".into(),
+        path,
+        data: None,
+        core: None,
+        options: Vec::new(),
+        variables: Vec::new(),
+    })
 }
 
 fn install() -> Result<std::path::PathBuf> {

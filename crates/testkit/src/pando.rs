@@ -29,5 +29,5 @@ pub fn program(built: &str, data: Option<String>) -> Result<Program> {
     if !path.exists() {
         bail!("no pando binary at {}: build it, or name one in PANDO_BIN", path.display());
     }
-    Ok(Program { name: "pando".into(), path, data, core: None })
+    Ok(Program { name: "pando".into(), path, data, core: None, options: Vec::new(), variables: Vec::new() })
 }

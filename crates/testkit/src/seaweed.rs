@@ -1,7 +1,7 @@
 //! An S3-compatible store on demand: SeaweedFS from its PyPI wheel, on free ports, in a directory of its own.
 
 use std::fs::File;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -100,7 +100,7 @@ impl Seaweed {
     }
 }
 
-fn spawn(dir: &PathBuf, ports: &[u16; 10], buckets: &str) -> Result<Child> {
+fn spawn(dir: &Path, ports: &[u16; 10], buckets: &str) -> Result<Child> {
     let log = File::create(dir.with_extension("log"))?;
     let mut command = Command::new(install()?);
     command.arg("mini").arg(format!("-dir={}", dir.display()));

@@ -27,6 +27,10 @@ pub struct Program {
     pub data: Option<String>,
     /// The processor core that the server is confined to, for measurements.
     pub core: Option<usize>,
+    /// Further arguments of every command.
+    pub options: Vec<String>,
+    /// Environment variables of every command.
+    pub variables: Vec<(String, String)>,
 }
 
 impl Program {
@@ -48,12 +52,14 @@ impl Program {
         {
             command.env_remove(name);
         }
+        command.envs(self.variables.iter().map(|(name, value)| (name, value)));
         command.stdin(Stdio::null());
         command
     }
 
     fn data_args(&self) -> Vec<String> {
-        self.data.iter().flat_map(|url| ["--data".to_owned(), url.clone()]).collect()
+        let data = self.data.iter().flat_map(|url| ["--data".to_owned(), url.clone()]);
+        data.chain(self.options.iter().cloned()).collect()
     }
 
     /// `superuser upsert`: creates the superuser or sets its password.

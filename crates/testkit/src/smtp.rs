@@ -251,10 +251,12 @@ fn serve(stream: &TcpStream, shared: &Shared) -> Option<()> {
             "AUTH" => {
                 let mut words = line.split_whitespace().skip(1);
                 let mut told = vec![words.next().unwrap_or_default().to_ascii_uppercase()];
-                let asked = if told[0] == "LOGIN" { 2 } else { 1 };
+                // `Username:` and `Password:`, which clients look for.
+                let asked: &[&str] =
+                    if told[0] == "LOGIN" { &["VXNlcm5hbWU6", "UGFzc3dvcmQ6"] } else { &[""] };
                 told.extend(words.map(decode_login));
-                while told.len() <= asked {
-                    say("334 ")?;
+                while let Some(question) = asked.get(told.len() - 1) {
+                    say(&format!("334 {question}"))?;
                     told.push(decode_login(&read_line(&mut reader)?));
                 }
                 shared.note(|state| state.logins.push(told.join(" ")));

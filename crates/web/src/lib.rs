@@ -5,19 +5,22 @@ pub mod server;
 pub mod state;
 
 mod body;
+mod compress;
 mod conditional;
 mod cors;
-mod cut;
 mod describe;
 mod extract;
 mod gate;
 mod multipart;
+mod public;
 mod requestlog;
 mod routes;
+mod stream;
 mod strict;
 mod wire;
 
 pub use body::fuzz as fuzz_body;
 pub use describe::typescript;
+pub use public::Public;
 pub use routes::{WIRE, router};
 pub use state::State;

@@ -1,10 +1,8 @@
 //! The accept loop: connections in, responses out, and an end that drops nothing in flight.
 
-use std::future::{Future, poll_fn};
+use std::future::Future;
 use std::io;
-use std::pin::pin;
-use std::sync::{Arc, OnceLock};
-use std::task::Poll;
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
@@ -19,12 +17,13 @@ use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 use tower::Service;
 
+use crate::compress::{self, Codings};
 use crate::cors;
-use crate::cut::Cut;
 use crate::gate::{self, Visit};
 use crate::requestlog::Started;
-use crate::routes::REALTIME_PATH;
 use crate::state::State;
+use crate::stream::{HandedOver, Line};
+use crate::wire::answer::harden;
 
 /// Serves until `stop` completes, then lets open requests finish for a while.
 pub async fn serve(
@@ -52,20 +51,19 @@ pub async fn serve(
         };
         let _ = stream.set_nodelay(true);
         let (router, state) = (router.clone(), state.clone());
-        // Most connections never carry a stream, and need nothing to be cut by.
-        let cut: Arc<OnceLock<Cut>> = Arc::default();
-        let connection_cut = cut.clone();
+        let line = Line::default();
+        let socket = line.socket(stream);
+        let carrier = line.clone();
         let service = hyper::service::service_fn(move |request: hyper::Request<Incoming>| {
             let (mut router, state) = (router.clone(), state.clone());
-            let cut = (request.uri().path() == REALTIME_PATH).then(|| cut.get_or_init(Cut::default).clone());
+            let line = line.clone();
             async move {
                 let (mut head, body) = request.into_parts();
                 let visit = Visit::new(state.policy(), &head, peer.ip());
                 head.extensions.insert(visit.clone());
                 let logged = state.log().enabled().then(|| Started::new(&head, visit.clone()));
-                if let Some(cut) = cut {
-                    head.extensions.insert(cut);
-                }
+                let codings = Codings::of(&head.headers);
+                let version = head.version;
                 let cross_origin = head.headers.contains_key(header::ORIGIN);
                 let refused = match cors::preflight(&head) {
                     Some(response) => Some(response),
@@ -73,33 +71,41 @@ pub async fn serve(
                 };
                 let mut response = match refused {
                     Some(response) => response,
-                    None => router.call(Request::from_parts(head, Body::new(body))).await?,
+                    None => {
+                        let answered = router.call(Request::from_parts(head, Body::new(body))).await;
+                        answered.unwrap_or_else(|never| match never {})
+                    }
                 };
+                harden(response.headers_mut());
                 if cross_origin {
                     cors::allow(&mut response);
                 }
                 if let Some(logged) = logged {
                     logged.finish(&state, &response);
                 }
-                Ok::<_, std::convert::Infallible>(response)
+                match line.take(&mut response, version, state.parts().clock.now()) {
+                    true => Err(HandedOver),
+                    false => Ok(compress::apply(codings, response)),
+                }
             }
         });
         let connection = http1::Builder::new()
             .timer(TokioTimer::new())
             .header_read_timeout(Duration::from_millis(limits::HEADER_READ_MS))
             .pipeline_flush(true)
-            .serve_connection(TokioIo::new(stream), service);
+            .serve_connection(TokioIo::new(socket), service);
         let connection = graceful.watch(connection);
         tokio::spawn(async move {
-            let mut connection = pin!(connection);
-            let ended = poll_fn(|context| match connection.as_mut().poll(context) {
-                Poll::Pending if connection_cut.get().is_some_and(|cut| cut.poll(context)) => {
-                    Poll::Ready(Ok(()))
-                }
-                other => other,
-            });
-            if let Err(error) = ended.await {
+            if let Err(error) = connection.await {
                 tracing::debug!(%error, "connection ended");
+            }
+            // A task of its own, as this one has room for all that a request needs.
+            if let Some(stream) = carrier.carried() {
+                tokio::spawn(async move {
+                    stream.await;
+                    drop(slot);
+                });
+                return;
             }
             drop(slot);
         });

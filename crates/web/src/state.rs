@@ -8,6 +8,7 @@ use observe::RequestLog;
 
 use crate::describe::openapi::Documents;
 use crate::gate::Policy;
+use crate::public::Public;
 
 #[derive(Clone)]
 pub struct State(Arc<Inner>);
@@ -17,12 +18,13 @@ struct Inner {
     log: RequestLog,
     documents: Documents,
     policy: ArcSwap<Policy>,
+    public: Option<Public>,
 }
 
 impl State {
-    pub fn new(parts: Arc<Parts>, log: RequestLog) -> Self {
+    pub fn new(parts: Arc<Parts>, log: RequestLog, public: Option<Public>) -> Self {
         let policy = ArcSwap::from_pointee(Policy::new(parts.settings.load_full()));
-        State(Arc::new(Inner { parts, log, documents: Documents::default(), policy }))
+        State(Arc::new(Inner { parts, log, documents: Documents::default(), policy, public }))
     }
 
     pub fn parts(&self) -> &Parts {
@@ -36,6 +38,11 @@ impl State {
 
     pub fn log(&self) -> &RequestLog {
         &self.0.log
+    }
+
+    /// The static files, if there are any.
+    pub fn public(&self) -> Option<&Public> {
+        self.0.public.as_ref()
     }
 
     /// What the settings in force let pass.

@@ -163,34 +163,35 @@ pub enum Admitted {
 /// is missing. The owner is told of a place that is new.
 pub async fn admit(cx: &Context<'_>, record: Record, method: Method) -> Result<Admitted> {
     check_rule(cx, &record).await?;
-    let mut batch = Batch::default();
-    let completes = match mfa::step(cx, &record, method).await? {
+    let first = match mfa::step(cx, &record, method).await? {
         mfa::Step::NotNeeded => None,
         mfa::Step::Begun(mfa_id) => return Ok(Admitted::Halfway { mfa_id }),
-        mfa::Step::Completed(guard, op) => Some((guard, op)),
+        mfa::Step::Completed(first) => Some(first),
     };
+    let mut batch = Batch::default();
     origins::note(cx, &record, &mut batch).await?;
-    if let Some((guard, op)) = &completes {
-        batch.guards.push(guard.clone());
-        batch.ops.push(op.clone());
-    }
-    match cx.store().commit(batch).await {
-        Ok(_) => {}
-        // The same second method twice at once: the first was good.
-        Err(store::Error::Guard(_)) => return Err(mfa::gone()),
+    match note(cx, first.as_ref(), batch).await {
         // The same new place twice at once: it is noted and told of by now.
-        Err(store::Error::Taken { .. }) => {
-            if let Some((guard, op)) = completes {
-                let alone = Batch { guards: vec![guard], ..Batch::op(op) };
-                cx.store().commit(alone).await.map_err(|error| match error {
-                    store::Error::Guard(_) => mfa::gone(),
-                    other => other.into(),
-                })?;
-            }
-        }
-        Err(error) => return Err(error.into()),
+        Err(store::Error::Taken { .. }) => note(cx, first.as_ref(), Batch::default()).await,
+        other => other,
     }
+    .map_err(|error| match error {
+        // The same second method twice at once: the first was good.
+        store::Error::Guard(_) => mfa::gone(),
+        other => other.into(),
+    })?;
     answer(cx, record, None).await.map(|done| Admitted::In(Box::new(done)))
+}
+
+/// Writes what a login leaves behind, and the end of the half-finished one that it completes.
+async fn note(cx: &Context<'_>, first: Option<&Record>, mut batch: Batch) -> store::Result<()> {
+    if let Some(first) = first {
+        mfa::spend(first, &mut batch);
+    }
+    if batch != Batch::default() {
+        cx.store().commit(batch).await?;
+    }
+    Ok(())
 }
 
 async fn check_rule(cx: &Context<'_>, record: &Record) -> Result<()> {

@@ -21,8 +21,8 @@ pub(super) enum Step {
     NotNeeded,
     /// A login of this id waits for another method.
     Begun(String),
-    /// To be committed with what the login writes: the guard fails when somebody else was faster.
-    Completed(Guard, Op),
+    /// This half-finished login is complete; see [`spend`].
+    Completed(Record),
 }
 
 fn refused(message: &str) -> Error {
@@ -62,8 +62,14 @@ pub(super) async fn step(cx: &Context<'_>, record: &Record, method: Method) -> R
     if first.text("method") == method.name() {
         return Err(refused("A different authentication method is required."));
     }
-    let guard = Guard::Exists(Select::by_ids(rows.name.clone(), Vec::new(), vec![first.id().into()]));
-    Ok(Step::Completed(guard, owned::delete(&first)))
+    Ok(Step::Completed(first))
+}
+
+/// Adds the end of a half-finished login to the batch, whose guard fails when somebody else was faster.
+pub(super) fn spend(first: &Record, batch: &mut Batch) {
+    let there = Select::by_ids(first.collection.name.clone(), Vec::new(), vec![first.id().into()]);
+    batch.guards.push(Guard::Exists(there));
+    batch.ops.push(owned::delete(first));
 }
 
 /// The query comes before the body.

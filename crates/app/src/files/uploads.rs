@@ -62,6 +62,12 @@ impl Uploads {
         parts
     }
 
+    /// The first file of that key, and what is known of it.
+    pub(crate) fn take(mut self, field: &str) -> Option<(Upload, Content)> {
+        let position = self.files.iter().position(|file| file.field == field)?;
+        Some((self.known.swap_remove(position), self.files.swap_remove(position).content))
+    }
+
     pub fn is_empty(&self) -> bool {
         self.files.is_empty()
     }

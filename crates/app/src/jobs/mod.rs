@@ -53,6 +53,9 @@ impl Work {
 
 /// Does one job.
 async fn run(parts: &Parts, work: Work) -> Result<()> {
+    if matches!(work, Work::RemoveFiles { .. } | Work::RemoveFolder { .. } | Work::SweepFiles { .. }) {
+        parts.backups.idle().await;
+    }
     match work {
         Work::Cron { id } => crons::perform(parts, &id).await,
         Work::Mail { mail } => mail::deliver(parts, mail).await,

@@ -2,14 +2,15 @@
 //! a code: those are made when the mail is written, so that no secret lies in the queue.
 
 mod layout;
+mod sample;
 mod template;
 
-use std::sync::Arc;
+pub use sample::{SampleForm, send_sample};
 
 use backing::mail::{Login, Message, Smtp};
 use base::{Kind, Timestamp};
+use model::Record;
 use model::collection::MailTemplate;
-use model::{Collection, Record};
 use query::{Batch, Job};
 use serde::{Deserialize, Serialize};
 
@@ -20,7 +21,7 @@ use crate::jobs::Work;
 use crate::parts::Parts;
 use crate::settings::Settings;
 
-pub use template::Values;
+use template::Values;
 
 /// A mail to be sent. The names are what is stored, and must not change while jobs of an older version may wait.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -91,6 +92,7 @@ pub(crate) async fn deliver(parts: &Parts, mail: Mail) -> Result<()> {
         Mail::EmailChange { collection, record, new_email, key } => {
             let Some(record) = by_id(parts, &collection, &record).await? else { return Ok(()) };
             if account::key_mark(&record) != key {
+                tracing::info!(record = record.id(), "a waiting email change ended with its token");
                 return Ok(());
             }
             let token = token::issue_email_change(parts, &record, &new_email)?;
@@ -183,48 +185,5 @@ fn smtp(settings: &Settings) -> Option<Smtp> {
         login: if smtp.auth_method.eq_ignore_ascii_case("login") { Login::Login } else { Login::Plain },
         tls: smtp.tls,
         local_name: smtp.local_name.clone(),
-    })
-}
-
-/// A mail as a try, with values that prove nothing.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Sample {
-    Verification,
-    PasswordReset,
-    EmailChange,
-    Otp,
-    AuthAlert,
-}
-
-/// Sends a sample of a collection's mail at once, and says why it did not go.
-pub async fn send_sample(
-    parts: &Parts,
-    collection: &Arc<Collection>,
-    sample: Sample,
-    to: &str,
-) -> Result<()> {
-    let options = collection.auth().ok_or_else(Error::bad_request)?;
-    let mut record = Record::blank(collection.clone());
-    for (name, value) in [("id", "__pando_test_id__"), ("email", to)] {
-        record.set(name, value.into());
-    }
-    let token = Some("test_token".to_string());
-    let (template, values) = match sample {
-        Sample::Verification => (&options.verification_template, Values { token, ..Values::default() }),
-        Sample::PasswordReset => (&options.reset_password_template, Values { token, ..Values::default() }),
-        Sample::EmailChange => {
-            (&options.confirm_email_change_template, Values { token, ..Values::default() })
-        }
-        Sample::Otp => {
-            let (otp, otp_id) = (Some("123456".to_string()), Some("test_otp_id".to_string()));
-            (&options.otp.email_template, Values { otp, otp_id, ..Values::default() })
-        }
-        Sample::AuthAlert => {
-            let alert_info = Some("TEST - 127.0.0.1".to_string());
-            (&options.auth_alert.email_template, Values { alert_info, ..Values::default() })
-        }
-    };
-    hand_over(parts, &record, to, template, &values).await.map_err(|error| {
-        Error::new(Kind::Invalid, format!("Failed to send the test email. Raw error: {error}"))
     })
 }

@@ -7,13 +7,11 @@ use std::task::{Context, Poll, Waker};
 
 use base::limits::{REALTIME_QUEUE_BYTES_MAX, REALTIME_WRITE_BYTES_MAX};
 use bytes::Bytes;
+use futures_util::task::AtomicWaker;
 use parking_lot::Mutex;
 use rustc_hash::FxHashSet;
 
 use super::standing::Standing;
-
-/// Closes the connection below a stream, for a client that does not read any more.
-pub type Cut = Box<dyn Fn() + Send + Sync>;
 
 /// One event for one client.
 #[derive(Clone, Debug)]
@@ -33,8 +31,10 @@ pub struct Client {
     active_ms: AtomicI64,
     /// When the stream was ended; 0 for one that goes on.
     ended_ms: AtomicI64,
-    was_cut: AtomicBool,
-    cut: Cut,
+    /// Whether even what is on its way is given up.
+    abandoned: AtomicBool,
+    /// Of a stream that waits for room to write, and would not be woken by events.
+    writer: AtomicWaker,
 }
 
 #[derive(Default)]
@@ -52,7 +52,7 @@ struct Outbox {
 }
 
 impl Client {
-    pub(super) fn new(no: u64, id: String, cut: Cut, now_ms: i64) -> Self {
+    pub(super) fn new(no: u64, id: String, now_ms: i64) -> Self {
         Client {
             no,
             id: id.into(),
@@ -61,8 +61,8 @@ impl Client {
             opened_ms: now_ms,
             active_ms: AtomicI64::new(now_ms),
             ended_ms: AtomicI64::new(0),
-            was_cut: AtomicBool::new(false),
-            cut,
+            abandoned: AtomicBool::new(false),
+            writer: AtomicWaker::new(),
         }
     }
 
@@ -109,9 +109,13 @@ impl Client {
         self.end(now_ms);
         let messages = std::mem::take(&mut self.outbox.lock().messages);
         drop(messages);
-        if !self.was_cut.swap(true, Ordering::Relaxed) {
-            (self.cut)();
-        }
+        self.abandoned.store(true, Ordering::Release);
+        self.writer.wake();
+    }
+
+    pub(super) fn poll_abandoned(&self, context: &mut Context<'_>) -> bool {
+        self.writer.register(context.waker());
+        self.abandoned.load(Ordering::Acquire)
     }
 
     pub(super) fn is_idle(&self, since_ms: i64) -> bool {

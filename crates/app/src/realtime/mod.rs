@@ -25,7 +25,7 @@ pub mod topic;
 
 mod judge;
 
-pub use client::{Cut, Message};
+pub use client::Message;
 pub use topic::{Options, Topic};
 
 use client::Client;
@@ -68,6 +68,11 @@ impl Stream {
     pub fn poll(&self, context: &mut Context<'_>) -> Poll<Option<Vec<Message>>> {
         self.client.poll(context)
     }
+
+    /// Whether the connection is to be dropped as it is, as its client does not read.
+    pub fn poll_abandoned(&self, context: &mut Context<'_>) -> bool {
+        self.client.poll_abandoned(context)
+    }
 }
 
 impl Drop for Stream {
@@ -92,14 +97,14 @@ impl Realtime {
         self.0.clock.now().0
     }
 
-    /// A new client, nobody so far and without subscriptions. `cut` closes its connection.
-    pub fn connect(&self, cut: Cut) -> Result<Stream> {
+    /// A new client, nobody so far and without subscriptions.
+    pub fn connect(&self) -> Result<Stream> {
         let id = base::id::random(ID_LEN, base::id::ALPHANUMERIC);
         let mut registry = self.0.registry.lock();
         if registry.closed || registry.clients.len() >= REALTIME_CLIENTS_MAX {
             return Err(Error::new(Kind::Unavailable, "Too many realtime connections. Try again later."));
         }
-        let client = registry.add(|no| Client::new(no, id, cut, self.now_ms()));
+        let client = registry.add(|no| Client::new(no, id, self.now_ms()));
         drop(registry);
         Ok(Stream { realtime: self.clone(), client })
     }

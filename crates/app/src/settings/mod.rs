@@ -12,6 +12,7 @@ use crate::error::{Error, Result};
 use crate::parts::Parts;
 
 pub mod apple;
+pub mod check;
 pub mod cipher;
 pub mod validate;
 

@@ -17,10 +17,32 @@ use crate::config::Config;
 pub async fn run(config: Config) -> Result<()> {
     #[cfg(unix)]
     raise_open_files();
-    let assembled = assemble::open(&config, Purpose::Serve).await?;
+    let mut listener = None;
+    // A restored backup is opened as at any other start, but the address is kept: who comes meanwhile waits.
+    while once(&config, &mut listener).await? == Ended::Restart {
+        tracing::info!("starting anew");
+    }
+    Ok(())
+}
+
+#[derive(PartialEq, Eq)]
+enum Ended {
+    Stop,
+    Restart,
+}
+
+async fn once(config: &Config, bound: &mut Option<std::net::TcpListener>) -> Result<Ended> {
+    let assembled = assemble::open(config, Purpose::Serve).await?;
     let address = config.listen_address();
-    let listener =
-        TcpListener::bind(&address).await.with_context(|| format!("cannot listen on {address}"))?;
+    let listener = match bound {
+        Some(bound) => bound.try_clone().and_then(TcpListener::from_std),
+        None => TcpListener::bind(&address).await.and_then(|listener| {
+            let listener = listener.into_std()?;
+            *bound = Some(listener.try_clone()?);
+            TcpListener::from_std(listener)
+        }),
+    };
+    let listener = listener.with_context(|| format!("cannot listen on {address}"))?;
     let address = listener.local_addr().context("cannot tell the address")?;
 
     let (stop, stopped) = watch::channel(false);
@@ -35,10 +57,18 @@ pub async fn run(config: Config) -> Result<()> {
     let events = app::realtime::dispatch::run(assembled.parts.clone(), ended(stopped.clone()));
     let realtime_task = tokio::spawn(events);
 
-    greet(&config, &assembled, address).await?;
-    let state = web::State::new(assembled.parts.clone(), log);
+    greet(config, &assembled, address).await?;
+    let state = web::State::new(assembled.parts.clone(), log, public(config)?);
     let router = web::router(state.clone());
-    web::server::serve(listener, state, router, signal()).await?;
+    let restart = assembled.parts.backups.restart.clone();
+    let mut ended_by = Ended::Stop;
+    let stopping = async {
+        tokio::select! {
+            () = signal() => {}
+            () = restart.notified() => ended_by = Ended::Restart,
+        }
+    };
+    web::server::serve(listener, state, router, stopping).await?;
 
     tracing::info!("stopping");
     let _ = stop.send(true);
@@ -49,7 +79,17 @@ pub async fn run(config: Config) -> Result<()> {
     let _ = log_task.await;
     assembled.drain_logs().await;
     assembled.close().await;
-    Ok(())
+    Ok(ended_by)
+}
+
+/// The static files: those that are configured must be there.
+fn public(config: &Config) -> Result<Option<web::Public>> {
+    let dir = config.public();
+    if config.public_dir.as_os_str().is_empty() && !dir.is_dir() {
+        return Ok(None);
+    }
+    let public = web::Public::open(&dir, config.index_fallback);
+    public.map(Some).with_context(|| format!("cannot serve the static files of {}", dir.display()))
 }
 
 /// Every connection is an open file, and the usual limit is for programs that have few.

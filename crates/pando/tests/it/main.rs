@@ -2,14 +2,18 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+mod backups;
 mod badinput;
 mod candidate;
 mod compat;
 mod describing;
 mod differential;
 mod durability;
+mod encryption;
 mod files;
 mod jobs;
+mod mail;
+mod public;
 mod realtime;
 mod sdk;
 mod tidy;

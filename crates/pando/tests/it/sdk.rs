@@ -93,6 +93,7 @@ sessions! {
     account
     oauth2
     files
+    settings
     records
     realtime
 }

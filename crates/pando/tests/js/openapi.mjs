@@ -175,7 +175,7 @@ for (const [id, readers] of [
 }
 for (const document of [guest, ed, rita]) {
   const text = JSON.stringify(document.json);
-  for (const secret of ["closed", "secret", "hidden_about", "tokenKey", "@request.auth", "pb.Settings", "impersonate", "_superusers"]) {
+  for (const secret of ["closed", "secret", "hidden_about", "tokenKey", "@request.auth", "What it is called", "pb.Settings", "impersonate", "_superusers"]) {
     check(!text.includes(secret), "tells", secret, text.slice(Math.max(0, text.indexOf(secret) - 200), text.indexOf(secret) + 50));
   }
 }
@@ -304,6 +304,68 @@ check((await guest.call("people_create", { body: fresh })).status === 200, "a ne
 for (const missing of Object.keys(fresh)) {
   const { [missing]: _, ...rest } = { ...fresh, email: "x@example.com", [missing]: undefined };
   check(guest.schemaErrors("people.create", rest) && (await guest.call("people_create", { body: rest })).status === 400, "needed", missing);
+}
+
+// What accounts are sent, and logins that need more than one method.
+for (const [id, body, token] of [
+  ["people_requestOTP", { email: account("ed").email }],
+  ["people_requestVerification", { email: account("ed").email }],
+  ["people_requestPasswordReset", { email: account("ed").email }],
+  ["people_requestEmailChange", { newEmail: "other@example.com" }, people.ed.token],
+]) {
+  const answer = await ed.call(id, { body, token });
+  check(answer.status < 300 || answer.status === 501, id, answer);
+}
+const mfa = await send("PATCH", "/api/collections/people", { token: root, body: { mfa: { enabled: true, duration: 600, rule: "" } } });
+check(mfa.status === 200, mfa);
+const stricter = new Document((await read()).json);
+const half = await stricter.call("people_authWithPassword", { body: secret });
+check((half.status === 401 && half.json.mfaId) || half.status === 403, "half a login", half);
+
+// Several writes at once.
+const batching = await all.call("updateSettings", { token: root, body: { batch: { enabled: true, maxRequests: 50, timeout: 30 } } });
+if (batching.status === 200) {
+  const requests = [
+    { method: "POST", url: "/api/collections/notes/records", body: { id: "batchbatchbatch", text: "b", about: first.json.id } },
+    { method: "PATCH", url: "/api/collections/notes/records/batchbatchbatch", body: { text: "c" } },
+    { method: "DELETE", url: "/api/collections/notes/records/batchbatchbatch" },
+  ];
+  check(!all.schemaErrors("pb.Batch", { requests }), "a batch");
+  const done = await all.call("batch", { token: root, body: { requests } });
+  check(done.status === 501 || (done.status === 200 && done.json.length === 3), "a batch", done);
+  const broken = await all.call("batch", { token: root, body: { requests: [requests[0], requests[0]] } });
+  check(broken.status === 501 || broken.status === 400, "a broken batch", broken);
+}
+
+// Files, as forms; a part that is not built says so.
+if ((await send("GET", "/api/files/every_thing/x/y.png")).status !== 501) {
+  const png = Buffer.from("iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg==", "base64");
+  const form = (more) => {
+    const out = new FormData();
+    for (const [name, value] of [...Object.entries(base), ...more]) out.append(name, value instanceof Blob ? value : String(value));
+    return out;
+  };
+  const { properties } = all.json.components.schemas["every_thing.create.form"];
+  check(properties.cover.format === "binary" && properties.papers.items.format === "binary", "files are binary", properties);
+  const picture = new File([png], "x.png", { type: "image/png" });
+  const text = new File(["text"], "x.txt", { type: "text/plain" });
+  const stored = await all.call("every_thing_create", { token: root, form: form([["cover", picture], ["papers", text], ["papers", text]]) });
+  check(stored.status === 200 && stored.json.cover && stored.json.papers.length === 2, "files", stored);
+  const wrongType = await all.call("every_thing_create", { token: root, form: form([["cover", text]]) });
+  check(wrongType.status === 400, "another type of file", wrongType);
+  const tooLarge = new File([new Uint8Array(properties.papers.items.maxLength + 1)], "large.bin");
+  check((await all.call("every_thing_create", { token: root, form: form([["papers", tooLarge]]) })).status === 400, "too large");
+  const params = { id: stored.json.id, filename: stored.json.cover };
+  check((await guest.call("every_thing_download", { params, query: "?thumb=50x50" })).status === 200, "a download");
+  const hidden = { id: stored.json.id, filename: stored.json.papers[0] };
+  // The view rule is open to everyone, so that a protected file is too.
+  check((await guest.call("every_thing_download", { params: hidden })).status === 200, "a protected file");
+  const { token } = (await all.call("fileToken", { token: root })).json;
+  check((await all.call("every_thing_download", { params: hidden, query: `?token=${token}` })).status === 200, "with a token");
+  const change = { "papers-": stored.json.papers[0], cover: "" };
+  check(!all.schemaErrors("every_thing.update", change), "files taken out");
+  const fewer = await all.call("every_thing_update", { token: root, params, body: change });
+  check(fewer.json.papers.length === 1 && fewer.json.cover === "", "files taken out", fewer);
 }
 
 // Everything that is described, asked with nothing right: whatever comes back is described too.

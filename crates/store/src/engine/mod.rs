@@ -4,6 +4,7 @@ pub mod decode;
 pub mod postgres;
 pub mod sqlite;
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -57,6 +58,12 @@ pub trait Engine: Send + Sync {
     /// limits of `base::limits::SQL_*`. Several are one transaction. The answer is the last one's.
     async fn console(&self, _sql: &str) -> Result<Console> {
         Err(crate::Error::Refused("not inside of a transaction".into()))
+    }
+
+    /// Copies the database as it is now into a new file, while reads and writes go on. Every acknowledged commit is in
+    /// it. Dropping the future gives the copy up.
+    async fn snapshot(&self, _to: &Path) -> Result<()> {
+        Err(crate::Error::Refused("this database cannot be copied into a file".into()))
     }
 
     /// Whether the database answers at all.

@@ -75,11 +75,11 @@ pub fn is_writable(collection: &Collection, field: &Field, hidden: bool) -> bool
 
 /// Whether a new record must be given a value for the field.
 pub fn is_required(collection: &Collection, field: &Field) -> bool {
-    if collection.is_view() || field.autogenerate().is_some() {
+    if collection.is_view() {
         return false;
     }
     match &field.kind {
-        FieldKind::Text(field) => field.required,
+        FieldKind::Text(field) => field.required && field.autogenerate_pattern.is_empty(),
         FieldKind::Editor(field) => field.required,
         FieldKind::Number(field) => field.required,
         FieldKind::Bool(field) => field.required,

@@ -1,8 +1,8 @@
 //! The API described for machines.
 //!
 //! Superusers are told of everything. Everyone else is told of the collections and operations that the caller's
-//! account does not rule out, without hidden fields and without the rules themselves: nothing that calling the API
-//! would not tell, and nothing of collections that are closed.
+//! account does not rule out, without hidden fields, help texts and the rules themselves: what any client of theirs
+//! has to know, and nothing of collections that are closed.
 
 use app::collections::standing;
 use axum::Router;

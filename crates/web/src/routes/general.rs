@@ -4,7 +4,7 @@ use app::Error;
 use axum::Router;
 use axum::body::Body;
 use axum::extract::{Request, State as FromState};
-use axum::http::{Method, Response};
+use axum::http::Response;
 use axum::routing::get;
 use base::Kind;
 use serde_json::json;
@@ -12,8 +12,8 @@ use serde_json::json;
 use super::{answer, with_fields};
 use crate::extract::Asked;
 use crate::gate::spelled;
+use crate::public;
 use crate::state::State;
-use crate::wire;
 
 pub fn routes() -> Router<State> {
     Router::new().route("/api/health", get(health))
@@ -27,7 +27,7 @@ pub async fn health(FromState(state): FromState<State>, request: Request) -> Res
         let data = match asked.request.is_superuser() {
             false => json!({}),
             true => json!({
-                "canBackup": true,
+                "canBackup": !state.parts().backups.is_busy(),
                 "realIP": spelled(asked.visit.address()),
                 "possibleProxyHeader": asked.visit.policy().proxies().hint(&head.headers),
             }),
@@ -38,42 +38,15 @@ pub async fn health(FromState(state): FromState<State>, request: Request) -> Res
     .await
 }
 
-/// Parts of the API that clients know and that are not built yet: said plainly, rather than as a wrong address.
-const NOT_YET: &[&str] = &["backups"];
-
-pub async fn fallback(request: Request) -> Response<Body> {
-    if let Some(part) = not_yet(request.uri().path()) {
-        let message = format!("The {part} API is not available in this version yet.");
-        return wire::error::response(Error::new(Kind::Unsupported, message));
-    }
-    // Reading looks for a static file, of which there are none yet.
-    let error = match *request.method() {
-        Method::GET | Method::HEAD => Error::new(Kind::NotFound, "File not found."),
-        _ => Error::not_found(),
-    };
-    wire::error::response(error)
-}
-
-fn not_yet(path: &str) -> Option<&str> {
-    let part = path.strip_prefix("/api/")?.split('/').next()?;
-    NOT_YET.contains(&part).then_some(part)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::not_yet;
-
-    #[test]
-    fn what_is_not_there_is_named() {
-        for (path, part) in [
-            ("/api/backups", Some("backups")),
-            ("/api/files/a/b/c.txt", None),
-            ("/api/collections/users/records", None),
-            ("/api/filesystem", None),
-            ("/api/", None),
-            ("/files", None),
-        ] {
-            assert_eq!(not_yet(path), part, "{path}");
+/// What leads nowhere in the API may be a static file.
+pub async fn fallback(FromState(state): FromState<State>, request: Request) -> Response<Body> {
+    let (head, _) = request.into_parts();
+    answer(async {
+        match state.public() {
+            _ if !public::reads(&head.method) => Err(Error::not_found()),
+            Some(public) => public.serve(&head).await,
+            None => Err(Error::new(Kind::NotFound, "File not found.")),
         }
-    }
+    })
+    .await
 }

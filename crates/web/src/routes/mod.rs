@@ -12,6 +12,7 @@ use crate::state::State;
 use crate::wire;
 
 mod auth;
+mod backups;
 mod batch;
 mod collections;
 mod crons;
@@ -19,13 +20,14 @@ mod describe;
 mod files;
 mod general;
 mod logs;
+mod mail;
 mod oauth2_redirect;
 mod realtime;
 mod records;
 mod settings;
 mod sql;
 
-pub use realtime::{PATH as REALTIME_PATH, WIRE};
+pub use realtime::WIRE;
 
 pub fn router(state: State) -> Router {
     Router::new()
@@ -34,6 +36,8 @@ pub fn router(state: State) -> Router {
         .merge(records::routes())
         .merge(files::routes())
         .merge(auth::routes())
+        .merge(backups::routes())
+        .merge(mail::routes())
         .merge(batch::routes())
         .merge(settings::routes())
         .merge(logs::routes())

@@ -1,32 +1,29 @@
-//! Server-sent events: the stream, and what it is subscribed to.
+//! Server-sent events: how a stream begins, and what it is subscribed to.
 
 use app::realtime::dispatch::{Action, Wire};
-use app::realtime::{self, Message, Options, Stream, Topic};
+use app::realtime::{self, Options, Topic};
 use app::records::Shown;
 use app::{Error, Result};
 use axum::Router;
 use axum::body::Body;
 use axum::extract::{Request, State as FromState};
-use axum::http::{HeaderValue, Response, header};
+use axum::http::{HeaderName, HeaderValue, Method, Response, header};
 use axum::routing::get;
 use base::Kind;
 use base::limits::{REALTIME_CLIENT_ID_BYTES_MAX, REALTIME_SUBSCRIPTIONS_MAX, REALTIME_TOPIC_BYTES_MAX};
-use bytes::{BufMut, Bytes, BytesMut};
+use bytes::Bytes;
 use model::{Violation, Violations};
 use rustc_hash::FxHashMap;
 use serde_json::{Map, Value as Json};
 
 use super::{answer, with_body};
-use crate::cut::Cut;
 use crate::extract::Query;
 use crate::state::State;
+use crate::stream::Handover;
 use crate::wire;
 
-/// Where the streams are.
-pub const PATH: &str = "/api/realtime";
-
 pub fn routes() -> Router<State> {
-    Router::new().route(PATH, get(connect).post(subscribe))
+    Router::new().route("/api/realtime", get(connect).post(subscribe))
 }
 
 /// How events look.
@@ -43,49 +40,24 @@ fn event(action: Action, shown: &Shown, fields: &str) -> Bytes {
     format!("{{\"record\":{record},\"action\":\"{}\"}}", action.name()).into()
 }
 
-async fn connect(FromState(state): FromState<State>, request: Request) -> Response<Body> {
-    let cut = request.extensions().get::<Cut>().cloned().unwrap_or_default();
-    answer(async { Ok(streamed(state.parts().realtime.connect(Box::new(move || cut.now()))?)) }).await
-}
-
-fn streamed(stream: Stream) -> Response<Body> {
-    let mut greeted = false;
-    let frames = futures_util::stream::poll_fn(move |context| {
-        if !greeted {
-            greeted = true;
-            let data = format!("{{\"clientId\":\"{}\"}}", stream.id()).into();
-            let frame = frames(stream.id(), &[Message { topic: "PB_CONNECT".into(), data }]);
-            return std::task::Poll::Ready(Some(Ok::<_, std::convert::Infallible>(frame)));
+async fn connect(FromState(state): FromState<State>, method: Method) -> Response<Body> {
+    answer(async {
+        let mut response = Response::new(Body::empty());
+        for (name, value) in [
+            (header::CONTENT_TYPE, "text/event-stream"),
+            (header::CACHE_CONTROL, "no-store"),
+            // Proxies must not hold events back until they have more of them.
+            (HeaderName::from_static("x-accel-buffering"), "no"),
+        ] {
+            response.headers_mut().insert(name, HeaderValue::from_static(value));
         }
-        stream.poll(context).map(|messages| messages.map(|messages| Ok(frames(stream.id(), &messages))))
-    });
-    let mut response = Response::new(Body::from_stream(frames));
-    for (name, value) in [
-        (header::CONTENT_TYPE, "text/event-stream"),
-        (header::CACHE_CONTROL, "no-store"),
-        // Proxies must not hold events back until they have more of them.
-        (header::HeaderName::from_static("x-accel-buffering"), "no"),
-    ] {
-        response.headers_mut().insert(name, HeaderValue::from_static(value));
-    }
-    response
-}
-
-/// The SDKs learn their client's id from the first event's id, and every event carries it.
-fn frames(id: &str, messages: &[Message]) -> Bytes {
-    let size = |message: &Message| id.len() + message.topic.len() + message.data.len() + 20;
-    let mut out = BytesMut::with_capacity(messages.iter().map(size).sum());
-    for message in messages {
-        for part in ["id:", id, "\nevent:"] {
-            out.put_slice(part.as_bytes());
+        if method == Method::GET {
+            let stream = state.parts().realtime.connect()?;
+            response.extensions_mut().insert(Handover::new(stream));
         }
-        // A line break would end the line, and let a topic speak for the server.
-        out.extend(message.topic.bytes().filter(|byte| !matches!(byte, b'\n' | b'\r')));
-        out.put_slice(b"\ndata:");
-        out.put_slice(&message.data);
-        out.put_slice(b"\n\n");
-    }
-    out.freeze()
+        Ok(response)
+    })
+    .await
 }
 
 async fn subscribe(FromState(state): FromState<State>, request: Request) -> Response<Body> {

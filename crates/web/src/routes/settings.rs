@@ -2,6 +2,7 @@
 
 use app::Error;
 use app::settings::apple::{self, AppleForm};
+use app::settings::check::{self, StorageForm};
 use app::settings::{self, Format, Settings};
 use axum::Router;
 use axum::body::Body;
@@ -13,13 +14,14 @@ use serde::de::DeserializeOwned;
 use serde_json::{Value as Json, json};
 
 use super::{answer, with_fields};
-use crate::body;
 use crate::extract::Asked;
 use crate::state::State;
+use crate::{body, wire};
 
 pub fn routes() -> Router<State> {
     Router::new()
         .route("/api/settings", get(view).patch(update))
+        .route("/api/settings/test/s3", post(test_storage))
         .route("/api/settings/apple/generate-client-secret", post(apple_secret))
 }
 
@@ -57,6 +59,15 @@ async fn update(FromState(state): FromState<State>, request: Request) -> Respons
         let settings = settings::change(state.parts(), &change, format).await?;
         state.log().set_enabled(settings.logs.max_days > 0);
         with_fields(&asked, encode(&settings), false)
+    })
+    .await
+}
+
+async fn test_storage(FromState(state): FromState<State>, request: Request) -> Response<Body> {
+    answer(async {
+        let (asked, form) = superuser_with_form::<StorageForm>(&state, request).await?;
+        check::storage(&asked.context(&state), &form).await?;
+        Ok(wire::answer::no_content())
     })
     .await
 }

@@ -38,7 +38,11 @@ pub fn write(out: &mut String, shown: &Shown) {
             JsonKey::CollectionName => write_string(out, &collection.name),
             // A password that is not hidden shows that it is there, and nothing of it.
             JsonKey::Field(position) if collection.fields[*position].is_secret() => out.push_str("\"\""),
-            JsonKey::Field(position) => write_value(out, shown.record.row.get(*position)),
+            // A view may join nothing: its rules tell a missing text from an empty one, and records do not.
+            JsonKey::Field(position) => match shown.record.row.get(*position) {
+                Value::Null => write_value(out, &collection.table.columns[*position].ty.zero()),
+                value => write_value(out, value),
+            },
         }
     }
     if let Some(expand) = expand_due {

@@ -31,7 +31,7 @@ use crate::rules::Context;
 /// Characters of an address in a form.
 const EMAIL_CHARS: (usize, usize) = (1, 255);
 
-pub(super) fn check_email(email: &str) -> Option<Violation> {
+pub(crate) fn check_email(email: &str) -> Option<Violation> {
     let (min, max) = EMAIL_CHARS;
     if email.is_empty() {
         Some(Violation::required())

@@ -43,6 +43,7 @@ groups! {
     account
     auth
     oauth2
+    backups
     batch
     errors
     expand

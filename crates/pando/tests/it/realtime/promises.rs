@@ -172,7 +172,8 @@ fn streams_do_not_hold_up_the_end() {
     for n in 0..20 {
         world.post(RECORDS, &json!({"n": n, "text": text}));
     }
-    assert_eq!(world.server.terminate(Duration::from_secs(8)), Some(0), "{}", world.server.log());
+    assert_eq!(world.server.terminate(WAIT), Some(0), "{}", world.server.log());
+    assert!(!world.server.log().contains("were cut off"), "{}", world.server.log());
     assert!(streams.iter().all(|stream| stream.wait_closed(WAIT)));
     drop(stuck);
 }

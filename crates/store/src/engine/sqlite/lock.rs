@@ -11,7 +11,14 @@ const FILE: &str = ".pando.lock";
 
 /// Held until dropped; the operating system lets go of it when the process dies.
 pub struct DirectoryLock {
-    _file: File,
+    file: File,
+}
+
+impl Drop for DirectoryLock {
+    fn drop(&mut self) {
+        // Closing the file would do as well, but not before every copy of its handle is closed.
+        let _ = self.file.unlock();
+    }
 }
 
 impl DirectoryLock {
@@ -43,6 +50,6 @@ impl DirectoryLock {
             .and_then(|()| file.seek(SeekFrom::Start(0)))
             .and_then(|_| writeln!(file, "{}", std::process::id()));
         written.map_err(unavailable)?;
-        Ok(DirectoryLock { _file: file })
+        Ok(DirectoryLock { file })
     }
 }

@@ -9,6 +9,7 @@ mod lock;
 mod readers;
 mod rows;
 mod schema;
+mod snapshot;
 mod transaction;
 mod views;
 mod writer;
@@ -30,7 +31,9 @@ use query::{Batch, Row, Select};
 use rusqlite::Connection;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
+pub use self::lock::DirectoryLock;
 use self::readers::Readers;
+pub use self::snapshot::check as check_file;
 use self::transaction::{Session, SqliteTransaction};
 use self::writer::{Rendered, Task, Work, Writer};
 use super::{Console, Engine, Transaction, ViewColumn, decode};
@@ -227,6 +230,15 @@ impl Engine for Sqlite {
     async fn describe_view(&self, query: &str) -> Result<Vec<ViewColumn>> {
         let query = query.to_owned();
         self.readers.read(move |connection| describe::describe(connection, &query)).await
+    }
+
+    async fn snapshot(&self, to: &Path) -> Result<()> {
+        let (from, to) = (self.path.clone(), to.to_owned());
+        let wanted = Arc::new(AtomicBool::new(true));
+        let given_up = snapshot::GivenUp(wanted.clone());
+        let copied = tokio::task::spawn_blocking(move || snapshot::copy(&from, &to, &wanted)).await;
+        drop(given_up);
+        copied.map_err(|error| Error::Internal(error.to_string()))?
     }
 
     async fn console(&self, sql: &str) -> Result<Console> {

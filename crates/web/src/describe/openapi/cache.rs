@@ -6,7 +6,7 @@ use std::sync::Arc;
 use app::collections::standing::Open;
 use app::{Error, Result};
 use base::Kind;
-use base::limits::{DOCUMENT_BYTES_MAX, DOCUMENTS_MAX};
+use base::limits::{DOCUMENTS_BYTES_MAX, DOCUMENTS_MAX};
 use bytes::Bytes;
 use model::Schema;
 use tokio::sync::Mutex;
@@ -25,12 +25,24 @@ pub struct Document {
 pub struct Documents(Mutex<Vec<(Key, Document)>>);
 
 /// Everything that a document is made from.
-#[derive(PartialEq)]
 struct Key {
-    version: u64,
+    schema: Arc<Schema>,
     app_name: String,
     superuser: bool,
     open: Vec<Open>,
+}
+
+impl Key {
+    /// Collections that did not change are the same ones after a reload, while a schema's version may stay although
+    /// options did change.
+    fn is(&self, other: &Key) -> bool {
+        let (ours, theirs) = (&self.schema.collections, &other.schema.collections);
+        ours.len() == theirs.len()
+            && ours.iter().zip(theirs).all(|(one, other)| Arc::ptr_eq(one, other))
+            && self.app_name == other.app_name
+            && self.superuser == other.superuser
+            && self.open == other.open
+    }
 }
 
 impl Documents {
@@ -42,9 +54,9 @@ impl Documents {
         guests: impl FnOnce() -> Vec<Open>,
         app_name: &str,
     ) -> Result<Document> {
-        let key = Key { version: schema.version, app_name: app_name.to_string(), superuser, open };
+        let key = Key { schema: schema.clone(), app_name: app_name.to_string(), superuser, open };
         let mut known = self.0.lock().await;
-        if let Some(at) = known.iter().position(|(other, _)| *other == key) {
+        if let Some(at) = known.iter().position(|(other, _)| other.is(&key)) {
             // The last ones asked for stay.
             let entry = known.remove(at);
             let document = entry.1.clone();
@@ -56,11 +68,10 @@ impl Documents {
         let made = tokio::task::spawn_blocking(move || make(&schema, &reader, &title)).await;
         let document =
             made.map_err(|error| Error::new(Kind::Internal, "Failed to describe the API.").details(error))?;
-        if document.body.len() <= DOCUMENT_BYTES_MAX {
-            if known.len() >= DOCUMENTS_MAX {
-                known.remove(0);
-            }
-            known.push((key, document.clone()));
+        known.push((key, document.clone()));
+        let bytes = |known: &[(Key, Document)]| known.iter().map(|(_, kept)| kept.body.len()).sum::<usize>();
+        while known.len() > DOCUMENTS_MAX || bytes(&known) > DOCUMENTS_BYTES_MAX {
+            known.remove(0);
         }
         Ok(document)
     }
@@ -68,8 +79,7 @@ impl Documents {
 
 fn make(schema: &Schema, reader: &Reader, app_name: &str) -> Document {
     let body = super::document(schema, reader, app_name).to_string();
-    // Another database may well have a schema of the same number.
     let mut hasher = DefaultHasher::new();
     body.hash(&mut hasher);
-    Document { etag: format!("\"{:x}-{:016x}\"", schema.version, hasher.finish()), body: body.into() }
+    Document { etag: format!("\"{:016x}\"", hasher.finish()), body: body.into() }
 }

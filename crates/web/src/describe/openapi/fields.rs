@@ -245,9 +245,7 @@ fn input_note(field: &Field) -> String {
         FieldKind::Text(text) if !text.pattern.is_empty() && !pattern::is_portable(text.pattern.as_str()) => {
             format!("Must match {} (RE2).", quoted(text.pattern.as_str()))
         }
-        FieldKind::Text(text) if !text.autogenerate_pattern.is_empty() => {
-            format!("Generated after {} when left out.", quoted(&text.autogenerate_pattern))
-        }
+        FieldKind::Text(text) if !text.autogenerate_pattern.is_empty() => "Generated when left out.".into(),
         FieldKind::Editor(editor) => format!("HTML of at most {} bytes.", editor.bytes_max()),
         FieldKind::Json(json) => {
             let must = if json.required { " Must not be null or empty." } else { "" };

@@ -73,7 +73,7 @@ pub fn document(schema: &Schema, reader: &Reader, app_name: &str) -> Json {
         "jsonSchemaDialect": "https://json-schema.org/draft/2020-12/schema",
         "info": {
             "title": if app_name.is_empty() { "Pando" } else { app_name },
-            "version": schema.version.to_string(),
+            "version": schema.collections.iter().map(|known| known.updated.as_str()).max().unwrap_or_default(),
             "description": take_text(&mut system, "description"),
         },
         // Relative to the document, whatever stands between server and client.

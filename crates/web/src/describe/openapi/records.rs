@@ -1,5 +1,7 @@
 //! Records of one collection: the five operations, and the schemas of what they take and give.
 
+use std::borrow::Cow;
+
 use model::collection::JsonKey;
 use model::{Field, FieldKind};
 use serde_json::{Map, Value as Json, json};
@@ -134,6 +136,14 @@ impl Subject<'_> {
         self.collection.fields.iter().filter(move |field| is_writable(self.collection, field, hidden))
     }
 
+    /// Help is written for those who edit records in a dashboard, and may say what is nobody else's business.
+    fn told<'f>(&self, field: &'f Field) -> Cow<'f, Field> {
+        match self.reader.superuser || field.help.is_empty() {
+            true => Cow::Borrowed(field),
+            false => Cow::Owned(Field { help: String::new(), ..field.clone() }),
+        }
+    }
+
     fn body(&self, kind: &str) -> Json {
         let json = reference(&format!("{}.{kind}", self.name()));
         let files: Vec<&Field> =
@@ -201,8 +211,9 @@ impl Subject<'_> {
                         continue;
                     }
                     // A superuser's document may well describe what others are answered.
-                    let always = !field.hidden && !(collection.is_auth() && &*field.name == "email");
-                    (&*field.name, fields::shown(collection, field), always)
+                    let is_email = collection.is_auth() && &*field.name == "email";
+                    let always = !field.hidden && !is_email;
+                    (&*field.name, fields::shown(collection, &self.told(field)), always)
                 }
             };
             if always {
@@ -244,8 +255,8 @@ impl Subject<'_> {
                 continue;
             }
             let schema = match form {
-                true => fields::sent(collection, field, creates),
-                false => fields::given(collection, field, creates),
+                true => fields::sent(collection, &self.told(field), creates),
+                false => fields::given(collection, &self.told(field), creates),
             };
             properties.insert(name.into(), schema);
             if creates && is_required(collection, field) {

@@ -1,7 +1,6 @@
 //! Verifying an address, resetting a password, changing an address.
 
 use app::auth::account::{self, NewPassword};
-use app::auth::login;
 use app::{Error, Result};
 use axum::Router;
 use axum::body::Body;
@@ -10,7 +9,7 @@ use axum::http::Response;
 use axum::routing::post;
 
 use super::super::answer;
-use super::{text, with_form};
+use super::{form_for, text};
 use crate::extract::Asked;
 use crate::state::State;
 use crate::wire;
@@ -32,9 +31,8 @@ async fn request_verification(
     request: Request,
 ) -> Response<Body> {
     answer(async {
-        let asked = with_form(&state, request).await?;
+        let (asked, collection) = form_for(&state, &name, request).await?;
         let cx = asked.context(&state);
-        let collection = login::auth_collection(&cx, &name)?;
         done(account::request_verification(&cx, &collection, &text(&asked.request.body, "email")?).await)
     })
     .await
@@ -46,9 +44,8 @@ async fn confirm_verification(
     request: Request,
 ) -> Response<Body> {
     answer(async {
-        let asked = with_form(&state, request).await?;
+        let (asked, collection) = form_for(&state, &name, request).await?;
         let cx = asked.context(&state);
-        let collection = login::auth_collection(&cx, &name)?;
         done(account::confirm_verification(&cx, &collection, &text(&asked.request.body, "token")?).await)
     })
     .await
@@ -60,9 +57,8 @@ async fn request_password_reset(
     request: Request,
 ) -> Response<Body> {
     answer(async {
-        let asked = with_form(&state, request).await?;
+        let (asked, collection) = form_for(&state, &name, request).await?;
         let cx = asked.context(&state);
-        let collection = login::auth_collection(&cx, &name)?;
         done(account::request_password_reset(&cx, &collection, &text(&asked.request.body, "email")?).await)
     })
     .await
@@ -74,9 +70,8 @@ async fn confirm_password_reset(
     request: Request,
 ) -> Response<Body> {
     answer(async {
-        let asked = with_form(&state, request).await?;
+        let (asked, collection) = form_for(&state, &name, request).await?;
         let cx = asked.context(&state);
-        let collection = login::auth_collection(&cx, &name)?;
         let body = &asked.request.body;
         let form = NewPassword {
             token: text(body, "token")?,
@@ -113,9 +108,8 @@ async fn confirm_email_change(
     request: Request,
 ) -> Response<Body> {
     answer(async {
-        let asked = with_form(&state, request).await?;
+        let (asked, collection) = form_for(&state, &name, request).await?;
         let cx = asked.context(&state);
-        let collection = login::auth_collection(&cx, &name)?;
         let body = &asked.request.body;
         let (token, password) = (text(body, "token")?, text(body, "password")?);
         done(account::confirm_email_change(&cx, &collection, &token, &password).await)

@@ -1,5 +1,7 @@
 //! Logging in and staying so.
 
+use std::sync::Arc;
+
 use app::Error;
 use app::auth::login::{self, Admitted, PasswordForm};
 use axum::Router;
@@ -8,7 +10,7 @@ use axum::extract::{Path, Request, State as FromState};
 use axum::http::{Response, StatusCode};
 use axum::routing::{get, post};
 use base::Kind;
-use model::Violation;
+use model::{Collection, Violation};
 use serde_json::{Map, Value as Json, json};
 
 use super::{answer, with_body, with_fields};
@@ -71,10 +73,9 @@ pub async fn with_password(
     request: Request,
 ) -> Response<Body> {
     answer(async {
-        let mut asked = with_form(&state, request).await?;
+        let (mut asked, collection) = form_for(&state, &name, request).await?;
         asked.request.context = "password";
         let cx = asked.context(&state);
-        let collection = login::auth_collection(&cx, &name)?;
         let body = &asked.request.body;
         let form = PasswordForm {
             identity: text(body, "identity")?,
@@ -175,6 +176,13 @@ pub async fn impersonate(
     .await
 }
 
+/// The request with a form, and the auth collection that it is about.
+async fn form_for(state: &State, name: &str, request: Request) -> app::Result<(Asked, Arc<Collection>)> {
+    let asked = with_form(state, request).await?;
+    let collection = login::auth_collection(&asked.context(state), name)?;
+    Ok((asked, collection))
+}
+
 /// The request with a form whose fields are known.
 async fn with_form(state: &State, request: Request) -> app::Result<Asked> {
     let (head, body) = request.into_parts();
@@ -184,7 +192,7 @@ async fn with_form(state: &State, request: Request) -> app::Result<Asked> {
 }
 
 /// What the reference says of a form that it cannot read.
-fn unreadable(error: Error) -> Error {
+pub(super) fn unreadable(error: Error) -> Error {
     match error.kind {
         Kind::Invalid => {
             Error { message: "An error occurred while loading the submitted data.".into(), ..error }
@@ -194,7 +202,7 @@ fn unreadable(error: Error) -> Error {
 }
 
 /// A form's text: missing is empty, another type is an unreadable body.
-fn text(body: &Map<String, Json>, key: &str) -> app::Result<String> {
+pub(super) fn text(body: &Map<String, Json>, key: &str) -> app::Result<String> {
     match body.get(key) {
         None | Some(Json::Null) => Ok(String::new()),
         Some(Json::String(text)) => Ok(text.clone()),

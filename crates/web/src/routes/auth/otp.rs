@@ -1,6 +1,6 @@
 //! One-time passwords.
 
-use app::auth::{login, otp};
+use app::auth::otp;
 use axum::Router;
 use axum::body::Body;
 use axum::extract::{Path, Request, State as FromState};
@@ -9,7 +9,7 @@ use axum::routing::post;
 use serde_json::json;
 
 use super::super::{answer, with_fields};
-use super::{admitted, text, with_form};
+use super::{admitted, form_for, text};
 use crate::state::State;
 
 pub fn routes() -> Router<State> {
@@ -23,9 +23,8 @@ async fn request_otp(
     request: Request,
 ) -> Response<Body> {
     answer(async {
-        let asked = with_form(&state, request).await?;
+        let (asked, collection) = form_for(&state, &name, request).await?;
         let cx = asked.context(&state);
-        let collection = login::auth_collection(&cx, &name)?;
         let id = otp::request_otp(&cx, &collection, &text(&asked.request.body, "email")?).await?;
         with_fields(&asked, json!({ "otpId": id }).to_string(), false)
     })
@@ -38,10 +37,9 @@ async fn with_otp(
     request: Request,
 ) -> Response<Body> {
     answer(async {
-        let mut asked = with_form(&state, request).await?;
+        let (mut asked, collection) = form_for(&state, &name, request).await?;
         asked.request.context = "otp";
         let cx = asked.context(&state);
-        let collection = login::auth_collection(&cx, &name)?;
         let body = &asked.request.body;
         let (id, code) = (text(body, "otpId")?, text(body, "password")?);
         let done = otp::with_otp(&cx, &collection, &id, &code).await?;

@@ -1,0 +1,156 @@
+//! Making a backup: a copy of each database as it is at one moment, then the files, in one archive that gets its name
+//! when it is whole.
+
+use std::fs::File;
+use std::path::{Path, PathBuf};
+
+use backing::archive::{self, Source};
+use backing::blob::Content;
+use base::Timestamp;
+use model::Violation;
+
+use super::{WORKSHOP, blobs, failed, find, keep, list};
+use crate::error::{Error, Result};
+use crate::parts::Parts;
+
+const NAME_CHARS_MAX: usize = 150;
+/// What the names of backups made by the clock begin with.
+const AUTOMATIC: &str = "@auto_pb_backup_";
+/// Bytes between two words about the progress.
+const PROGRESS_BYTES: u64 = 1 << 30;
+
+/// Makes a backup of that name, or of one that tells the time.
+pub async fn create(parts: &Parts, name: &str) -> Result<()> {
+    // Before the name is looked at, as in the reference.
+    let turn = parts.backups.turn(name)?;
+    let name = match name {
+        "" => format!("pb_backup_{}", described(parts)),
+        name => {
+            check(name)?;
+            name.to_owned()
+        }
+    };
+    parts.backups.busy.send_replace(Some(name.clone()));
+    parts.backups.dir()?;
+    let replaced = name.starts_with("pb_backup_");
+    if !replaced && find(parts, &name).await?.is_some() {
+        let message = "The backup file name is invalid or already exists.";
+        return Err(Error::form("name", Violation::new("validation_backup_name_exists", message)));
+    }
+    make(parts, &name).await?;
+    drop(turn);
+    Ok(())
+}
+
+/// What is due by the clock: a new backup, and no more old ones than the settings want.
+pub async fn automatic(parts: &Parts) -> Result<()> {
+    let name = format!("{AUTOMATIC}{}", described(parts));
+    let turn = parts.backups.turn(&name)?;
+    make(parts, &name).await?;
+    drop(turn);
+    let kept = usize::try_from(parts.settings.load().backups.cron_max_keep).unwrap_or(0);
+    if kept == 0 {
+        return Ok(());
+    }
+    let mut own: Vec<_> =
+        list(parts).await?.into_iter().filter(|entry| entry.key.starts_with(AUTOMATIC)).collect();
+    own.sort_by_key(|entry| std::cmp::Reverse(entry.modified));
+    for entry in own.into_iter().skip(kept) {
+        blobs(parts)?.delete(&entry.key).await?;
+    }
+    Ok(())
+}
+
+/// `appname_20261121101500.zip`.
+fn described(parts: &Parts) -> String {
+    let app: String = parts
+        .settings
+        .load()
+        .meta
+        .app_name
+        .chars()
+        .take(50)
+        .map(|letter| if letter.is_ascii_alphanumeric() { letter.to_ascii_lowercase() } else { '_' })
+        .collect();
+    format!("{app}_{}.zip", digits(parts.clock.now()))
+}
+
+/// The time to the second, without signs between.
+fn digits(now: Timestamp) -> String {
+    now.to_string().chars().filter(char::is_ascii_digit).take(14).collect()
+}
+
+fn check(name: &str) -> Result<()> {
+    if name.chars().count() > NAME_CHARS_MAX {
+        return Err(Error::form("name", Violation::length(1, NAME_CHARS_MAX)));
+    }
+    let stem = name.strip_suffix(".zip").unwrap_or_default();
+    let plain =
+        |letter: char| letter.is_ascii_lowercase() || letter.is_ascii_digit() || "_-".contains(letter);
+    match !stem.is_empty() && stem.chars().all(plain) {
+        true => Ok(()),
+        false => Err(Error::form("name", Violation::format())),
+    }
+}
+
+/// A folder that is gone when it is not needed any more.
+pub(super) struct Workshop(pub PathBuf);
+
+impl Workshop {
+    pub fn open(dir: &Path) -> Result<Self> {
+        let workshop = Workshop(dir.join(WORKSHOP));
+        workshop.clear();
+        std::fs::create_dir_all(&workshop.0).map_err(failed)?;
+        Ok(workshop)
+    }
+
+    fn clear(&self) {
+        match std::fs::remove_dir_all(&self.0) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                tracing::warn!("{}: {error}", self.0.display());
+            }
+            _ => {}
+        }
+    }
+}
+
+impl Drop for Workshop {
+    fn drop(&mut self) {
+        self.clear();
+    }
+}
+
+async fn make(parts: &Parts, name: &str) -> Result<()> {
+    let dir = parts.backups.dir()?.clone();
+    tracing::info!("backup {name}: begun");
+    let workshop = Workshop::open(&dir)?;
+    let (data, logs, out) =
+        (workshop.0.join("data.db"), workshop.0.join("auxiliary.db"), workshop.0.join("backup.zip"));
+    // The databases first: a file is written before the record that names it, and no file goes while a backup is made.
+    parts.store.snapshot(&data).await?;
+    parts.backups.logs.snapshot(&logs).await?;
+    let sources = vec![
+        Source { path: data, name: "data.db".into() },
+        Source { path: logs, name: "auxiliary.db".into() },
+        Source { path: dir.join("storage"), name: "storage".into() },
+    ];
+    let label = name.to_owned();
+    let packed = tokio::task::spawn_blocking(move || {
+        let mut told = 0;
+        archive::pack(
+            File::options().read(true).write(true).create_new(true).open(&out)?,
+            &sources,
+            |_, bytes| {
+                if bytes / PROGRESS_BYTES > told {
+                    told = bytes / PROGRESS_BYTES;
+                    tracing::info!("backup {label}: {} MiB so far", bytes >> 20);
+                }
+            },
+        )
+    });
+    let file = packed.await.map_err(|error| Error::internal(error.to_string()))??;
+    let size_bytes = file.metadata().map_err(failed)?.len();
+    keep(parts, name, &Content::File { file, size_bytes }).await?;
+    tracing::info!("backup {name}: done, {} MiB", size_bytes >> 20);
+    Ok(())
+}

@@ -1,0 +1,194 @@
+//! Backups: zip files of a data directory, made while the server goes on, and put in its place again. They have the
+//! reference's own layout, so that each can restore the other's. A database server's data is not theirs.
+
+mod create;
+mod restore;
+
+pub use create::{automatic, create};
+pub use restore::{KEPT, restore};
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use backing::blob::{Attributes, Blob, Blobs, Content, Entry, Place};
+use base::Kind;
+use base::limits::BACKUPS_LISTED_MAX;
+use futures_util::TryStreamExt;
+use model::Violation;
+use store::Store;
+use tokio::sync::{Notify, watch};
+
+use crate::auth::token::{self, Purpose};
+use crate::error::{Error, Result};
+use crate::files::{self, Uploads};
+use crate::parts::Parts;
+use crate::rules::Context;
+
+/// Where backups are kept in the data directory.
+pub const FOLDER: &str = "backups";
+/// Where a backup is made; what an interrupted one leaves here is removed by the next.
+const WORKSHOP: &str = ".pando_backup";
+const ZIP: &str = "application/zip";
+
+pub struct Backups {
+    /// The data directory; `None` when the data is a database server's.
+    dir: Option<PathBuf>,
+    /// The request log's store, which is a file of its own.
+    logs: Store,
+    /// The name of the backup that is made or restored.
+    busy: watch::Sender<Option<String>>,
+    /// Told when the server shall start anew, on what was restored.
+    pub restart: Arc<Notify>,
+}
+
+/// Holds the place of the one backup at a time.
+struct Turn<'a>(&'a Backups);
+
+impl Drop for Turn<'_> {
+    fn drop(&mut self) {
+        self.0.busy.send_replace(None);
+    }
+}
+
+impl Backups {
+    pub fn new(dir: Option<PathBuf>, logs: Store) -> Self {
+        Backups { dir, logs, busy: watch::Sender::new(None), restart: Arc::new(Notify::new()) }
+    }
+
+    pub fn is_busy(&self) -> bool {
+        self.busy.borrow().is_some()
+    }
+
+    /// Waits while a backup is made: files that it may need must stay.
+    pub(crate) async fn idle(&self) {
+        // The sender is ours: it does not go away.
+        let _ = self.busy.subscribe().wait_for(Option::is_none).await;
+    }
+
+    fn turn(&self, name: &str) -> Result<Turn<'_>> {
+        let free = self.busy.send_if_modified(|busy| match busy {
+            Some(_) => false,
+            None => {
+                *busy = Some(name.to_owned());
+                true
+            }
+        });
+        match free {
+            true => Ok(Turn(self)),
+            false => Err(Error::new(
+                Kind::Invalid,
+                "Try again later - another backup/restore process has already been started.",
+            )),
+        }
+    }
+
+    fn dir(&self) -> Result<&PathBuf> {
+        self.dir.as_ref().ok_or_else(|| {
+            Error::new(
+                Kind::Unsupported,
+                "Backups are not made of a PostgreSQL database: use pg_dump and pg_restore, and copy the files.",
+            )
+        })
+    }
+}
+
+/// The place that the settings name.
+fn blobs(parts: &Parts) -> Result<Blobs> {
+    let settings = parts.settings.load();
+    let s3 = &settings.backups.s3;
+    match s3.enabled {
+        true => files::open(s3),
+        false => Ok(Blobs::open(&Place::Directory(parts.backups.dir()?.join(FOLDER)))?),
+    }
+}
+
+/// All backups by name.
+pub async fn list(parts: &Parts) -> Result<Vec<Entry>> {
+    let found = blobs(parts)?.list("")?;
+    let mut all: Vec<Entry> = Vec::new();
+    let mut found = std::pin::pin!(found);
+    while let Some(entry) = found.try_next().await? {
+        if !entry.key.contains('/') && all.len() < BACKUPS_LISTED_MAX {
+            all.push(entry);
+        }
+    }
+    all.sort_by(|one, other| one.key.cmp(&other.key));
+    Ok(all)
+}
+
+/// One backup, for the owner of a superuser's file token.
+pub async fn get(cx: &Context<'_>, name: &str, token: &str) -> Result<Blob> {
+    let owner = match token.is_empty() {
+        true => None,
+        false => token::verify(cx, token, Purpose::File).await?,
+    };
+    if !owner.is_some_and(|owner| owner.collection.is_superusers()) {
+        return Err(Error::new(Kind::Forbidden, "Insufficient permissions to access the resource."));
+    }
+    find(cx.parts, name).await?.ok_or_else(Error::not_found)
+}
+
+async fn find(parts: &Parts, name: &str) -> Result<Option<Blob>> {
+    if name.contains(['/', '\\']) {
+        return Ok(None);
+    }
+    match blobs(parts)?.get(name).await {
+        Ok(blob) => Ok(Some(blob)),
+        Err(error) if matches!(error.kind(), Kind::NotFound | Kind::Invalid) => Ok(None),
+        Err(error) => Err(error.into()),
+    }
+}
+
+pub async fn delete(parts: &Parts, name: &str) -> Result<()> {
+    if parts.backups.busy.borrow().as_deref() == Some(name) {
+        let message = "The backup is currently being used and cannot be deleted.";
+        return Err(Error::new(Kind::Invalid, message));
+    }
+    if find(parts, name).await?.is_none() {
+        let message = format!(
+            "Invalid or already deleted backup file. Raw error: \n[key: {name}] no such file\nresource not found."
+        );
+        return Err(Error::new(Kind::Invalid, message));
+    }
+    Ok(blobs(parts)?.delete(name).await?)
+}
+
+/// Keeps an uploaded archive under its own name.
+pub async fn upload(parts: &Parts, uploads: Uploads) -> Result<()> {
+    let Some((upload, content)) = uploads.take("file") else {
+        return Err(Error::form("file", Violation::required()));
+    };
+    if upload.mime != ZIP {
+        let message = format!("{:?} mime type must be one of: {ZIP}.", upload.name);
+        return Err(Error::form("file", Violation::new("validation_invalid_mime_type", message)));
+    }
+    let taken = |message: &str| Error::form("file", Violation::new("validation_backup_name_exists", message));
+    if find(parts, &upload.original).await?.is_some() {
+        return Err(taken("Backup file with the specified name already exists."));
+    }
+    keep(parts, &upload.original, &content).await
+}
+
+async fn keep(parts: &Parts, name: &str, content: &Content) -> Result<()> {
+    let attributes = Attributes { content_type: ZIP.into(), original: name.to_owned() };
+    Ok(blobs(parts)?.put(name, content, &attributes).await?)
+}
+
+impl From<backing::archive::Error> for Error {
+    fn from(error: backing::archive::Error) -> Self {
+        let full = |error: &std::io::Error| error.kind() == std::io::ErrorKind::StorageFull;
+        match &error {
+            backing::archive::Error::Io(io) if full(io) => {
+                Error::new(Kind::Unavailable, "There is no space left on the disk.").details(error)
+            }
+            _ if error.is_refusal() => {
+                Error::new(Kind::Invalid, "Missing or invalid backup file.").details(error)
+            }
+            _ => Error::new(Kind::Internal, "The backup failed.").details(error),
+        }
+    }
+}
+
+fn failed(error: std::io::Error) -> Error {
+    backing::archive::Error::Io(error).into()
+}
