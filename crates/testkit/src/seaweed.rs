@@ -1,7 +1,7 @@
 //! An S3-compatible store on demand: SeaweedFS from its PyPI wheel, on free ports, in a directory of its own.
 
 use std::fs::File;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -20,7 +20,7 @@ const READY: &str = "Press Ctrl+C to stop";
 
 pub struct Seaweed {
     dir: PathBuf,
-    ports: [u16; 11],
+    ports: [u16; 10],
     buckets: String,
     child: Child,
 }
@@ -100,7 +100,7 @@ impl Seaweed {
     }
 }
 
-fn spawn(dir: &PathBuf, ports: &[u16; 11], buckets: &str) -> Result<Child> {
+fn spawn(dir: &Path, ports: &[u16; 10], buckets: &str) -> Result<Child> {
     let log = File::create(dir.with_extension("log"))?;
     let mut command = Command::new(install()?);
     command.arg("mini").arg(format!("-dir={}", dir.display()));
@@ -123,11 +123,13 @@ fn spawn(dir: &PathBuf, ports: &[u16; 11], buckets: &str) -> Result<Child> {
         "filer.port.grpc",
         "admin.port",
         "admin.port.grpc",
-        "s3.port.iceberg",
     ];
     for (name, port) in names.iter().zip(ports) {
         command.arg(format!("-{name}={port}"));
     }
+    // Catalogs that nobody asks, on fixed ports.
+    command.args(["-s3.port.iceberg=0", "-s3.port.lance=0", "-master.telemetry=false"]);
+    command.arg(format!("-filer.localSocket={}", dir.join("filer.sock").display()));
     command.env("AWS_ACCESS_KEY_ID", KEY).env("AWS_SECRET_ACCESS_KEY", SECRET);
     Ok(command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log).spawn()?)
 }

@@ -117,3 +117,62 @@ fn upsert_beside_a_running_server_on_sqlite() {
 fn upsert_beside_a_running_server_on_postgres() {
     upsert_beside_a_running_server(Engine::Postgres);
 }
+
+/// Files of either server, with their thumbnails, are the other's as well.
+fn files_change_hands(first: &Program, second: &Program) {
+    let dir = tempfile::tempdir().unwrap();
+    let data = dir.path().join("data");
+    let written = "scenario w\nas superuser\n\
+        POST /api/collections {\"name\":\"papers\",\"type\":\"base\",\"viewRule\":\"\",\"fields\":[{\"name\":\"doc\",\"type\":\"file\",\"maxSelect\":9,\"thumbs\":[\"7x7\"]}]}\n\
+        POST /api/collections/papers/records multipart:id=papersrecord001;doc@paper one.txt=hello;doc@picture.png=<fixture png-40x30>;doc@odd.p*q=x;doc@empty.txt=\n  > text=/doc/0\n  > picture=/doc/1\n  > odd=/doc/2\n\
+        GET /api/files/papers/papersrecord001/$text\nGET /api/files/papers/papersrecord001/$picture?thumb=7x7\n";
+    let server = first.start(&data).unwrap();
+    judge::apply(written, &server);
+    drop(server);
+    let server = second.serve(&data).unwrap();
+    let token = server.superuser_token().unwrap();
+    let get = |server: &testkit::Server, target: &str| {
+        let answer = server.client().send(&testkit::Request::get(target).token(&token)).unwrap();
+        assert_eq!(answer.status, 200, "{target}: {}", answer.text());
+        answer
+    };
+    let record = get(&server, "/api/collections/papers/records/papersrecord001").json();
+    let name = |at: usize| record["doc"][at].as_str().unwrap().to_owned();
+    let file = |name: &str| format!("/api/files/papers/papersrecord001/{name}");
+    let text = get(&server, &file(&name(0)));
+    assert_eq!(
+        (text.text(), text.header("content-type")),
+        ("hello".into(), Some("text/plain; charset=utf-8"))
+    );
+    let picture = get(&server, &file(&name(1)));
+    assert_eq!(picture.body, testkit::fixtures::bytes("png-40x30"));
+    assert_eq!(picture.header("content-type"), Some("image/png"));
+    for size in ["7x7", "100x100"] {
+        let thumb = get(&server, &format!("{}?thumb={size}", file(&name(1))));
+        assert_eq!(thumb.header("content-type"), Some("image/png"));
+        assert!(thumb.header("content-disposition").unwrap().contains(size));
+    }
+    assert_eq!(get(&server, &file(&name(2))).text(), "x");
+    assert_eq!(get(&server, &file(&name(3))).text(), "");
+    let deleted =
+        testkit::Request::new("DELETE", "/api/collections/papers/records/papersrecord001").token(&token);
+    assert_eq!(server.client().send(&deleted).unwrap().status, 204);
+    let until = std::time::Instant::now() + Duration::from_secs(30);
+    let collection = record["collectionId"].as_str().unwrap();
+    while data.join("storage").join(collection).join("papersrecord001").exists() {
+        assert!(std::time::Instant::now() < until, "the other's files stay behind");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+#[test]
+fn files_of_pocketbase_are_pandos() {
+    let candidate = Candidate::new(Engine::Sqlite).program;
+    files_change_hands(&oracle::program().unwrap(), &candidate);
+}
+
+#[test]
+fn files_of_pando_are_pocketbases() {
+    let candidate = Candidate::new(Engine::Sqlite).program;
+    files_change_hands(&candidate, &oracle::program().unwrap());
+}

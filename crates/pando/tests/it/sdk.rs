@@ -92,6 +92,7 @@ macro_rules! sessions {
 sessions! {
     account
     oauth2
+    files
     settings
     records
     realtime
