@@ -29,7 +29,13 @@ pub fn harden(headers: &mut HeaderMap) {
         (header::X_XSS_PROTECTION, HeaderValue::from_static("1; mode=block")),
         (HeaderName::from_static("cross-origin-opener-policy"), HeaderValue::from_static("same-origin")),
     ];
+    // A file may be shown in a page of any origin, as it is locked in by its own policy.
+    let policy = headers.get(header::CONTENT_SECURITY_POLICY);
+    let is_locked_in = policy.is_some_and(|policy| policy.as_bytes().ends_with(b"sandbox"));
     for (name, value) in RULES {
+        if is_locked_in && name == header::X_FRAME_OPTIONS {
+            continue;
+        }
         headers.entry(name).or_insert(value);
     }
 }
