@@ -29,7 +29,9 @@ pub fn harden(headers: &mut HeaderMap) {
         (header::X_XSS_PROTECTION, HeaderValue::from_static("1; mode=block")),
         (HeaderName::from_static("cross-origin-opener-policy"), HeaderValue::from_static("same-origin")),
     ];
-    for (name, value) in RULES {
+    // Files say who may frame them in a policy of their own.
+    let framed = headers.contains_key(header::CONTENT_SECURITY_POLICY);
+    for (name, value) in RULES.into_iter().filter(|(name, _)| !(framed && *name == header::X_FRAME_OPTIONS)) {
         headers.entry(name).or_insert(value);
     }
 }
