@@ -6,6 +6,7 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
+use backing::fetch::{Body, Call, Reach};
 use base::{Kind, Schedule, Timestamp, Value};
 use query::{Assign, Batch, Column, ColumnType, Guard, Op, Select};
 
@@ -35,6 +36,37 @@ pub struct Cron {
     pub expression: String,
 }
 
+/// A schedule of the configuration: at its times an address is called.
+#[derive(Clone, Debug, PartialEq)]
+pub struct OwnCron {
+    pub id: String,
+    pub expression: String,
+    pub url: String,
+}
+
+/// Schedules that the configuration names. What is wrong with the first bad one is told.
+pub fn check_own(crons: &[OwnCron]) -> std::result::Result<(), String> {
+    for (position, cron) in crons.iter().enumerate() {
+        let wrong = |what: String| Err(format!("the cron {:?} {what}", cron.id));
+        let named = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
+        if cron.id.is_empty() || cron.id.starts_with("__") || !cron.id.bytes().all(named) {
+            return wrong(
+                "needs an id of letters, digits, dots, dashes and single leading underscores".into(),
+            );
+        }
+        if crons[..position].iter().any(|other| other.id == cron.id) {
+            return wrong("is there twice".into());
+        }
+        if let Err(error) = Schedule::parse(&cron.expression) {
+            return wrong(format!("has no schedule: {error}"));
+        }
+        if !["http://", "https://"].iter().any(|scheme| cron.url.starts_with(scheme)) {
+            return wrong("needs a url that begins with http:// or https://".into());
+        }
+    }
+    Ok(())
+}
+
 /// The reference's own first, under its names.
 pub fn all(parts: &Parts) -> Vec<Cron> {
     let cron = |id: &str, expression: &str| Cron { id: id.into(), expression: expression.into() };
@@ -50,6 +82,7 @@ pub fn all(parts: &Parts) -> Vec<Cron> {
     }
     all.push(cron(SWEEP_JOBS, "30 4 * * *"));
     all.push(cron(SWEEP_FILES, "0 5 * * *"));
+    all.extend(parts.crons.iter().map(|own| cron(&own.id, &own.expression)));
     all
 }
 
@@ -125,13 +158,29 @@ pub(crate) async fn perform(parts: &Parts, id: &str) -> Result<()> {
         OPTIMIZE => Ok(parts.store.optimize().await?),
         CLEAN_MFAS => auth::mfa::clean_mfas(parts).await,
         CLEAN_OTPS => auth::otp::clean_otps(parts).await,
+        CLEAN_LOGS => parts.logs.clean(parts.settings.load().logs.max_days).await,
         BACKUP => backups::automatic(parts).await,
         SWEEP_JOBS => jobs::forget_dead(parts).await,
         SWEEP_FILES => {
             parts.backups.idle().await;
             files::sweep_orphans(parts, None).await.map(drop)
         }
-        // It was taken out of the configuration meanwhile.
-        _ => Ok(()),
+        _ => match parts.crons.iter().find(|own| own.id == id) {
+            Some(own) => call(parts, own).await,
+            // It was taken out of the configuration meanwhile.
+            None => Ok(()),
+        },
+    }
+}
+
+/// Calls the address. Any answer but a success is a failure, and tried again.
+async fn call(parts: &Parts, own: &OwnCron) -> Result<()> {
+    let body = serde_json::json!({"cron": own.id, "at": parts.clock.now().to_string()});
+    let call = Call::get(&own.url, Reach::Configured).body(Body::Json(body.to_string()));
+    let failed = |why: String| Error::new(Kind::Unavailable, "A scheduled call failed.").details(why);
+    let answer = parts.fetch.send(call).await.map_err(|error| failed(error.to_string()))?;
+    match answer.is_success() {
+        true => Ok(()),
+        false => Err(failed(format!("{} answered {}", own.url, answer.status))),
     }
 }

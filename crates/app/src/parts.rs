@@ -15,6 +15,7 @@ use crate::auth::password::Hasher;
 use crate::auth::token::TokenCache;
 use crate::backups::Backups;
 use crate::catalog::Catalog;
+use crate::crons::OwnCron;
 use crate::error::Result;
 use crate::files::Files;
 use crate::logs::Logs;
@@ -41,6 +42,8 @@ pub struct Parts {
     pub settings: ArcSwap<Settings>,
     pub files: Files,
     pub backups: Backups,
+    /// Schedules of the configuration.
+    pub crons: Vec<OwnCron>,
     /// Where the request log is kept.
     pub logs: Logs,
     /// How the settings are stored.

@@ -53,9 +53,13 @@ impl CpuPool {
         let place = Place::take(&self.waiting, self.waiting_max).ok_or(Undone::Busy)?;
         let (answer, answered) = oneshot::channel();
         let task = move || {
-            let _place = place;
+            // Declared in this order, so that the place is free before the caller hears, also of a panic.
+            let answer = answer;
+            let place = place;
             if !answer.is_closed() {
-                let _ = answer.send(work());
+                let done = work();
+                drop(place);
+                let _ = answer.send(done);
             }
         };
         self.tasks.send(Box::new(task)).map_err(|_| Undone::Busy)?;

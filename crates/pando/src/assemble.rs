@@ -148,6 +148,7 @@ async fn open_parts(config: &Config, purpose: Purpose) -> Result<Assembled> {
         realtime: Realtime::new(clock.clone(), web::WIRE),
         fetch: Fetch::new(config.outbound.allow_private),
         passkeys: config.passkeys.options(),
+        crons: config.crons()?,
         clock,
     });
     app::setup::prepare(&parts).await.map_err(in_full).with_context(|| format!("cannot prepare {place}"))?;

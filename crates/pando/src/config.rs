@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
+use app::crons::OwnCron;
 use app::settings::Cipher;
 use serde::{Deserialize, Serialize};
 
@@ -32,6 +33,18 @@ pub struct Config {
     pub outbound: Outbound,
     pub passkeys: Passkeys,
     pub mail: Mail,
+    pub crons: Vec<Cron>,
+}
+
+/// A schedule of the user's own.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Cron {
+    pub id: String,
+    /// Five segments, or a macro such as `@daily`; in UTC.
+    pub schedule: String,
+    /// What is called, by POST.
+    pub url: String,
 }
 
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
@@ -105,6 +118,7 @@ impl Default for Config {
             outbound: Outbound::default(),
             passkeys: Passkeys::default(),
             mail: Mail::default(),
+            crons: Vec::new(),
         }
     }
 }
@@ -163,6 +177,14 @@ impl Config {
             bail!("data.url must begin with postgres://, or be empty for SQLite in the data directory");
         }
         Ok(config)
+    }
+
+    pub fn crons(&self) -> Result<Vec<OwnCron>> {
+        let own = self.crons.iter().cloned();
+        let crons: Vec<OwnCron> =
+            own.map(|cron| OwnCron { id: cron.id, expression: cron.schedule, url: cron.url }).collect();
+        app::crons::check_own(&crons).map_err(anyhow::Error::msg)?;
+        Ok(crons)
     }
 
     /// The directory for mails while no SMTP server is set.
@@ -302,6 +324,31 @@ mod tests {
         let message = check_keys(&table, "").unwrap_err().to_string();
         assert!(message.contains("data.urk") && message.contains("data.url"), "{message}");
         check_keys(&toml::from_str("dir = 'x'\n[cache]\nrecord_bytes = 1").unwrap(), "").unwrap();
+    }
+
+    #[test]
+    fn own_crons_are_checked() {
+        let load = |text: &str| -> Result<Vec<OwnCron>> {
+            let table: toml::Table = toml::from_str(text)?;
+            check_keys(&table, "")?;
+            let config: Config = table.try_into()?;
+            config.crons()
+        };
+        let cron = |id: &str, schedule: &str, url: &str| {
+            format!("[[crons]]\nid = '{id}'\nschedule = '{schedule}'\nurl = '{url}'\n")
+        };
+        let good = cron("a", "*/5 * * * *", "https://example.com/x");
+        assert_eq!(load(&good).unwrap().len(), 1);
+        for bad in [
+            cron("", "* * * * *", "https://x"),
+            cron("__pbOTPCleanup__", "* * * * *", "https://x"),
+            cron("a", "every day", "https://x"),
+            cron("a", "@daily", "ftp://x"),
+            format!("{good}{good}"),
+            format!("{good}body = 'x'"),
+        ] {
+            assert!(load(&bad).is_err(), "{bad}");
+        }
     }
 
     #[test]

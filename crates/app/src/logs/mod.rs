@@ -134,6 +134,11 @@ impl Logs {
             return Ok(());
         }
         self.swept.store(now, Ordering::Relaxed);
+        self.clean(days_max).await
+    }
+
+    /// Deletes entries past their time.
+    pub async fn clean(&self, days_max: i64) -> Result<()> {
         let filter = Expr::Compare {
             left: Operand::base("created", ColumnType::Date),
             op: Operator::Lt,

@@ -11,12 +11,15 @@ use super::client::Client;
 use super::standing::{Caller, Identity, Standing, identity};
 use super::topic::{Class, Topic};
 
+/// By the text of the topic, and by whose it is.
+type Classes = FxHashMap<(Arc<str>, u64), Arc<Class>>;
+
 #[derive(Default)]
 pub(super) struct Registry {
     pub clients: FxHashMap<Box<str>, Arc<Client>>,
     pub callers: FxHashMap<Identity, KnownCaller>,
-    /// By what a topic is about, then by its text and whose it is.
-    topics: FxHashMap<Box<str>, FxHashMap<(Arc<str>, u64), Arc<Class>>>,
+    /// By what a topic is about.
+    topics: FxHashMap<Box<str>, Classes>,
     /// When which client's token ends.
     expiries: BTreeSet<(i64, u64)>,
     by_no: FxHashMap<u64, Arc<Client>>,

@@ -161,7 +161,9 @@ fn undo(client: Client) {
 
 impl Drop for PostgresTransaction {
     fn drop(&mut self) {
-        self.open.get_mut().client.take().map(undo);
+        if let Some(client) = self.open.get_mut().client.take() {
+            undo(client);
+        }
     }
 }
 
