@@ -91,8 +91,15 @@ macro_rules! sessions {
 // One script of `tests/js` each.
 sessions! {
     account
+    batch
     oauth2
     settings
     records
     realtime
+}
+
+/// A PostgreSQL database has no backups of its own.
+#[test]
+fn backups() {
+    check("backups.mjs", Engine::Sqlite);
 }
