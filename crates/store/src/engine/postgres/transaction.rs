@@ -36,7 +36,9 @@ struct Open {
 
 impl Open {
     fn end(&mut self, error: Error, leave: impl FnOnce(Client)) -> Error {
-        self.client.take().map(leave);
+        if let Some(client) = self.client.take() {
+            leave(client);
+        }
         self.ended.insert(error).again()
     }
 
@@ -161,7 +163,9 @@ fn undo(client: Client) {
 
 impl Drop for PostgresTransaction {
     fn drop(&mut self) {
-        self.open.get_mut().client.take().map(undo);
+        if let Some(client) = self.open.get_mut().client.take() {
+            undo(client);
+        }
     }
 }
 
