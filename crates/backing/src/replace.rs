@@ -115,8 +115,7 @@ impl Replacement {
         fs::create_dir_all(&aside)?;
         for entry in fs::read_dir(&self.dir)? {
             let name = entry?.file_name();
-            let stays = |kept: &&str| name.as_os_str() == *kept;
-            if name.as_os_str() != PLACE && !self.kept.iter().any(stays) {
+            if name.as_os_str() != PLACE && !self.kept.iter().any(|kept| name.as_os_str() == *kept) {
                 fs::rename(self.dir.join(&name), aside.join(&name))?;
             }
         }

@@ -91,9 +91,16 @@ macro_rules! sessions {
 // One script of `tests/js` each.
 sessions! {
     account
+    batch
     oauth2
     files
     settings
     records
     realtime
+}
+
+/// A PostgreSQL database has no backups of its own.
+#[test]
+fn backups() {
+    check("backups.mjs", Engine::Sqlite);
 }

@@ -36,7 +36,9 @@ struct Open {
 
 impl Open {
     fn end(&mut self, error: Error, leave: impl FnOnce(Client)) -> Error {
-        self.client.take().map(leave);
+        if let Some(client) = self.client.take() {
+            leave(client);
+        }
         self.ended.insert(error).again()
     }
 
