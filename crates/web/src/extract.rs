@@ -54,9 +54,13 @@ impl Query {
 
     /// The paths of relations whose records are to come along.
     pub fn expand(&self) -> Vec<String> {
-        let paths = self.text("expand").split(',').map(str::trim);
-        paths.filter(|path| !path.is_empty()).map(str::to_string).collect()
+        expand(self.text("expand"))
     }
+}
+
+/// The paths of an `expand` parameter.
+pub fn expand(text: &str) -> Vec<String> {
+    text.split(',').map(str::trim).filter(|path| !path.is_empty()).map(str::to_string).collect()
 }
 
 /// One `key=value`; `None` when it is malformed: with a semicolon, or a `%` that no two hex digits follow.

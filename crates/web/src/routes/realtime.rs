@@ -17,7 +17,7 @@ use rustc_hash::FxHashMap;
 use serde_json::{Map, Value as Json};
 
 use crate::body;
-use crate::extract::{Asked, Query};
+use crate::extract::{Asked, Query, expand};
 use crate::state::State;
 use crate::stream::Handover;
 use crate::wire;
@@ -134,14 +134,12 @@ fn topic(text: &str) -> Topic {
     let options: Json = options.and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default();
     let query = strings(&options, "query");
     let value = |name: &str| query.get(name).cloned().unwrap_or_default();
-    let expand = value("expand");
-    let expand = expand.split(',').map(str::trim).filter(|path| !path.is_empty());
     let headers = strings(&options, "headers").into_iter();
     Topic {
         text: text.into(),
         options: Options {
             filter: value("filter"),
-            expand: expand.map(str::to_string).collect(),
+            expand: expand(&value("expand")),
             fields: value("fields"),
             headers: headers
                 .map(|(name, value)| (name.to_ascii_lowercase().replace('-', "_"), value))
