@@ -2,7 +2,7 @@
 //! network is refused at the moment of connecting unless whoever named it may name such addresses.
 
 use std::net::{IpAddr, SocketAddr};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use base::limits::{
@@ -94,8 +94,9 @@ impl Answer {
 pub struct Fetch(Arc<Inner>);
 
 struct Inner {
-    anywhere: Result<Client, String>,
-    public: Result<Client, String>,
+    /// Made when they are first needed: reading the machine's certificates takes longer than all the rest of a start.
+    anywhere: OnceLock<Result<Client, String>>,
+    public: OnceLock<Result<Client, String>>,
     allow_private: bool,
     running: Semaphore,
 }
@@ -105,8 +106,8 @@ impl Fetch {
     pub fn new(allow_private: bool) -> Self {
         // A machine without certificates must still serve; only its calls to the outside fail.
         Fetch(Arc::new(Inner {
-            anywhere: client(false),
-            public: client(true),
+            anywhere: OnceLock::new(),
+            public: OnceLock::new(),
             allow_private,
             running: Semaphore::new(FETCHES_MAX),
         }))
@@ -153,7 +154,10 @@ impl Fetch {
 
     async fn once(&self, call: &Call, url: Url, public: bool) -> Result<reqwest::Response, FetchError> {
         let client = if public { &self.0.public } else { &self.0.anywhere };
-        let client = client.as_ref().map_err(|error| FetchError::Failed(error.clone()))?;
+        let client = client
+            .get_or_init(|| client_for(public))
+            .as_ref()
+            .map_err(|error| FetchError::Failed(error.clone()))?;
         // Addresses that are written as numbers are never resolved, so they are judged here.
         let literal = match url.host() {
             Some(url::Host::Ipv4(ip)) => Some(IpAddr::V4(ip)),
@@ -216,7 +220,7 @@ async fn read(mut response: reqwest::Response, bytes_max: usize) -> Result<Answe
     Ok(Answer { status, body: body.freeze(), url })
 }
 
-fn client(public: bool) -> Result<Client, String> {
+fn client_for(public: bool) -> Result<Client, String> {
     let builder = Client::builder()
         .user_agent("Pando")
         .no_proxy()

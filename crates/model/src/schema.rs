@@ -18,6 +18,8 @@ pub struct Schema {
     pub version: u64,
     /// Whether any rule asks for a request header.
     pub reads_headers: bool,
+    /// Whether any rule asks for the body of a request. A few more may be counted in.
+    pub reads_body: bool,
     /// Whether any rule's verdict can change without a write: by time, or by what else a request carries.
     pub is_volatile: bool,
 }
@@ -35,8 +37,9 @@ impl Schema {
         }
         let mentions = |test: &dyn Fn(&str) -> bool| collections.iter().any(|known| known.rules().any(test));
         let reads_headers = mentions(&|rule| rule.contains("headers"));
+        let reads_body = mentions(&|rule| rule.contains("body") || rule.contains("data"));
         let is_volatile = mentions(&crate::filter::is_volatile);
-        Schema { collections, by_key, version, reads_headers, is_volatile }
+        Schema { collections, by_key, version, reads_headers, reads_body, is_volatile }
     }
 
     /// By name (in any case) or id.

@@ -6,7 +6,7 @@ use base::{Kind, Value};
 use model::{Collection, Record, Violations};
 use query::{Batch, Op};
 
-use super::input::{check_password_form, resolved};
+use super::input::check_password_form;
 use super::shown::Shown;
 use crate::auth::password;
 use crate::error::{Error, Result};
@@ -57,9 +57,11 @@ async fn make(
     let mut record = Record::blank(collection.clone());
     cx.apply(&mut record, body);
     cx.generate(&mut record, true);
-    let mut resolved = resolved(cx.request, &record);
-    cx.rename_uploads(&mut resolved);
-    let cx = &cx.with_request(&resolved);
+    let mut resolved = cx.resolved(&record);
+    if let Some(resolved) = &mut resolved {
+        cx.rename_uploads(resolved);
+    }
+    let cx = &cx.with_request(resolved.as_ref().unwrap_or(cx.request));
     let rule = match collection.create_rule.as_deref() {
         Some(rule) if !cx.is_superuser() => {
             // A rule that cannot be asked of a new record holds for none.

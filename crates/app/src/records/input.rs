@@ -48,9 +48,15 @@ impl Context<'_> {
     }
 }
 
-/// The request as rules see it: what the body makes of a field stands under the field's own name, in the form that
-/// the field would store.
-pub fn resolved(request: &Request, record: &Record) -> Request {
+impl Context<'_> {
+    /// The request as rules see it: what the body makes of a field stands under the field's own name, in the form that
+    /// the field would store. `None` when no rule looks at the body.
+    pub(super) fn resolved(&self, record: &Record) -> Option<Request> {
+        self.schema.reads_body.then(|| resolved(self.request, record))
+    }
+}
+
+fn resolved(request: &Request, record: &Record) -> Request {
     let mut request = request.clone();
     let positions: Vec<usize> = request
         .body

@@ -7,7 +7,7 @@ use base::{Kind, Value};
 use model::{Collection, Record, Violation, Violations};
 use serde_json::Value as Json;
 
-use super::input::{OLD_PASSWORD, check_password_form, resolved};
+use super::input::{OLD_PASSWORD, check_password_form};
 use super::save::Written;
 use super::shown::Shown;
 use crate::error::{Error, Result};
@@ -47,8 +47,8 @@ async fn attempt(cx: &Context<'_>, collection: &Arc<Collection>, id: &str) -> Re
     let old = cx.fetch(collection, id).await?.ok_or_else(Error::not_found)?;
     let mut record = old.clone();
     cx.apply(&mut record, body);
-    let resolved = resolved(cx.request, &record);
-    let cx = &cx.with_request(&resolved);
+    let resolved = cx.resolved(&record);
+    let cx = &cx.with_request(resolved.as_ref().unwrap_or(cx.request));
     let rule = cx.required_rule(collection, &collection.update_rule)?;
     if !cx.passes(&old, &rule).await? {
         return Err(Error::not_found());
