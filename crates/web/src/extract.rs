@@ -1,19 +1,26 @@
 //! A request as the use cases see it.
 
+use std::sync::Arc;
+
 use app::Error;
+use app::auth::login::auth_collection;
 use app::auth::token::Caller;
 use app::rules::Context;
-use axum::extract::{FromRequest, FromRequestParts, Request as HttpRequest};
+use axum::body::Body;
+use axum::extract::{FromRequest, FromRequestParts, Path, Request as HttpRequest};
 use axum::http::request::Parts as Head;
-use axum::http::{HeaderMap, HeaderValue, Method, header};
-use model::{Client, Request};
+use axum::http::{HeaderMap, HeaderValue, Method, Response, header};
+use axum::response::IntoResponse;
+use model::{Client, Collection, Request};
 use percent_encoding::percent_decode_str;
 use rustc_hash::FxHashMap;
+use serde::Deserialize;
 use serde_json::{Map, Value as Json};
 
 use crate::body;
 use crate::gate::Visit;
 use crate::state::State;
+use crate::wire;
 use crate::wire::error::Failure;
 
 /// What rules see as the type of a request inside of a batch: the reference sends them on as such forms.
@@ -197,6 +204,34 @@ impl FromRequest<State> for WithForm {
         let mut asked = Asked::of(state, &head).await?;
         asked.request.body = body::read(&head, body).await.map_err(body::unreadable)?;
         Ok(WithForm(asked))
+    }
+}
+
+/// A form for the auth collection that the path names, which is looked for last.
+pub struct FormFor {
+    pub asked: Asked,
+    pub collection: Arc<Collection>,
+}
+
+#[derive(Deserialize)]
+struct Named {
+    collection: String,
+}
+
+impl FromRequest<State> for FormFor {
+    type Rejection = Response<Body>;
+
+    async fn from_request(request: HttpRequest, state: &State) -> Result<Self, Response<Body>> {
+        let (mut head, body) = request.into_parts();
+        let named = Path::<Named>::from_request_parts(&mut head, state).await;
+        let Path(named) = named.map_err(IntoResponse::into_response)?;
+        let request = HttpRequest::from_parts(head, body);
+        let WithForm(asked) =
+            WithForm::from_request(request, state).await.map_err(IntoResponse::into_response)?;
+        match auth_collection(&asked.context(state), &named.collection) {
+            Ok(collection) => Ok(FormFor { asked, collection }),
+            Err(error) => Err(wire::error::response(error)),
+        }
     }
 }
 

@@ -1,14 +1,13 @@
 //! Verifying an address, resetting a password, changing an address.
 
 use app::auth::account::{self, NewPassword};
-use app::auth::login::auth_collection;
 use app::{Error, Result};
 use axum::Router;
 use axum::extract::{Path, Request, State as FromState};
 use axum::routing::post;
 
 use crate::body::{self, text};
-use crate::extract::{Asked, WithForm};
+use crate::extract::{Asked, FormFor};
 use crate::state::State;
 use crate::wire;
 use crate::wire::error::Answer;
@@ -26,41 +25,33 @@ pub fn routes() -> Router<State> {
 
 async fn request_verification(
     FromState(state): FromState<State>,
-    Path(name): Path<String>,
-    WithForm(asked): WithForm,
+    FormFor { asked, collection }: FormFor,
 ) -> Answer {
     let cx = asked.context(&state);
-    let collection = auth_collection(&cx, &name)?;
     done(account::request_verification(&cx, &collection, &text(&asked.request.body, "email")?).await)
 }
 
 async fn confirm_verification(
     FromState(state): FromState<State>,
-    Path(name): Path<String>,
-    WithForm(asked): WithForm,
+    FormFor { asked, collection }: FormFor,
 ) -> Answer {
     let cx = asked.context(&state);
-    let collection = auth_collection(&cx, &name)?;
     done(account::confirm_verification(&cx, &collection, &text(&asked.request.body, "token")?).await)
 }
 
 async fn request_password_reset(
     FromState(state): FromState<State>,
-    Path(name): Path<String>,
-    WithForm(asked): WithForm,
+    FormFor { asked, collection }: FormFor,
 ) -> Answer {
     let cx = asked.context(&state);
-    let collection = auth_collection(&cx, &name)?;
     done(account::request_password_reset(&cx, &collection, &text(&asked.request.body, "email")?).await)
 }
 
 async fn confirm_password_reset(
     FromState(state): FromState<State>,
-    Path(name): Path<String>,
-    WithForm(asked): WithForm,
+    FormFor { asked, collection }: FormFor,
 ) -> Answer {
     let cx = asked.context(&state);
-    let collection = auth_collection(&cx, &name)?;
     let body = &asked.request.body;
     let form = NewPassword {
         token: text(body, "token")?,
@@ -87,11 +78,9 @@ async fn request_email_change(
 
 async fn confirm_email_change(
     FromState(state): FromState<State>,
-    Path(name): Path<String>,
-    WithForm(asked): WithForm,
+    FormFor { asked, collection }: FormFor,
 ) -> Answer {
     let cx = asked.context(&state);
-    let collection = auth_collection(&cx, &name)?;
     let body = &asked.request.body;
     let (token, password) = (text(body, "token")?, text(body, "password")?);
     done(account::confirm_email_change(&cx, &collection, &token, &password).await)

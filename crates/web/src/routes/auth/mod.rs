@@ -11,7 +11,7 @@ use serde_json::{Value as Json, json};
 
 use super::with_fields;
 use crate::body::{self, text, unreadable};
-use crate::extract::{Asked, Superuser, WithForm};
+use crate::extract::{Asked, FormFor, Superuser};
 use crate::state::State;
 use crate::wire;
 use crate::wire::error::Answer;
@@ -59,12 +59,10 @@ pub async fn methods(FromState(state): FromState<State>, Path(name): Path<String
 
 pub async fn with_password(
     FromState(state): FromState<State>,
-    Path(name): Path<String>,
-    WithForm(mut asked): WithForm,
+    FormFor { mut asked, collection }: FormFor,
 ) -> Answer {
     asked.request.context = "password";
     let cx = asked.context(&state);
-    let collection = login::auth_collection(&cx, &name)?;
     let body = &asked.request.body;
     let form = PasswordForm {
         identity: text(body, "identity")?,

@@ -10,7 +10,7 @@ use serde_json::{Map, Value as Json, json};
 
 use super::admitted;
 use crate::body::text;
-use crate::extract::{Asked, WithForm};
+use crate::extract::{Asked, FormFor};
 use crate::routes::with_fields;
 use crate::state::State;
 use crate::wire;
@@ -42,21 +42,17 @@ fn credential(body: &Map<String, Json>) -> Json {
 
 async fn register_begin(
     FromState(state): FromState<State>,
-    Path(name): Path<String>,
-    WithForm(asked): WithForm,
+    FormFor { asked, collection }: FormFor,
 ) -> Answer {
     let cx = asked.context(&state);
-    let collection = login::auth_collection(&cx, &name)?;
     challenge(&asked, passkeys::register::begin(&cx, &collection).await?)
 }
 
 async fn register_finish(
     FromState(state): FromState<State>,
-    Path(name): Path<String>,
-    WithForm(asked): WithForm,
+    FormFor { asked, collection }: FormFor,
 ) -> Answer {
     let cx = asked.context(&state);
-    let collection = login::auth_collection(&cx, &name)?;
     let body = &asked.request.body;
     let (id, label) = (text(body, "challengeId")?, text(body, "name")?);
     let key = passkeys::register::finish(&cx, &collection, &id, credential(body), &label).await?;
@@ -73,11 +69,10 @@ async fn list(FromState(state): FromState<State>, Path(name): Path<String>, aske
 
 async fn rename(
     FromState(state): FromState<State>,
-    Path((name, id)): Path<(String, String)>,
-    WithForm(asked): WithForm,
+    Path((_, id)): Path<(String, String)>,
+    FormFor { asked, collection }: FormFor,
 ) -> Answer {
     let cx = asked.context(&state);
-    let collection = login::auth_collection(&cx, &name)?;
     let label = text(&asked.request.body, "name")?;
     let key = passkeys::manage::rename(&cx, &collection, &id, &label).await?;
     with_fields(&asked, shown(&key).to_string(), false)
@@ -94,25 +89,18 @@ async fn remove(
     Ok(wire::answer::no_content())
 }
 
-async fn login_begin(
-    FromState(state): FromState<State>,
-    Path(name): Path<String>,
-    WithForm(asked): WithForm,
-) -> Answer {
+async fn login_begin(FromState(state): FromState<State>, FormFor { asked, collection }: FormFor) -> Answer {
     let cx = asked.context(&state);
-    let collection = login::auth_collection(&cx, &name)?;
     let identity = text(&asked.request.body, "identity")?;
     challenge(&asked, passkeys::login::begin(&cx, &collection, &identity).await?)
 }
 
 async fn login_finish(
     FromState(state): FromState<State>,
-    Path(name): Path<String>,
-    WithForm(mut asked): WithForm,
+    FormFor { mut asked, collection }: FormFor,
 ) -> Answer {
     asked.request.context = "passkey";
     let cx = asked.context(&state);
-    let collection = login::auth_collection(&cx, &name)?;
     let body = &asked.request.body;
     let id = text(body, "challengeId")?;
     let done = passkeys::login::finish(&cx, &collection, &id, credential(body)).await?;
