@@ -64,7 +64,8 @@ impl Context<'_> {
                 }
             }
         }
-        if old.is_none() && collection.is_auth() && self.is_account_elsewhere(record).await? {
+        let is_new_account = old.is_none() && collection.is_auth() && violations.is_empty();
+        if is_new_account && self.is_account_elsewhere(record).await? {
             let message = "Invalid or duplicated auth record id.";
             violations.add("id", Violation::new("validation_invalid_auth_id", message));
         }
