@@ -6,7 +6,7 @@ use base::{Kind, Value};
 use model::{Collection, Record, Violation, Violations};
 use query::{Batch, Expr, Operand, Select};
 
-use super::{mfa, origins, token};
+use super::{mfa, origins, password, token};
 use crate::error::{Error, Result};
 use crate::records::Shown;
 use crate::rules::Context;
@@ -82,7 +82,7 @@ pub async fn with_password(
     let found = find_by_identity(cx, collection, &form, &options.identity_fields).await?;
     let Some(record) = found else {
         // An unknown identity must not answer sooner than a wrong password.
-        cx.parts.hasher.waste(&form.password).await?;
+        cx.parts.hasher.waste(&form.password, password::cost(collection)).await?;
         return Err(failed());
     };
     if !cx.parts.hasher.verify(&form.password, record.text("password")).await? {

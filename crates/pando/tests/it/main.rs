@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+mod advisories;
 mod backups;
 mod badinput;
 mod candidate;
