@@ -4,6 +4,7 @@
 
 mod backups;
 mod badinput;
+mod batches;
 mod candidate;
 mod compat;
 mod describing;
