@@ -306,5 +306,7 @@ pub const PASSKEYS_MAX: usize = 20;
 pub const PASSKEY_NAME_CHARS_MAX: usize = 100;
 /// How long a device may take to answer a challenge.
 pub const CEREMONY_MS: i64 = 300_000;
-/// Challenges that wait for an answer.
+/// Challenges of a kind that wait for an answer.
 pub const CEREMONIES_MAX: u64 = 20_000;
+/// The oldest challenges that go at once when there are too many.
+pub const CEREMONIES_DROPPED: u64 = 2_000;
