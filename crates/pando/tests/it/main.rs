@@ -7,6 +7,7 @@ mod badinput;
 mod batches;
 mod candidate;
 mod compat;
+mod crons;
 mod describing;
 mod differential;
 mod durability;
