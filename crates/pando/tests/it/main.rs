@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 mod backups;
+mod backups_kept;
 mod badinput;
 mod batches;
 mod candidate;
