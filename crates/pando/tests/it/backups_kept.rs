@@ -230,3 +230,42 @@ fn a_file_that_may_not_grow_is_as_a_full_disk() {
     let program = confined(&Candidate::new(Engine::Sqlite).program, dir.path(), 8 << 10);
     without_room(&program, &dir.path().join("data"), 10);
 }
+
+/// Until the server says so, nobody else may begin one.
+#[test]
+fn health_tells_whether_one_can_be_made() {
+    if pando::is_oracle() {
+        return;
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let data = dir.path().join("data");
+    let server = Candidate::new(Engine::Sqlite).program.start(&data).unwrap();
+    let files = data.join("storage/extra/files");
+    std::fs::create_dir_all(&files).unwrap();
+    for n in 0..40 {
+        std::fs::write(files.join(n.to_string()), vec![n as u8; 1 << 20]).unwrap();
+    }
+    let token = server.superuser_token().unwrap();
+    let can = || {
+        let answer = send(&server, &Request::get("/api/health").token(&token));
+        answer.json()["data"]["canBackup"].as_bool().unwrap()
+    };
+    assert!(can());
+    // One may be done before anybody has looked.
+    for round in 0.. {
+        assert!(round < 50, "it is never told that a backup is made");
+        let name = json!({"name": format!("n{round}.zip")});
+        let request = Request::json("POST", "/api/backups", &name).token(&token);
+        let client = server.client().with_timeout(WAIT);
+        let making = std::thread::spawn(move || client.send(&request).unwrap());
+        let mut told = false;
+        while !told && !making.is_finished() {
+            told = !can();
+        }
+        assert_eq!(making.join().unwrap().status, 204);
+        assert!(can());
+        if told {
+            break;
+        }
+    }
+}

@@ -8,6 +8,7 @@ mod badinput;
 mod batches;
 mod candidate;
 mod compat;
+mod console;
 mod crons;
 mod describing;
 mod differential;
