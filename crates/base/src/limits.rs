@@ -2,6 +2,8 @@
 
 /// The largest JSON or form body without files.
 pub const BODY_BYTES_MAX: usize = 32 << 20;
+/// The same of a record whose JSON and editor fields may be large, whatever they allow: it is held in memory.
+pub const BODY_TEXT_BYTES_MAX: usize = 128 << 20;
 /// The longest filter or rule.
 pub const FILTER_BYTES_MAX: usize = 16 << 10;
 /// The longest filter that a request may carry, as the reference has it.
