@@ -28,9 +28,10 @@ impl Sink {
         let listener = TcpListener::bind("127.0.0.1:0")?;
         let port = listener.local_addr()?.port();
         let received = Arc::new(Mutex::new(Vec::new()));
-        let (kept, mut statuses) = (received.clone(), statuses.to_vec().into_iter());
+        let (kept, statuses) = (received.clone(), statuses.to_vec());
         // Ends with the test's process.
         std::thread::spawn(move || {
+            let mut statuses = statuses.into_iter();
             for stream in listener.incoming().flatten() {
                 let Some((request, mut stream)) = receive(stream) else { continue };
                 kept.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).push(request);
