@@ -4,9 +4,13 @@
 
 mod advisories;
 mod backups;
+mod backups_kept;
 mod badinput;
+mod batches;
 mod candidate;
 mod compat;
+mod console;
+mod crons;
 mod describing;
 mod differential;
 mod durability;
