@@ -5,6 +5,7 @@ use std::time::Duration;
 use app::files::Uploads;
 use app::{Error, Result};
 use axum::body::Body;
+use axum::extract::Request;
 use axum::http::request::Parts as Head;
 use axum::http::{HeaderMap, header};
 use base::Kind;
@@ -18,11 +19,41 @@ use crate::{multipart, strict};
 /// A form field whose text is a JSON object that is merged into the rest.
 const JSON_PAYLOAD: &str = "@jsonPayload";
 
+pub const UNREADABLE: &str = "An error occurred while loading the submitted data.";
+
 const UNSUPPORTED: &str = "Unsupported Content-Type.";
 
 /// A body for what takes no files: those that come along are passed over.
 pub async fn read(head: &Head, body: Body) -> Result<Map<String, Json>> {
     read_with_files(head, body, BODY_BYTES_MAX as u64, BODY_BYTES_MAX).await.map(|(values, _)| values)
+}
+
+/// The same of a whole request whose head tells nothing else.
+pub async fn of(request: Request) -> Result<Map<String, Json>> {
+    let (head, body) = request.into_parts();
+    read(&head, body).await
+}
+
+/// The same as a form whose fields are known.
+pub async fn form(request: Request) -> Result<Map<String, Json>> {
+    of(request).await.map_err(unreadable)
+}
+
+/// What the reference says of a form that it cannot read.
+pub fn unreadable(error: Error) -> Error {
+    match error.kind {
+        Kind::Invalid => Error { message: UNREADABLE.into(), ..error },
+        _ => error,
+    }
+}
+
+/// A form's text: missing is empty, another type is an unreadable body.
+pub fn text(form: &Map<String, Json>, key: &str) -> Result<String> {
+    match form.get(key) {
+        None | Some(Json::Null) => Ok(String::new()),
+        Some(Json::String(text)) => Ok(text.clone()),
+        Some(_) => Err(unreadable(Error::bad_request().details(format!("{key} is no text")))),
+    }
 }
 
 /// A body of at most so many bytes, of which so many may be something else than files.

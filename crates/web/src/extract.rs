@@ -1,8 +1,9 @@
 //! A request as the use cases see it.
 
+use app::Error;
 use app::auth::token::Caller;
 use app::rules::Context;
-use app::{Error, Result};
+use axum::extract::{FromRequest, FromRequestParts, Request as HttpRequest};
 use axum::http::request::Parts as Head;
 use axum::http::{HeaderMap, HeaderValue, Method, header};
 use model::{Client, Request};
@@ -10,8 +11,10 @@ use percent_encoding::percent_decode_str;
 use rustc_hash::FxHashMap;
 use serde_json::{Map, Value as Json};
 
+use crate::body;
 use crate::gate::Visit;
 use crate::state::State;
+use crate::wire::error::Failure;
 
 /// What rules see as the type of a request inside of a batch: the reference sends them on as such forms.
 const INNER_CONTENT_TYPE: &str = "multipart/form-data; boundary=batch";
@@ -48,6 +51,16 @@ impl Query {
     pub fn text(&self, name: &str) -> &str {
         self.get(name).unwrap_or_default()
     }
+
+    /// The paths of relations whose records are to come along.
+    pub fn expand(&self) -> Vec<String> {
+        expand(self.text("expand"))
+    }
+}
+
+/// The paths of an `expand` parameter.
+pub fn expand(text: &str) -> Vec<String> {
+    text.split(',').map(str::trim).filter(|path| !path.is_empty()).map(str::to_string).collect()
 }
 
 /// One `key=value`; `None` when it is malformed: with a semicolon, or a `%` that no two hex digits follow.
@@ -82,7 +95,7 @@ pub struct Asked {
 }
 
 impl Asked {
-    pub async fn of(state: &State, head: &Head) -> Result<Self> {
+    pub async fn of(state: &State, head: &Head) -> app::Result<Self> {
         let query = Query::parse(head.uri.query());
         let token = bearer(&head.headers).to_string();
         let Some(visit) = head.extensions.get::<Visit>().cloned() else {
@@ -143,12 +156,47 @@ impl Asked {
     }
 
     /// Refuses everyone but superusers.
-    pub fn require_superuser(&self) -> Result<()> {
+    pub fn require_superuser(&self) -> app::Result<()> {
         match &self.request.auth {
             None => Err(Error::unauthenticated()),
             Some(_) if self.request.is_superuser() => Ok(()),
             Some(_) => Err(Error::forbidden()),
         }
+    }
+}
+
+impl FromRequestParts<State> for Asked {
+    type Rejection = Failure;
+
+    async fn from_request_parts(head: &mut Head, state: &State) -> Result<Self, Failure> {
+        Ok(Asked::of(state, head).await?)
+    }
+}
+
+/// The same by a superuser; everyone else is refused before any body is read.
+pub struct Superuser(pub Asked);
+
+impl FromRequestParts<State> for Superuser {
+    type Rejection = Failure;
+
+    async fn from_request_parts(head: &mut Head, state: &State) -> Result<Self, Failure> {
+        let asked = Asked::of(state, head).await?;
+        asked.require_superuser()?;
+        Ok(Superuser(asked))
+    }
+}
+
+/// The same with a form whose fields are known.
+pub struct WithForm(pub Asked);
+
+impl FromRequest<State> for WithForm {
+    type Rejection = Failure;
+
+    async fn from_request(request: HttpRequest, state: &State) -> Result<Self, Failure> {
+        let (head, body) = request.into_parts();
+        let mut asked = Asked::of(state, &head).await?;
+        asked.request.body = body::read(&head, body).await.map_err(body::unreadable)?;
+        Ok(WithForm(asked))
     }
 }
 

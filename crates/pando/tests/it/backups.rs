@@ -9,7 +9,7 @@ use serde_json::json;
 use testkit::pando::{self, Engine};
 use testkit::{Answer, Program, Request, Server, judge, oracle};
 
-use crate::candidate::Candidate;
+use crate::candidate::{self, Candidate};
 
 const DATA: &str = include_str!("differential/data.txt");
 const READS: &str = include_str!("differential/corpus/handover.txt");
@@ -39,8 +39,7 @@ pub(crate) fn fetch(server: &Server, name: &str) -> Vec<u8> {
 pub(crate) fn prepare(server: &Server) {
     let fields = json!([{"name": "n", "type": "number"}, {"name": "doc", "type": "file"}]);
     let body = json!({"name": "w", "type": "base", "listRule": "", "viewRule": "", "createRule": "", "fields": fields});
-    let request = Request::json("POST", "/api/collections", &body).token(&server.superuser_token().unwrap());
-    assert_eq!(send(server, &request).status, 200);
+    candidate::as_superuser(server, "POST", "/api/collections", &body);
 }
 
 pub(crate) fn write(server: &Server, n: usize) -> Option<String> {

@@ -1,8 +1,10 @@
 //! The server under test on each of its engines, with what the engine needs for as long as the test lasts.
 
+use serde_json::Value;
 use testkit::pando::{self, Engine};
 use testkit::postgres::{Options, Postgres};
-use testkit::server::Program;
+use testkit::server::{Program, Server};
+use testkit::{Answer, Request};
 
 /// A candidate's program, and the database server it talks to when it has one.
 pub struct Candidate {
@@ -27,4 +29,12 @@ impl Candidate {
         let data = postgres.as_ref().map(|p| p.database().expect("an empty database"));
         Candidate { program: pando::program(BINARY, data).expect("the candidate's binary"), postgres }
     }
+}
+
+/// What a test needs done before it begins, by a superuser; it must succeed.
+pub fn as_superuser(server: &Server, method: &str, path: &str, body: &Value) -> Answer {
+    let token = server.superuser_token().unwrap();
+    let answer = server.client().send(&Request::json(method, path, body).token(&token)).unwrap();
+    assert!(answer.status < 300, "{path}: {}", answer.text());
+    answer
 }

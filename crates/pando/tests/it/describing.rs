@@ -10,7 +10,7 @@ use testkit::pando::{self, Engine};
 use testkit::server::SUPERUSER;
 use testkit::{Server, tools};
 
-use crate::candidate::Candidate;
+use crate::candidate::{Candidate, as_superuser};
 
 const PACKAGES: [&str; 5] = [
     "@readme/openapi-parser@9.0.0",
@@ -60,14 +60,11 @@ fn types_command(candidate: &Candidate, dir: &Path) -> Command {
 }
 
 fn import(server: &Server) -> String {
-    let token = server.superuser_token().unwrap();
     let text = std::fs::read_to_string(scripts().join("collections.json")).unwrap();
     let collections: Value = serde_json::from_str(&text).unwrap();
     let body = json!({ "collections": collections });
-    let request = Request::json("PUT", "/api/collections/import", &body).token(&token);
-    let answer = server.client().send(&request).unwrap();
-    assert_eq!(answer.status, 204, "{}", answer.text());
-    token
+    as_superuser(server, "PUT", "/api/collections/import", &body);
+    server.superuser_token().unwrap()
 }
 
 fn types(engine: Engine) {

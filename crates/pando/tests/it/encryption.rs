@@ -8,7 +8,7 @@ use testkit::pando::{self, Engine};
 use testkit::server::Program;
 use testkit::{Request, Server, oracle};
 
-use crate::candidate::Candidate;
+use crate::candidate::{Candidate, as_superuser};
 
 const VARIABLE: &str = "SETTINGS_KEY";
 const KEY: &str = "01234567890123456789012345678901";
@@ -28,9 +28,7 @@ fn name(server: &Server) -> String {
 }
 
 fn rename(server: &Server, name: &str) {
-    let token = server.superuser_token().unwrap();
-    let change = Request::json("PATCH", "/api/settings", &json!({"meta": {"appName": name}})).token(&token);
-    assert_eq!(server.client().send(&change).unwrap().status, 200);
+    as_superuser(server, "PATCH", "/api/settings", &json!({"meta": {"appName": name}}));
 }
 
 /// Whether any file of the directory holds the text.

@@ -10,7 +10,7 @@ use testkit::pando::Engine;
 use testkit::smtp::{Manner, Sink};
 use testkit::{Answer, Request, Server, oracle};
 
-use crate::candidate::Candidate;
+use crate::candidate::{Candidate, as_superuser};
 
 const PASSWORD: &str = "secret1234";
 const WAIT: Duration = Duration::from_secs(20);
@@ -23,26 +23,19 @@ fn users(server: &Server, path: &str, body: Value) -> Answer {
     post(server, &format!("/api/collections/users/{path}"), body)
 }
 
-fn as_superuser(server: &Server, method: &str, path: &str, body: Value) -> Value {
-    let token = server.superuser_token().unwrap();
-    let answer = server.client().send(&Request::json(method, path, &body).token(&token)).unwrap();
-    assert!(answer.status < 300, "{path}: {}", answer.text());
-    answer.json()
-}
-
 fn sign_up(server: &Server, email: &str) -> String {
     let body = json!({"email": email, "password": PASSWORD, "passwordConfirm": PASSWORD});
-    as_superuser(server, "POST", "/api/collections/users/records", body)["id"].as_str().unwrap().to_owned()
+    as_superuser(server, "POST", "/api/collections/users/records", &body).at("/id").unwrap()
 }
 
 fn use_smtp(server: &Server, smtp: Value) {
     let mut all = json!({"enabled": true, "host": "127.0.0.1"});
     all.as_object_mut().unwrap().extend(smtp.as_object().unwrap().clone());
-    as_superuser(server, "PATCH", "/api/settings", json!({ "smtp": all }));
+    as_superuser(server, "PATCH", "/api/settings", &json!({ "smtp": all }));
 }
 
 fn change_users(server: &Server, options: Value) {
-    as_superuser(server, "PATCH", "/api/collections/users", options);
+    as_superuser(server, "PATCH", "/api/collections/users", &options);
 }
 
 /// Waits for so many mails in the outbox, and reads them, the oldest first.
@@ -161,7 +154,7 @@ fn logins_and_greetings() {
 fn links_lead_where_the_settings_say() {
     let (dir, _candidate, server) = start(Engine::Sqlite);
     sign_up(&server, "anna@example.com");
-    as_superuser(&server, "PATCH", "/api/settings", json!({"meta": {"appURL": "https://app.example.com"}}));
+    as_superuser(&server, "PATCH", "/api/settings", &json!({"meta": {"appURL": "https://app.example.com"}}));
     let body = json!({"email": "anna@example.com"});
     let request = Request::json("POST", "/api/collections/users/request-password-reset", &body)
         .header("Host", "evil.example.net")
@@ -236,7 +229,7 @@ fn a_waiting_email_change_ends_with_the_password() {
         &server,
         "PATCH",
         &path,
-        json!({"password": "changed1234", "passwordConfirm": "changed1234"}),
+        &json!({"password": "changed1234", "passwordConfirm": "changed1234"}),
     );
     sink.behave(Manner::Accept);
     let until = Instant::now() + WAIT;
@@ -338,11 +331,11 @@ fn cleaned(engine: Engine) {
     let row = |collection: &str, owner: &str, more: Value| {
         let mut body = json!({"collectionRef": owner, "recordRef": id});
         body.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
-        as_superuser(&server, "POST", &format!("/api/collections/{collection}/records"), body);
+        as_superuser(&server, "POST", &format!("/api/collections/{collection}/records"), &body);
     };
     let left = |collection: &str| {
         let path = format!("/api/collections/{collection}/records?fields=collectionRef");
-        as_superuser(&server, "GET", &path, json!({}))["items"].clone()
+        as_superuser(&server, "GET", &path, &json!({})).json()["items"].clone()
     };
     for owner in ["_pb_users_auth_", "gone"] {
         row("_mfas", owner, json!({"method": "password"}));
@@ -353,7 +346,7 @@ fn cleaned(engine: Engine) {
     while left("_otps") != json!([]) {
         assert!(Instant::now() < until, "{}", left("_otps"));
         for cron in ["__pbOTPCleanup__", "__pbMFACleanup__"] {
-            as_superuser(&server, "POST", &format!("/api/crons/{cron}"), json!({}));
+            as_superuser(&server, "POST", &format!("/api/crons/{cron}"), &json!({}));
         }
         std::thread::sleep(Duration::from_millis(200));
     }

@@ -6,7 +6,7 @@ use testkit::pando::Engine;
 use testkit::server::{Program, Server};
 use testkit::{Answer, Client, Request};
 
-use crate::candidate::Candidate;
+use crate::candidate::{Candidate, as_superuser};
 
 /// The default of the settings: the application's URL is `http://localhost:8090`.
 const ORIGIN: &str = "http://localhost:8090";
@@ -24,12 +24,10 @@ impl Bench {
         let bench = Bench { client: server.client(), server };
         let root = bench.server.superuser_token().unwrap();
         // The price of a hash is not what is tested here.
-        let cheap =
-            json!({"fields": [{"id": "password", "name": "password", "type": "password", "cost": 4}]});
         let old = bench.get("/api/collections/users", &root).json();
         let mut fields = old["fields"].as_array().unwrap().clone();
         for field in fields.iter_mut().filter(|field| field["name"] == "password") {
-            field["cost"] = cheap["fields"][0]["cost"].clone();
+            field["cost"] = json!(4);
         }
         let changed = json!({"fields": fields, "mfa": {"enabled": false}});
         assert_eq!(bench.send("PATCH", "/api/collections/users", &root, &changed).status, 200);
@@ -41,8 +39,7 @@ impl Bench {
 
     fn sign_up(&self, name: &str, verified: bool) {
         let body = json!({"email": format!("{name}@x.io"), "password": "secret1234", "passwordConfirm": "secret1234", "verified": verified});
-        let root = self.server.superuser_token().unwrap();
-        assert_eq!(self.send("POST", &format!("{USERS}/records"), &root, &body).status, 200);
+        as_superuser(&self.server, "POST", &format!("{USERS}/records"), &body);
     }
 
     fn send(&self, method: &str, path: &str, token: &str, body: &Value) -> Answer {

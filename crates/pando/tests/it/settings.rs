@@ -6,7 +6,7 @@ use serde_json::json;
 use testkit::pando::{self, Engine};
 use testkit::{Request, Server};
 
-use crate::candidate::Candidate;
+use crate::candidate::{Candidate, as_superuser};
 
 const WAIT: Duration = Duration::from_secs(20);
 
@@ -18,10 +18,8 @@ fn until(what: &str, mut holds: impl FnMut() -> bool) {
     }
 }
 
-fn set(server: &Server, token: &str, change: &serde_json::Value) {
-    let request = Request::json("PATCH", "/api/settings", change).token(token);
-    let answer = server.client().send(&request).unwrap();
-    assert_eq!(answer.status, 200, "{}", answer.text());
+fn set(server: &Server, change: &serde_json::Value) {
+    as_superuser(server, "PATCH", "/api/settings", change);
 }
 
 #[test]
@@ -37,13 +35,13 @@ fn other_processes_follow() {
     let status = || other.client().send(&Request::get("/api/health")).unwrap().status;
 
     let rules = json!([{"label": "/api/health", "duration": 3600, "maxRequests": 1}]);
-    set(&one, &token, &json!({"rateLimits": {"enabled": true, "rules": rules}}));
+    set(&one, &json!({"rateLimits": {"enabled": true, "rules": rules}}));
     until("the other process limits", || status() == 429);
-    set(&one, &token, &json!({"rateLimits": {"enabled": false}}));
+    set(&one, &json!({"rateLimits": {"enabled": false}}));
     until("the other process does not limit any more", || status() == 200);
 
     // A superuser may come from elsewhere only, of whichever process it is asked.
-    set(&one, &token, &json!({"superuserIPs": ["192.0.2.1"]}));
+    set(&one, &json!({"superuserIPs": ["192.0.2.1"]}));
     let settings = Request::get("/api/settings").token(&token);
     until("the other process refuses", || other.client().send(&settings).unwrap().status == 403);
 }
@@ -120,7 +118,7 @@ fn barred(engine: Engine) {
         found.map(|mail| std::fs::read_to_string(mail.path()).unwrap_or_default()).collect()
     };
     let proxy = json!({"headers": ["X-Forwarded-For"]});
-    set(&server, &token, &json!({"trustedProxy": proxy, "superuserIPs": ["192.0.2.0/24"]}));
+    set(&server, &json!({"trustedProxy": proxy, "superuserIPs": ["192.0.2.0/24"]}));
     let known = origins();
     assert!(known.is_some());
 

@@ -3,18 +3,17 @@
 use app::files::serve::{self, Asked as AskedFile};
 use app::{Error, Result};
 use axum::Router;
-use axum::body::Body;
 use axum::extract::{Path, Request, State as FromState};
-use axum::http::{HeaderMap, HeaderValue, Response, header};
+use axum::http::{HeaderMap, HeaderValue, header};
 use axum::routing::{get, post};
 use base::Kind;
 use base::json::write_string;
 
-use super::answer;
 use crate::conditional::{self, Resource};
 use crate::extract::Asked;
 use crate::state::State;
 use crate::wire;
+use crate::wire::error::Answer;
 
 pub fn routes() -> Router<State> {
     Router::new()
@@ -22,51 +21,44 @@ pub fn routes() -> Router<State> {
         .route("/api/files/{collection}/{record}/{name}", get(file))
 }
 
-async fn token(FromState(state): FromState<State>, request: Request) -> Response<Body> {
-    let (head, _) = request.into_parts();
-    answer(async {
-        let asked = Asked::of(&state, &head).await?;
-        let caller = asked.request.auth.as_ref().ok_or_else(Error::unauthenticated)?;
-        let mut body = String::from("{\"token\":");
-        write_string(&mut body, &app::auth::token::issue_file(state.parts(), caller)?);
-        body.push('}');
-        Ok(wire::answer::ok(body))
-    })
-    .await
+async fn token(FromState(state): FromState<State>, asked: Asked) -> Answer {
+    let caller = asked.request.auth.as_ref().ok_or_else(Error::unauthenticated)?;
+    let mut body = String::from("{\"token\":");
+    write_string(&mut body, &app::auth::token::issue_file(state.parts(), caller)?);
+    body.push('}');
+    Ok(wire::answer::ok(body))
 }
 
 async fn file(
     FromState(state): FromState<State>,
     Path((collection, record, name)): Path<(String, String, String)>,
     request: Request,
-) -> Response<Body> {
+) -> Answer {
     let (head, _) = request.into_parts();
-    answer(async {
-        let asked = Asked::of(&state, &head).await?;
-        let cx = asked.context(&state);
-        let collection = cx
-            .collection(&collection)
-            .ok_or_else(|| Error::new(Kind::NotFound, "Missing or invalid collection context."))?;
-        let wanted = AskedFile {
-            record: &record,
-            name: &name,
-            thumb: asked.query.text("thumb"),
-            token: asked.query.text("token"),
-        };
-        let served = serve::serve(&cx, &collection, &wanted).await?;
-        let content_type = content_type(&served.name, &served.content_type);
-        let resource = Resource {
-            size_bytes: served.blob.size_bytes,
-            modified: served.blob.modified,
-            etag: None,
-            content_type,
-        };
-        let download = asked.query.get("download").is_some_and(is_true);
-        let headers = headers(&served.name, content_type, download)?;
-        let blob = &served.blob;
-        conditional::answer(&head, &resource, headers, |range| async { Ok(blob.stream(range).await?) }).await
-    })
-    .await
+    let asked = Asked::of(&state, &head).await?;
+    let cx = asked.context(&state);
+    let collection = cx
+        .collection(&collection)
+        .ok_or_else(|| Error::new(Kind::NotFound, "Missing or invalid collection context."))?;
+    let wanted = AskedFile {
+        record: &record,
+        name: &name,
+        thumb: asked.query.text("thumb"),
+        token: asked.query.text("token"),
+    };
+    let served = serve::serve(&cx, &collection, &wanted).await?;
+    let content_type = content_type(&served.name, &served.content_type);
+    let resource = Resource {
+        size_bytes: served.blob.size_bytes,
+        modified: served.blob.modified,
+        etag: None,
+        content_type,
+    };
+    let download = asked.query.get("download").is_some_and(is_true);
+    let headers = headers(&served.name, content_type, download)?;
+    let blob = &served.blob;
+    let read = |range| async { Ok(blob.stream(range).await?) };
+    Ok(conditional::answer(&head, &resource, headers, read).await?)
 }
 
 fn is_true(text: &str) -> bool {

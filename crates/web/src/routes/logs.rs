@@ -3,35 +3,31 @@
 use app::logs::read::{self, Entry};
 use axum::Router;
 use axum::body::Body;
-use axum::extract::{Path, Request, State as FromState};
+use axum::extract::{Path, State as FromState};
 use axum::http::Response;
+use axum::middleware::map_response;
 use axum::routing::get;
 use base::json::{write_number, write_string};
 use serde_json::{Value as Json, json};
 
 use super::records::list_query;
-use super::{answer, with_fields};
-use crate::extract::Asked;
+use super::with_fields;
+use crate::extract::Superuser;
 use crate::requestlog::Unlogged;
 use crate::state::State;
 use crate::wire;
+use crate::wire::error::Answer;
 
 pub fn routes() -> Router<State> {
     Router::new()
         .route("/api/logs", get(list).delete(clear))
         .route("/api/logs/stats", get(stats))
         .route("/api/logs/{id}", get(view))
-}
-
-async fn superuser(state: &State, request: Request) -> app::Result<Asked> {
-    let (head, _) = request.into_parts();
-    let asked = Asked::of(state, &head).await?;
-    asked.require_superuser()?;
-    Ok(asked)
+        .route_layer(map_response(quiet))
 }
 
 /// Looking at the log must not make it longer.
-fn quiet(mut response: Response<Body>) -> Response<Body> {
+async fn quiet(mut response: Response<Body>) -> Response<Body> {
     response.extensions_mut().insert(Unlogged);
     response
 }
@@ -50,55 +46,39 @@ fn write(out: &mut String, entry: &Entry) {
     out.push('}');
 }
 
-async fn list(FromState(state): FromState<State>, request: Request) -> Response<Body> {
-    let response = answer(async {
-        let asked = superuser(&state, request).await?;
-        let page = read::list(&asked.context(&state), &list_query(&asked.query)?).await?;
-        let mut out = String::from("{\"items\":[");
-        for (index, entry) in page.items.iter().enumerate() {
-            if index > 0 {
-                out.push(',');
-            }
-            write(&mut out, entry);
+async fn list(FromState(state): FromState<State>, Superuser(asked): Superuser) -> Answer {
+    let page = read::list(&asked.context(&state), &list_query(&asked.query)?).await?;
+    let mut out = String::from("{\"items\":[");
+    for (index, entry) in page.items.iter().enumerate() {
+        if index > 0 {
+            out.push(',');
         }
-        out.push(']');
-        wire::record::page_tail(&mut out, page.page, page.per_page, page.total);
-        with_fields(&asked, out, true)
-    });
-    quiet(response.await)
+        write(&mut out, entry);
+    }
+    out.push(']');
+    wire::record::page_tail(&mut out, page.page, page.per_page, page.total);
+    with_fields(&asked, out, true)
 }
 
-async fn stats(FromState(state): FromState<State>, request: Request) -> Response<Body> {
-    let response = answer(async {
-        let asked = superuser(&state, request).await?;
-        let hours = read::stats(&asked.context(&state), asked.query.text("filter")).await?;
-        let hours =
-            hours.into_iter().map(|(hour, total)| json!({"date": format!("{hour}.000Z"), "total": total}));
-        with_fields(&asked, Json::Array(hours.collect()).to_string(), false)
-    });
-    quiet(response.await)
+async fn stats(FromState(state): FromState<State>, Superuser(asked): Superuser) -> Answer {
+    let hours = read::stats(&asked.context(&state), asked.query.text("filter")).await?;
+    let hours =
+        hours.into_iter().map(|(hour, total)| json!({"date": format!("{hour}.000Z"), "total": total}));
+    with_fields(&asked, Json::Array(hours.collect()).to_string(), false)
 }
 
 async fn view(
     FromState(state): FromState<State>,
     Path(id): Path<String>,
-    request: Request,
-) -> Response<Body> {
-    let response = answer(async {
-        let asked = superuser(&state, request).await?;
-        let entry = read::view(&asked.context(&state), &id).await?;
-        let mut out = String::new();
-        write(&mut out, &entry);
-        with_fields(&asked, out, false)
-    });
-    quiet(response.await)
+    Superuser(asked): Superuser,
+) -> Answer {
+    let entry = read::view(&asked.context(&state), &id).await?;
+    let mut out = String::new();
+    write(&mut out, &entry);
+    with_fields(&asked, out, false)
 }
 
-async fn clear(FromState(state): FromState<State>, request: Request) -> Response<Body> {
-    let response = answer(async {
-        let asked = superuser(&state, request).await?;
-        read::clear(&asked.context(&state)).await?;
-        Ok(wire::answer::no_content())
-    });
-    quiet(response.await)
+async fn clear(FromState(state): FromState<State>, Superuser(asked): Superuser) -> Answer {
+    read::clear(&asked.context(&state)).await?;
+    Ok(wire::answer::no_content())
 }

@@ -1,16 +1,13 @@
 //! Which path leads to which use case.
 
-use std::future::Future;
-
 use app::Result;
 use axum::Router;
-use axum::body::Body;
 use axum::extract::Request as HttpRequest;
-use axum::http::Response;
 use base::limits::{BODY_BYTES_MAX, BODY_TEXT_BYTES_MAX, UPLOAD_BYTES_MAX};
 
 use crate::state::State;
 use crate::wire;
+use crate::wire::error::Answer;
 
 mod auth;
 mod backups;
@@ -52,14 +49,9 @@ pub fn router(state: State) -> Router {
         .with_state(state)
 }
 
-/// Turns a use case's error into its answer.
-async fn answer(work: impl Future<Output = Result<Response<Body>>>) -> Response<Body> {
-    work.await.unwrap_or_else(wire::error::response)
-}
-
 /// The answer reduced to the `fields` that the client asked for.
-fn with_fields(asked: &crate::extract::Asked, body: String, in_items: bool) -> Result<Response<Body>> {
-    reduced(asked, body, in_items).map(wire::answer::ok)
+fn with_fields(asked: &crate::extract::Asked, body: String, in_items: bool) -> Answer {
+    Ok(wire::answer::ok(reduced(asked, body, in_items)?))
 }
 
 /// The same, still as text.
@@ -88,12 +80,4 @@ async fn with_files(
     let (values, uploads) = crate::body::read_with_files(&head, body, all, texts as usize).await?;
     asked.request.body = values;
     Ok((asked, std::sync::Arc::new(uploads)))
-}
-
-/// Splits a request whose body is read as JSON or form.
-async fn with_body(state: &State, request: HttpRequest) -> Result<crate::extract::Asked> {
-    let (head, body) = request.into_parts();
-    let mut asked = crate::extract::Asked::of(state, &head).await?;
-    asked.request.body = crate::body::read(&head, body).await?;
-    Ok(asked)
 }

@@ -16,11 +16,12 @@ use model::{Violation, Violations};
 use rustc_hash::FxHashMap;
 use serde_json::{Map, Value as Json};
 
-use super::{answer, with_body};
-use crate::extract::Query;
+use crate::body;
+use crate::extract::{Asked, Query, expand};
 use crate::state::State;
 use crate::stream::Handover;
 use crate::wire;
+use crate::wire::error::Answer;
 
 pub fn routes() -> Router<State> {
     Router::new().route("/api/realtime", get(connect).post(subscribe))
@@ -40,44 +41,38 @@ fn event(action: Action, shown: &Shown, fields: &str) -> Bytes {
     format!("{{\"record\":{record},\"action\":\"{}\"}}", action.name()).into()
 }
 
-async fn connect(FromState(state): FromState<State>, method: Method) -> Response<Body> {
-    answer(async {
-        let mut response = Response::new(Body::empty());
-        for (name, value) in [
-            (header::CONTENT_TYPE, "text/event-stream"),
-            (header::CACHE_CONTROL, "no-store"),
-            // Proxies must not hold events back until they have more of them.
-            (HeaderName::from_static("x-accel-buffering"), "no"),
-        ] {
-            response.headers_mut().insert(name, HeaderValue::from_static(value));
-        }
-        if method == Method::GET {
-            let stream = state.parts().realtime.connect()?;
-            response.extensions_mut().insert(Handover::new(stream));
-        }
-        Ok(response)
-    })
-    .await
+async fn connect(FromState(state): FromState<State>, method: Method) -> Answer {
+    let mut response = Response::new(Body::empty());
+    for (name, value) in [
+        (header::CONTENT_TYPE, "text/event-stream"),
+        (header::CACHE_CONTROL, "no-store"),
+        // Proxies must not hold events back until they have more of them.
+        (HeaderName::from_static("x-accel-buffering"), "no"),
+    ] {
+        response.headers_mut().insert(name, HeaderValue::from_static(value));
+    }
+    if method == Method::GET {
+        let stream = state.parts().realtime.connect()?;
+        response.extensions_mut().insert(Handover::new(stream));
+    }
+    Ok(response)
 }
 
-async fn subscribe(FromState(state): FromState<State>, request: Request) -> Response<Body> {
+async fn subscribe(FromState(state): FromState<State>, asked: Asked, request: Request) -> Answer {
     let is_form = {
-        let content_type = crate::body::content_type(request.headers());
+        let content_type = body::content_type(request.headers());
         content_type.starts_with("application/x-www-form-urlencoded")
             || content_type.starts_with("multipart/")
     };
-    answer(async {
-        let asked = with_body(&state, request).await.map_err(|error| match error.kind {
-            Kind::Invalid => Error::bad_request().details(error.details.unwrap_or(error.message)),
-            _ => error,
-        })?;
-        let (client_id, topics) = read(&asked.request.body, is_form)?;
-        check(&client_id, &topics)?;
-        let topics = topics.iter().map(|text| topic(text)).collect();
-        realtime::subscribe(state.parts(), &client_id, asked.caller.as_ref(), topics).await?;
-        Ok(wire::answer::no_content())
-    })
-    .await
+    let body = body::of(request).await.map_err(|error| match error.kind {
+        Kind::Invalid => Error::bad_request().details(error.details.unwrap_or(error.message)),
+        _ => error,
+    })?;
+    let (client_id, topics) = read(&body, is_form)?;
+    check(&client_id, &topics)?;
+    let topics = topics.iter().map(|text| topic(text)).collect();
+    realtime::subscribe(state.parts(), &client_id, asked.caller.as_ref(), topics).await?;
+    Ok(wire::answer::no_content())
 }
 
 fn read(body: &Map<String, Json>, is_form: bool) -> Result<(String, Vec<String>)> {
@@ -139,14 +134,12 @@ fn topic(text: &str) -> Topic {
     let options: Json = options.and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default();
     let query = strings(&options, "query");
     let value = |name: &str| query.get(name).cloned().unwrap_or_default();
-    let expand = value("expand");
-    let expand = expand.split(',').map(str::trim).filter(|path| !path.is_empty());
     let headers = strings(&options, "headers").into_iter();
     Topic {
         text: text.into(),
         options: Options {
             filter: value("filter"),
-            expand: expand.map(str::to_string).collect(),
+            expand: expand(&value("expand")),
             fields: value("fields"),
             headers: headers
                 .map(|(name, value)| (name.to_ascii_lowercase().replace('-', "_"), value))

@@ -6,17 +6,16 @@ use app::records::{self, ListQuery};
 use app::rules::Context;
 use app::{Error, Result};
 use axum::Router;
-use axum::body::Body;
 use axum::extract::{Path, Request, State as FromState};
-use axum::http::Response;
 use axum::routing::get;
 use base::Kind;
 use model::{Collection, Schema};
 
-use super::{answer, reduced, with_fields, with_files};
+use super::{reduced, with_fields, with_files};
 use crate::extract::{Asked, Query};
 use crate::state::State;
 use crate::wire;
+use crate::wire::error::Answer;
 
 pub fn routes() -> Router<State> {
     Router::new()
@@ -37,47 +36,30 @@ fn missing(schema: &Schema, name: &str, message: &str) -> Result<Arc<Collection>
     schema.find(name).cloned().ok_or_else(|| Error::new(Kind::NotFound, message))
 }
 
-fn expand(query: &Query) -> Vec<String> {
-    query
-        .text("expand")
-        .split(',')
-        .map(str::trim)
-        .filter(|path| !path.is_empty())
-        .map(str::to_string)
-        .collect()
-}
-
-pub async fn list(
-    FromState(state): FromState<State>,
-    Path(name): Path<String>,
-    request: Request,
-) -> Response<Body> {
+pub async fn list(FromState(state): FromState<State>, Path(name): Path<String>, request: Request) -> Answer {
     let (head, _) = request.into_parts();
-    let tail = async {
-        let asked = Asked::of(&state, &head).await?;
-        let cx = asked.context(&state);
-        let collection = find(&cx.schema, &name)?;
-        let parts = state.parts();
-        let key = cache_key(&asked, &cx.schema, &collection, head.uri.query().unwrap_or_default());
-        let key = key.filter(|_| parts.caching);
-        if let Some(known) = key.as_ref().and_then(|key| parts.answers.get(key)) {
-            return Ok(wire::answer::ok(known));
-        }
-        let since = parts.stamps.now();
-        let page = records::list::list(&cx, &collection, &list_query(&asked.query)?).await?;
-        let body = wire::record::page(&page);
-        let body = match asked.query.get("fields").filter(|fields| !fields.trim().is_empty()) {
-            None => body,
-            Some(fields) => wire::fields::pick(&body, fields, true)
-                .ok_or_else(|| Error::bad_request().details("invalid fields parameter"))?,
-        };
-        let body = bytes::Bytes::from(body);
-        if let Some(key) = key {
-            parts.answers.put(&key, since, cx.take_tables(), body.clone());
-        }
-        Ok(wire::answer::ok(body))
+    let asked = Asked::of(&state, &head).await?;
+    let cx = asked.context(&state);
+    let collection = find(&cx.schema, &name)?;
+    let parts = state.parts();
+    let key = cache_key(&asked, &cx.schema, &collection, head.uri.query().unwrap_or_default());
+    let key = key.filter(|_| parts.caching);
+    if let Some(known) = key.as_ref().and_then(|key| parts.answers.get(key)) {
+        return Ok(wire::answer::ok(known));
+    }
+    let since = parts.stamps.now();
+    let page = records::list::list(&cx, &collection, &list_query(&asked.query)?).await?;
+    let body = wire::record::page(&page);
+    let body = match asked.query.get("fields").filter(|fields| !fields.trim().is_empty()) {
+        None => body,
+        Some(fields) => wire::fields::pick(&body, fields, true)
+            .ok_or_else(|| Error::bad_request().details("invalid fields parameter"))?,
     };
-    answer(tail).await
+    let body = bytes::Bytes::from(body);
+    if let Some(key) = key {
+        parts.answers.put(&key, since, cx.take_tables(), body.clone());
+    }
+    Ok(wire::answer::ok(body))
 }
 
 /// What a list's answer depends on besides tables; `None` when that is more than can be named, such as the time.
@@ -122,42 +104,34 @@ pub(super) fn list_query(query: &Query) -> Result<ListQuery> {
         sort: query.text("sort").to_string(),
         filter: query.text("filter").to_string(),
         skip_total,
-        expand: expand(query),
+        expand: query.expand(),
     })
 }
 
 pub async fn view(
     FromState(state): FromState<State>,
     Path((name, id)): Path<(String, String)>,
-    request: Request,
-) -> Response<Body> {
-    let (head, _) = request.into_parts();
-    answer(async {
-        let asked = Asked::of(&state, &head).await?;
-        let cx = asked.context(&state);
-        let collection = find(&cx.schema, &name)?;
-        let shown = records::view::view(&cx, &collection, &id, &expand(&asked.query)).await?;
-        with_fields(&asked, wire::record::one(&shown), false)
-    })
-    .await
+    asked: Asked,
+) -> Answer {
+    let cx = asked.context(&state);
+    let collection = find(&cx.schema, &name)?;
+    let shown = records::view::view(&cx, &collection, &id, &asked.query.expand()).await?;
+    with_fields(&asked, wire::record::one(&shown), false)
 }
 
 pub async fn create(
     FromState(state): FromState<State>,
     Path(name): Path<String>,
     request: Request,
-) -> Response<Body> {
-    answer(async {
-        let (asked, uploads) = with_files(&state, request, &name).await?;
-        let cx = asked.context(&state).with_uploads(uploads);
-        let collection = find_to_write(&cx.schema, &name)?;
-        created(&asked, &cx, &collection).await.map(wire::answer::ok)
-    })
-    .await
+) -> Answer {
+    let (asked, uploads) = with_files(&state, request, &name).await?;
+    let cx = asked.context(&state).with_uploads(uploads);
+    let collection = find_to_write(&cx.schema, &name)?;
+    Ok(wire::answer::ok(created(&asked, &cx, &collection).await?))
 }
 
 pub(super) async fn created(asked: &Asked, cx: &Context<'_>, collection: &Arc<Collection>) -> Result<String> {
-    let shown = records::create::create(cx, collection, &expand(&asked.query)).await?;
+    let shown = records::create::create(cx, collection, &asked.query.expand()).await?;
     reduced(asked, wire::record::one(&shown), false)
 }
 
@@ -165,14 +139,11 @@ pub async fn update(
     FromState(state): FromState<State>,
     Path((name, id)): Path<(String, String)>,
     request: Request,
-) -> Response<Body> {
-    answer(async {
-        let (asked, uploads) = with_files(&state, request, &name).await?;
-        let cx = asked.context(&state).with_uploads(uploads);
-        let collection = find_to_write(&cx.schema, &name)?;
-        updated(&asked, &cx, &collection, &id).await.map(wire::answer::ok)
-    })
-    .await
+) -> Answer {
+    let (asked, uploads) = with_files(&state, request, &name).await?;
+    let cx = asked.context(&state).with_uploads(uploads);
+    let collection = find_to_write(&cx.schema, &name)?;
+    Ok(wire::answer::ok(updated(&asked, &cx, &collection, &id).await?))
 }
 
 pub(super) async fn updated(
@@ -181,22 +152,17 @@ pub(super) async fn updated(
     collection: &Arc<Collection>,
     id: &str,
 ) -> Result<String> {
-    let shown = records::update::update(cx, collection, id, &expand(&asked.query)).await?;
+    let shown = records::update::update(cx, collection, id, &asked.query.expand()).await?;
     reduced(asked, wire::record::one(&shown), false)
 }
 
 pub async fn remove(
     FromState(state): FromState<State>,
     Path((name, id)): Path<(String, String)>,
-    request: Request,
-) -> Response<Body> {
-    answer(async {
-        let (head, _) = request.into_parts();
-        let asked = Asked::of(&state, &head).await?;
-        let cx = asked.context(&state);
-        let collection = find(&cx.schema, &name)?;
-        records::delete::delete(&cx, &collection, &id).await?;
-        Ok(wire::answer::no_content())
-    })
-    .await
+    asked: Asked,
+) -> Answer {
+    let cx = asked.context(&state);
+    let collection = find(&cx.schema, &name)?;
+    records::delete::delete(&cx, &collection, &id).await?;
+    Ok(wire::answer::no_content())
 }

@@ -3,10 +3,29 @@
 use app::Error;
 use axum::body::Body;
 use axum::http::{HeaderValue, Response, StatusCode, header};
+use axum::response::IntoResponse;
 use base::Kind;
 use model::Violations;
 use model::violation::Node;
 use serde_json::{Map, Value as Json, json};
+
+/// What a handler returns.
+pub type Answer = Result<Response<Body>, Failure>;
+
+/// A use case's error on its way to the client.
+pub struct Failure(Error);
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        Failure(error)
+    }
+}
+
+impl IntoResponse for Failure {
+    fn into_response(self) -> Response<Body> {
+        response(self.0)
+    }
+}
 
 /// For the request log: what went wrong, in more words than the client gets.
 #[derive(Clone, Debug)]

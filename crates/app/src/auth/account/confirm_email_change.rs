@@ -7,7 +7,7 @@ use model::{Collection, Record, Violation, Violations};
 
 use super::super::login::find_by;
 use super::super::token::{self, Purpose};
-use super::{change_directly, check_token};
+use super::{change_directly, check_token, prepare, write};
 use crate::error::{Error, Result};
 use crate::rules::Context;
 
@@ -44,20 +44,13 @@ pub async fn confirm_email_change(
     let mut record = old.clone();
     record.set("email", Value::from(new_email));
     record.set("verified", Value::Bool(true));
-    cx.generate(&mut record, false);
-    let violations = cx.violations(&record, Some(&old)).await?;
-    if !violations.is_empty() {
-        return Err(Error::invalid(FAILED, violations));
-    }
-    cx.seal_password(&mut record, Some(&old)).await?;
-    match cx.write_changes(&record, &old, FAILED).await.map(|written| written.is_done()) {
-        Ok(true) => Ok(()),
-        Ok(false) => Err(Error::not_found()),
+    prepare(cx, &mut record, &old, FAILED).await?;
+    match write(cx, &record, &old, FAILED).await {
         // Somebody took the address in this moment.
         Err(error) if error.kind == Kind::Invalid && error.violations.0.contains_key("email") => {
             Err(Error::form("token", taken()))
         }
-        Err(error) => Err(error),
+        written => written,
     }
 }
 

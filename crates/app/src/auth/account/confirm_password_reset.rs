@@ -6,7 +6,7 @@ use base::Value;
 use model::{Collection, FieldKind, Violation, Violations};
 
 use super::super::token::{self, Purpose};
-use super::check_token;
+use super::{check_token, prepare, write};
 use crate::error::{Error, Result};
 use crate::rules::Context;
 
@@ -45,16 +45,8 @@ pub async fn confirm_password_reset(
     if token::unverified(&form.token).is_some_and(|claims| claims.email == old.text("email")) {
         record.set("verified", Value::Bool(true));
     }
-    cx.generate(&mut record, false);
-    let violations = cx.violations(&record, Some(&old)).await?;
-    if !violations.is_empty() {
-        return Err(Error::invalid(FAILED, violations));
-    }
-    cx.seal_password(&mut record, Some(&old)).await?;
-    match cx.write_changes(&record, &old, FAILED).await?.is_done() {
-        true => Ok(()),
-        false => Err(Error::not_found()),
-    }
+    prepare(cx, &mut record, &old, FAILED).await?;
+    write(cx, &record, &old, FAILED).await
 }
 
 fn check_password(collection: &Collection, form: &NewPassword) -> Violations {

@@ -6,8 +6,8 @@ use base::Value;
 use model::{Collection, Violation};
 
 use super::super::token::{self, Purpose};
-use super::{always_verified, check_token, refuse_field};
-use crate::error::{Error, Result};
+use super::{always_verified, check_token, refuse_field, write};
+use crate::error::Result;
 use crate::rules::Context;
 
 const FAILED: &str = "An error occurred while saving the verified state.";
@@ -41,8 +41,5 @@ pub async fn confirm_verification(cx: &Context<'_>, collection: &Arc<Collection>
     let mut record = old.clone();
     record.set("verified", Value::Bool(true));
     cx.generate(&mut record, false);
-    match cx.write_changes(&record, &old, FAILED).await?.is_done() {
-        true => Ok(()),
-        false => Err(Error::not_found()),
-    }
+    write(cx, &record, &old, FAILED).await
 }

@@ -61,6 +61,24 @@ pub(crate) fn key_mark(record: &Record) -> String {
     digest.iter().take(BYTES).map(|byte| format!("{byte:02x}")).collect()
 }
 
+/// Makes an account with a new password or address ready to be written, unless its fields refuse that.
+async fn prepare(cx: &Context<'_>, record: &mut Record, old: &Record, failed: &str) -> Result<()> {
+    cx.generate(record, false);
+    let violations = cx.violations(record, Some(old)).await?;
+    if !violations.is_empty() {
+        return Err(Error::invalid(failed, violations));
+    }
+    cx.seal_password(record, Some(old)).await
+}
+
+/// Writes what changed of an account that is still there.
+async fn write(cx: &Context<'_>, record: &Record, old: &Record, failed: &str) -> Result<()> {
+    match cx.write_changes(record, old, failed).await?.is_done() {
+        true => Ok(()),
+        false => Err(Error::not_found()),
+    }
+}
+
 /// What is wrong with a mailed token, or the record that it was made for.
 async fn check_token(
     cx: &Context<'_>,

@@ -3,36 +3,30 @@
 use app::auth::login;
 use app::auth::oauth2::methods::Offer;
 use app::auth::oauth2::{self, Form, Signed};
-use axum::body::Body;
 use axum::extract::{Path, Request, State as FromState};
-use axum::http::Response;
 use serde_json::{Map, Value as Json, json};
 
-use super::{admitted_with, answer, text, unreadable};
+use super::admitted_with;
+use crate::body::{self, text, unreadable};
 use crate::extract::Asked;
 use crate::state::State;
+use crate::wire::error::Answer;
 
 pub async fn with_oauth2(
     FromState(state): FromState<State>,
     Path(name): Path<String>,
+    mut asked: Asked,
     request: Request,
-) -> Response<Body> {
-    answer(async {
-        let (head, body) = request.into_parts();
-        let mut asked = Asked::of(&state, &head).await?;
-        asked.request.context = "oauth2";
-        let cx = asked.context(&state);
-        let collection = login::auth_collection(&cx, &name)?;
-        oauth2::check_enabled(&collection)?;
-        drop(cx);
-        asked.request.body = crate::body::read(&head, body).await.map_err(unreadable)?;
-        let form = read(&asked.request.body)?;
-        let cx = asked.context(&state);
-        let signed = oauth2::with_oauth2(&cx, &collection, form).await?;
-        let meta = meta(&signed).to_string();
-        admitted_with(&asked, &cx, signed.admitted, &meta).await
-    })
-    .await
+) -> Answer {
+    asked.request.context = "oauth2";
+    let collection = login::auth_collection(&asked.context(&state), &name)?;
+    oauth2::check_enabled(&collection)?;
+    asked.request.body = body::form(request).await?;
+    let form = read(&asked.request.body)?;
+    let cx = asked.context(&state);
+    let signed = oauth2::with_oauth2(&cx, &collection, form).await?;
+    let meta = meta(&signed).to_string();
+    admitted_with(&asked, &cx, signed.admitted, &meta).await
 }
 
 fn read(body: &Map<String, Json>) -> app::Result<Form> {
