@@ -2,6 +2,8 @@
 
 /// The largest JSON or form body without files.
 pub const BODY_BYTES_MAX: usize = 32 << 20;
+/// The same of a record whose JSON and editor fields may be large, whatever they allow: it is held in memory.
+pub const BODY_TEXT_BYTES_MAX: usize = 128 << 20;
 /// The longest filter or rule.
 pub const FILTER_BYTES_MAX: usize = 16 << 10;
 /// The longest filter that a request may carry, as the reference has it.
@@ -306,5 +308,7 @@ pub const PASSKEYS_MAX: usize = 20;
 pub const PASSKEY_NAME_CHARS_MAX: usize = 100;
 /// How long a device may take to answer a challenge.
 pub const CEREMONY_MS: i64 = 300_000;
-/// Challenges that wait for an answer.
+/// Challenges of a kind that wait for an answer.
 pub const CEREMONIES_MAX: u64 = 20_000;
+/// The oldest challenges that go at once when there are too many.
+pub const CEREMONIES_DROPPED: u64 = 2_000;

@@ -25,6 +25,8 @@ pub struct Request {
 pub struct Client {
     pub ip: Option<std::net::IpAddr>,
     pub user_agent: String,
+    /// Whether no superuser may come from there.
+    pub bars_superusers: bool,
 }
 
 impl Default for Request {

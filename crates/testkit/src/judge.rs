@@ -153,9 +153,9 @@ impl Side {
         let mut request = Request::new(&send.method, &self.fill(&send.target));
         request = match &send.body {
             None => request,
-            Some(Body::Json(text)) => request.body("application/json", self.fill(text)),
+            Some(Body::Json(text)) => request.body("application/json", corpus::repeated(&self.fill(text))),
             Some(Body::Form(text)) => request.body("application/x-www-form-urlencoded", self.fill(text)),
-            Some(Body::Raw(kind, text)) => request.body(kind, self.fill(text)),
+            Some(Body::Raw(kind, text)) => request.body(kind, corpus::repeated(&self.fill(text))),
             Some(Body::Multipart(parts)) => {
                 let mut body = Vec::new();
                 for (name, file, value) in parts {

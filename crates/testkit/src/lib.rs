@@ -19,6 +19,7 @@ pub mod pando;
 pub mod postgres;
 pub mod seaweed;
 pub mod server;
+pub mod sink;
 pub mod smtp;
 pub mod sse;
 pub mod tidy;

@@ -241,7 +241,11 @@ fn client(head: &Head, visit: &Visit) -> Client {
         return Client::default();
     }
     let user_agent = head.headers.get(header::USER_AGENT).map(HeaderValue::as_bytes).unwrap_or_default();
-    Client { ip: Some(visit.address()), user_agent: String::from_utf8_lossy(user_agent).into_owned() }
+    Client {
+        ip: Some(visit.address()),
+        user_agent: String::from_utf8_lossy(user_agent).into_owned(),
+        bars_superusers: visit.bars_superusers(),
+    }
 }
 
 /// The token of the `Authorization` header, with or without its scheme.

@@ -6,7 +6,7 @@ use base::{Kind, Value};
 use model::{Collection, Record, Violation, Violations};
 use query::{Batch, Expr, Operand, Select};
 
-use super::{mfa, origins, token};
+use super::{mfa, origins, password, token};
 use crate::error::{Error, Result};
 use crate::records::Shown;
 use crate::rules::Context;
@@ -82,7 +82,7 @@ pub async fn with_password(
     let found = find_by_identity(cx, collection, &form, &options.identity_fields).await?;
     let Some(record) = found else {
         // An unknown identity must not answer sooner than a wrong password.
-        cx.parts.hasher.waste(&form.password).await?;
+        cx.parts.hasher.waste(&form.password, password::cost(collection)).await?;
         return Err(failed());
     };
     if !cx.parts.hasher.verify(&form.password, record.text("password")).await? {
@@ -159,9 +159,18 @@ pub enum Admitted {
     },
 }
 
+/// What a superuser is told who comes from where none may come from.
+pub fn barred() -> Error {
+    Error::new(Kind::Forbidden, "You are not allowed to perform this request.")
+}
+
 /// What every login ends in: a proven record gets its token, if the collection's auth rule agrees and no second method
 /// is missing. The owner is told of a place that is new.
 pub async fn admit(cx: &Context<'_>, record: Record, method: Method) -> Result<Admitted> {
+    // Before anything is made or remembered of it.
+    if record.collection.is_superusers() && cx.request.client.bars_superusers {
+        return Err(barred());
+    }
     check_rule(cx, &record).await?;
     let first = match mfa::step(cx, &record, method).await? {
         mfa::Step::NotNeeded => None,

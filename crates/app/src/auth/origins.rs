@@ -71,13 +71,14 @@ mod tests {
 
     #[test]
     fn fingerprints_are_the_references() {
-        let client = Client { ip: Some([127, 0, 0, 1].into()), user_agent: "UA6".into() };
+        let client =
+            Client { ip: Some([127, 0, 0, 1].into()), user_agent: "UA6".into(), ..Client::default() };
         assert_eq!(fingerprint(&client), "579bbda921a30a627bc102383dc4f964");
     }
 
     #[test]
     fn long_agents_are_cut() {
-        let client = Client { ip: None, user_agent: "ü".repeat(ALERT_AGENT_CHARS_MAX + 1) };
+        let client = Client { user_agent: "ü".repeat(ALERT_AGENT_CHARS_MAX + 1), ..Client::default() };
         let told = info(&client, Timestamp(0));
         assert_eq!(told, format!("1970-01-01 00:00:00.000Z -  {}...", "ü".repeat(ALERT_AGENT_CHARS_MAX)));
     }

@@ -21,6 +21,27 @@ pub fn nobodys() -> base::Value {
     base::Value::from(base::id::random(NOBODYS_LEN, base::id::ALPHANUMERIC))
 }
 
+/// What a field's cost means; 0 is the default.
+fn cost_of(cost: i64) -> u32 {
+    match u32::try_from(cost) {
+        Ok(cost @ 4..=31) => cost,
+        _ => COST_DEFAULT,
+    }
+}
+
+/// A hash that no known password has.
+fn nobodys_hash(cost: i64) -> String {
+    format!("$2a${:02}$N9qo8uLOickgx2ZMRZoMyeIjZAgcfl7p92ldGxad68LJZdL17lhWy", cost_of(cost))
+}
+
+/// The cost of the collection's passwords.
+pub fn cost(collection: &model::Collection) -> i64 {
+    match collection.field("password").map(|field| &field.kind) {
+        Some(model::FieldKind::Password(password)) => password.cost,
+        _ => 0,
+    }
+}
+
 impl Hasher {
     pub fn new(pool: CpuPool) -> Self {
         Hasher(pool)
@@ -29,10 +50,7 @@ impl Hasher {
     /// `cost` of 0 means the default.
     pub async fn hash(&self, password: &str, cost: i64) -> Result<String> {
         let password = password.to_string();
-        let cost = match u32::try_from(cost) {
-            Ok(cost @ 4..=31) => cost,
-            _ => COST_DEFAULT,
-        };
+        let cost = cost_of(cost);
         self.run(move || {
             bcrypt::hash_with_result(password, cost)
                 .map(|parts| parts.format_for_version(bcrypt::Version::TwoA))
@@ -50,17 +68,9 @@ impl Hasher {
         self.run(move || bcrypt::verify(password, &hash).unwrap_or(false)).await
     }
 
-    /// Takes as long as a real check does, for when there is nothing to check against.
-    pub async fn waste(&self, password: &str) -> Result<()> {
-        // A hash of a random password at the default cost.
-        const NOBODY: &str = "$2a$10$N9qo8uLOickgx2ZMRZoMyeIjZAgcfl7p92ldGxad68LJZdL17lhWy";
-        self.verify(password, NOBODY).await.map(drop)
-    }
-
-    /// The same for a code, whose hash is cheaper.
-    pub async fn waste_code(&self, code: &str) -> Result<()> {
-        const NOBODY: &str = "$2a$08$N9qo8uLOickgx2ZMRZoMyeXJMxoa2htosxwMH92teQhgjYisaVipO";
-        self.verify(code, NOBODY).await.map(drop)
+    /// Takes as long as a real check of a hash of that cost does, for when there is nothing to check against.
+    pub async fn waste(&self, password: &str, cost: i64) -> Result<()> {
+        self.verify(password, &nobodys_hash(cost)).await.map(drop)
     }
 
     async fn run<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Result<T> {
@@ -68,5 +78,20 @@ impl Hasher {
             Undone::Busy => Error::new(Kind::Unavailable, "Too many logins at the moment. Try again later."),
             Undone::Panicked => Error::new(Kind::Internal, "Password check failed."),
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What time it takes must not tell that nobody was found.
+    #[test]
+    fn nobodys_hash_is_a_real_one_of_the_asked_cost() {
+        for (asked, cost) in [(0, COST_DEFAULT), (4, 4), (8, 8), (13, 13), (99, COST_DEFAULT)] {
+            let parts: bcrypt::HashParts = nobodys_hash(asked).parse().unwrap();
+            assert_eq!(parts.get_cost(), cost, "{asked}");
+        }
+        assert!(!bcrypt::verify("password", &nobodys_hash(4)).unwrap());
     }
 }

@@ -14,6 +14,8 @@ use crate::error::{Error, Result};
 use crate::parts::Parts;
 
 const NAME_CHARS_MAX: usize = 150;
+/// Of the application's name in that of a backup.
+const APP_CHARS_MAX: usize = 50;
 /// What the names of backups made by the clock begin with.
 const AUTOMATIC: &str = "@auto_pb_backup_";
 /// Bytes between two words about the progress.
@@ -61,18 +63,29 @@ pub async fn automatic(parts: &Parts) -> Result<()> {
     Ok(())
 }
 
-/// `appname_20261121101500.zip`.
+/// `app_name_20261121101500.zip`.
 fn described(parts: &Parts) -> String {
-    let app: String = parts
-        .settings
-        .load()
-        .meta
-        .app_name
-        .chars()
-        .take(50)
-        .map(|letter| if letter.is_ascii_alphanumeric() { letter.to_ascii_lowercase() } else { '_' })
-        .collect();
+    let app = words(&parts.settings.load().meta.app_name);
     format!("{app}_{}.zip", digits(parts.clock.now()))
+}
+
+/// Lowercase words with underscores between them, as the reference spells the name of the application: a word ends where
+/// no letter or digit of ASCII stands, and before a capital that follows anything but a capital.
+fn words(name: &str) -> String {
+    let mut words = String::new();
+    let mut last = ' ';
+    for letter in name.chars() {
+        let ends = !last.is_ascii_alphanumeric() || letter.is_ascii_uppercase() && !last.is_ascii_uppercase();
+        if letter.is_ascii_alphanumeric() {
+            if ends && !words.is_empty() {
+                words.push('_');
+            }
+            words.push(letter.to_ascii_lowercase());
+        }
+        last = letter;
+    }
+    words.truncate(APP_CHARS_MAX);
+    words
 }
 
 /// The time to the second, without signs between.
@@ -153,4 +166,26 @@ async fn make(parts: &Parts, name: &str) -> Result<()> {
     keep(parts, name, &Content::File { file, size_bytes }).await?;
     tracing::info!("backup {name}: done, {} MiB", size_bytes >> 20);
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn applications_are_spelled_as_by_the_reference() {
+        for (name, spelled) in [
+            ("Some ÄPP 1", "some_pp_1"),
+            ("MYApp2Go", "myapp2_go"),
+            ("a.b-c/d", "a_b_c_d"),
+            ("_foo__bar_", "foo_bar"),
+            ("  A B  C", "a_b_c"),
+            ("x1Y2", "x1_y2"),
+            ("o'k!", "o_k"),
+            ("日本 - é", ""),
+        ] {
+            assert_eq!(words(name), spelled, "{name}");
+        }
+        assert_eq!(words(&"L".repeat(70)), "l".repeat(50));
+    }
 }

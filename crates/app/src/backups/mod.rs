@@ -176,7 +176,9 @@ async fn keep(parts: &Parts, name: &str, content: &Content) -> Result<()> {
 
 impl From<backing::archive::Error> for Error {
     fn from(error: backing::archive::Error) -> Self {
-        let full = |error: &std::io::Error| error.kind() == std::io::ErrorKind::StorageFull;
+        use std::io::ErrorKind::{FileTooLarge, QuotaExceeded, StorageFull};
+        let full =
+            |error: &std::io::Error| matches!(error.kind(), StorageFull | QuotaExceeded | FileTooLarge);
         match &error {
             backing::archive::Error::Io(io) if full(io) => {
                 Error::new(Kind::Unavailable, "There is no space left on the disk.").details(error)

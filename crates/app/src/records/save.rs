@@ -64,7 +64,24 @@ impl Context<'_> {
                 }
             }
         }
+        let is_new_account = old.is_none() && collection.is_auth() && violations.is_empty();
+        if is_new_account && self.is_account_elsewhere(record).await? {
+            let message = "Invalid or duplicated auth record id.";
+            violations.add("id", Violation::new("validation_invalid_auth_id", message));
+        }
         Ok(violations)
+    }
+
+    /// Whether another collection has an account of that id. Rules such as `owner = @request.auth.id` name ids alone:
+    /// whoever signed up with somebody's id in another collection would pass for that person.
+    async fn is_account_elsewhere(&self, record: &Record) -> Result<bool> {
+        for other in &self.schema.collections {
+            let is_other = other.is_auth() && other.id != record.collection.id;
+            if is_other && self.fetch(other, record.id()).await?.is_some() {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     /// Replaces a plain password by its hash, and renews the token key so that older tokens end.

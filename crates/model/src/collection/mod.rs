@@ -128,9 +128,14 @@ impl Collection {
         &*self.name == SUPERUSERS
     }
 
-    /// Bytes that the files and JSON values of one record may have together.
+    /// Bytes that the files and long texts of one record may have together.
     pub fn upload_bytes_max(&self) -> u64 {
         self.fields.iter().map(|field| field.kind.upload_bytes_max()).fold(0, u64::saturating_add)
+    }
+
+    /// The same of the long texts alone.
+    pub fn text_bytes_max(&self) -> u64 {
+        self.fields.iter().map(|field| field.kind.text_bytes_max()).fold(0, u64::saturating_add)
     }
 
     /// The SQL of a view.

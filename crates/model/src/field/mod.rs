@@ -157,7 +157,15 @@ impl FieldKind {
     pub(crate) fn upload_bytes_max(&self) -> u64 {
         match self {
             FieldKind::File(file) => file.upload_bytes_max(),
+            _ => self.text_bytes_max(),
+        }
+    }
+
+    /// Bytes of text that one value of this field may bring along, beyond what any body may have.
+    pub(crate) fn text_bytes_max(&self) -> u64 {
+        match self {
             FieldKind::Json(json) => json.bytes_max() as u64,
+            FieldKind::Editor(editor) => editor.bytes_max() as u64,
             _ => 0,
         }
     }

@@ -37,6 +37,8 @@ pub(super) enum Step {
     AuthEach(Name),
     /// Records that refer back to the caller.
     AuthBack(Name, Name),
+    /// The record itself, if its email is visible.
+    Visible,
 }
 
 /// How many rows a join makes of one.
@@ -158,7 +160,7 @@ fn rename(expr: &mut Expr, renamed: &[(Alias, Alias)]) {
     }
 }
 
-fn rename_operand(operand: &mut Operand, renamed: &[(Alias, Alias)]) {
+pub(super) fn rename_operand(operand: &mut Operand, renamed: &[(Alias, Alias)]) {
     match operand {
         Operand::Column { alias, .. } | Operand::Element(alias) => {
             if let Some((_, fresh)) = renamed.iter().find(|(old, _)| old == alias) {

@@ -9,7 +9,7 @@ use query::{Alias, Expr, Join, Operand, Source};
 
 use super::compare::Side;
 use super::error::Cause;
-use super::joins::{Rows, Step};
+use super::joins::{self, Rows, Step};
 use super::resolve::{Resolver, Trust};
 use crate::collection::Collection;
 use crate::field::{Field, FieldKind, RelationField};
@@ -76,7 +76,26 @@ impl<'a> Resolver<'a> {
             Some(_) => return Err(Cause::SuperusersOnly("@collection.".to_owned())),
             None => self.field(path)?,
         };
-        Ok(side.operand)
+        match side.email {
+            Some(alias) => self.visible_email(alias, side.operand),
+            None => Ok(side.operand),
+        }
+    }
+
+    /// Among the emails that a caller sees, the place of one that is not visible would tell it letter by letter.
+    fn visible_email(&mut self, of: Alias, mut email: Operand) -> Result<Operand, Cause> {
+        let join = self.joins.iter().find(|join| join.alias == of);
+        let table = match join.map(|join| &join.source) {
+            Some(Source::Table(name)) => name.clone(),
+            _ => self.collection.name.clone(),
+        };
+        let visible = self.visibility_column();
+        let alias = self.join(Some(of), Step::Visible, Rows::One, |alias| {
+            let is_visible = Expr::eq(Operand::Column { alias, column: visible }, true);
+            (Source::Table(table), Expr::and([Expr::same(id_of(alias), id_of(of)), is_visible]))
+        })?;
+        joins::rename_operand(&mut email, &[(of, alias)]);
+        Ok(email)
     }
 
     /// `@collection.name.path` and `@collection.name:alias.path`: any record of the collection.

@@ -16,44 +16,44 @@ const READS: &str = include_str!("differential/corpus/handover.txt");
 const RECORDS: &str = "/api/collections/w/records";
 const PATIENCE: Duration = Duration::from_secs(60);
 
-fn send(server: &Server, request: &Request) -> Answer {
+pub(crate) fn send(server: &Server, request: &Request) -> Answer {
     server.client().with_timeout(PATIENCE).send(request).unwrap()
 }
 
-fn as_superuser(server: &Server, method: &str, target: &str) -> Answer {
+pub(crate) fn as_superuser(server: &Server, method: &str, target: &str) -> Answer {
     send(server, &Request::new(method, target).token(&server.superuser_token().unwrap()))
 }
 
-fn create(server: &Server, name: &str) -> Answer {
+pub(crate) fn create(server: &Server, name: &str) -> Answer {
     let request = Request::json("POST", "/api/backups", &json!({"name": name}));
     send(server, &request.token(&server.superuser_token().unwrap()))
 }
 
-fn fetch(server: &Server, name: &str) -> Vec<u8> {
+pub(crate) fn fetch(server: &Server, name: &str) -> Vec<u8> {
     let token = as_superuser(server, "POST", "/api/files/token").at("/token").unwrap();
     let answer = send(server, &Request::get(&format!("/api/backups/{name}?token={token}")));
     assert_eq!(answer.status, 200, "{}", answer.text());
     answer.body.to_vec()
 }
 
-fn prepare(server: &Server) {
+pub(crate) fn prepare(server: &Server) {
     let fields = json!([{"name": "n", "type": "number"}, {"name": "doc", "type": "file"}]);
     let body = json!({"name": "w", "type": "base", "listRule": "", "viewRule": "", "createRule": "", "fields": fields});
     candidate::as_superuser(server, "POST", "/api/collections", &body);
 }
 
-fn write(server: &Server, n: usize) -> Option<String> {
+pub(crate) fn write(server: &Server, n: usize) -> Option<String> {
     let request = Request::json("POST", RECORDS, &json!({"n": n}));
     let answer = server.client().with_timeout(PATIENCE).send(&request).ok()?;
     (answer.status == 200).then(|| answer.at("/id")).flatten()
 }
 
-fn exists(server: &Server, id: &str) -> bool {
+pub(crate) fn exists(server: &Server, id: &str) -> bool {
     send(server, &Request::get(&format!("{RECORDS}/{id}"))).status == 200
 }
 
 /// Waits until the server answers with the restored data: the record that was made after the backup is gone.
-fn until_gone(server: &Server, id: &str) {
+pub(crate) fn until_gone(server: &Server, id: &str) {
     let until = Instant::now() + PATIENCE;
     while Instant::now() < until {
         let request = Request::get(&format!("{RECORDS}/{id}"));

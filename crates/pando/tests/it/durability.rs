@@ -64,7 +64,7 @@ fn postgres() {
 
 /// Waits until the database is done with what a killed server had sent it. Until then a write in doubt has neither
 /// happened nor failed, and could still happen after the check that settles it.
-fn finished(postgres: &Postgres) {
+pub(crate) fn finished(postgres: &Postgres) {
     let open = "select count(*) from pg_stat_activity where application_name = 'pando'";
     let until = Instant::now() + Duration::from_secs(20);
     while postgres.sql("postgres", open).unwrap().trim() != "0" {

@@ -2,10 +2,15 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+mod advisories;
 mod backups;
+mod backups_kept;
 mod badinput;
+mod batches;
 mod candidate;
 mod compat;
+mod console;
+mod crons;
 mod describing;
 mod differential;
 mod durability;

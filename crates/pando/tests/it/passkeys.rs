@@ -288,3 +288,79 @@ fn sqlite() {
 fn postgres() {
     check(Engine::Postgres);
 }
+
+/// A challenge that is too old, and more challenges than are kept: what the clock and a crowd would do is done to the
+/// rows.
+fn challenges(engine: Engine) {
+    if testkit::pando::is_oracle() {
+        return;
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let candidate = Candidate::new(engine);
+    let bench = Bench::start(&candidate.program, dir.path());
+    let root = bench.server.superuser_token().unwrap();
+    let sql = |query: &str| {
+        let answer = bench.send("POST", "/api/sql", &root, &json!({"query": query}));
+        assert_eq!(answer.status, 200, "{query}: {}", answer.text());
+        answer.json()
+    };
+    let ann = bench.token("ann");
+    let mut laptop = Authenticator::new(ORIGIN, RP_ID, "laptop-of-ann");
+    let registration = |key: &mut Authenticator, begun: &Value| json!({"challengeId": begun["challengeId"], "credential": key.register(&begun["publicKey"])});
+    let finish = |body: &Value| bench.send("POST", &format!("{USERS}/passkeys/register-finish"), &ann, body);
+    let begin = || {
+        let begun = bench.send("POST", &format!("{USERS}/passkeys/register-begin"), &ann, &json!({}));
+        assert_eq!(begun.status, 200, "{}", begun.text());
+        begun.json()
+    };
+
+    let begun = begin();
+    let body = registration(&mut laptop, &begun);
+    sql("UPDATE _pando_ceremonies SET expires = expires - 300001");
+    assert_eq!(finish(&body).status, 400, "a registration that took too long");
+    assert_eq!(bench.register(&ann, &mut laptop).status, 200);
+    let challenge = bench.challenge("");
+    let answer = laptop.sign_in(&challenge["publicKey"]);
+    sql("UPDATE _pando_ceremonies SET expires = expires - 300001");
+    bench.refused(&bench.finish(&challenge, &answer), "a sign-in that took too long");
+
+    // A crowd asks for challenges and answers none, in the middle of a registration.
+    let begun = begin();
+    let counted = if engine == Engine::Sqlite {
+        "WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n WHERE x < 20000) SELECT x FROM n"
+    } else {
+        "SELECT x FROM generate_series(1, 20000) AS n(x)"
+    };
+    sql("DELETE FROM _pando_ceremonies WHERE purpose = 'login'");
+    let challenge = bench.challenge("");
+    sql(&format!(
+        "INSERT INTO _pando_ceremonies (id, purpose, \"collectionRef\", \"recordRef\", state, expires) \
+         SELECT 'crowd' || n.x, c.purpose, c.\"collectionRef\", c.\"recordRef\", c.state, c.expires - 20001 + n.x \
+         FROM _pando_ceremonies c, ({counted}) AS n WHERE c.purpose = 'login'"
+    ));
+    let late = bench.challenge("");
+    for (challenge, why) in [(&challenge, "one of the younger"), (&late, "one after the crowd")] {
+        let answer = laptop.sign_in(&challenge["publicKey"]);
+        let done = bench.finish(challenge, &answer);
+        assert_eq!(done.status, 200, "{why}: {}", done.text());
+    }
+    let left = sql("SELECT count(*) FROM _pando_ceremonies").to_string();
+    let mut phone = Authenticator::new(ORIGIN, RP_ID, "phone-of-ann");
+    assert_eq!(finish(&registration(&mut phone, &begun)).status, 200, "{left}");
+    let rows: u64 = sql("SELECT count(*) FROM _pando_ceremonies")["rows"][0][0]
+        .to_string()
+        .trim_matches('"')
+        .parse()
+        .unwrap();
+    assert!((17_000..20_000).contains(&rows), "the oldest are gone, and only they: {rows}");
+}
+
+#[test]
+fn challenges_end_and_give_way_on_sqlite() {
+    challenges(Engine::Sqlite);
+}
+
+#[test]
+fn challenges_end_and_give_way_on_postgres() {
+    challenges(Engine::Postgres);
+}

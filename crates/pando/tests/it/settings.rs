@@ -91,3 +91,62 @@ fn the_log_under_load_on_sqlite() {
 fn the_log_under_load_on_postgres() {
     load(Engine::Postgres);
 }
+
+/// A superuser from elsewhere is refused before anything comes of the login: no place is remembered and nobody told.
+fn barred(engine: Engine) {
+    if pando::is_oracle() {
+        return;
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let candidate = Candidate::new(engine);
+    let server = candidate.program.start(&dir.path().join("data")).unwrap();
+    let token = server.superuser_token().unwrap();
+    let (email, password) = testkit::server::SUPERUSER;
+    let form = json!({"identity": email, "password": password});
+    let login = |from: &str, agent: &str| {
+        let request = Request::json("POST", "/api/collections/_superusers/auth-with-password", &form)
+            .header("X-Forwarded-For", from)
+            .header("User-Agent", agent);
+        server.client().send(&request).unwrap()
+    };
+    let origins = || {
+        let request = Request::get("/api/collections/_authOrigins/records").token(&token);
+        server.client().send(&request.header("X-Forwarded-For", "192.0.2.1")).unwrap().at("/totalItems")
+    };
+    let mails = || -> Vec<String> {
+        let found = std::fs::read_dir(dir.path().join("data/outbox")).into_iter().flatten().flatten();
+        found.map(|mail| std::fs::read_to_string(mail.path()).unwrap_or_default()).collect()
+    };
+    let proxy = json!({"headers": ["X-Forwarded-For"]});
+    set(&server, &json!({"trustedProxy": proxy, "superuserIPs": ["192.0.2.0/24"]}));
+    let known = origins();
+    assert!(known.is_some());
+
+    let refused = login("198.51.100.7", "barred");
+    assert_eq!(refused.status, 403, "{}", refused.text());
+    assert_eq!(refused.at("/message").unwrap(), "You are not allowed to perform this request.");
+    assert_eq!(refused.at("/token"), None);
+    assert_eq!(origins(), known);
+    let wrong = Request::json(
+        "POST",
+        "/api/collections/_superusers/auth-with-password",
+        &json!({"identity": email, "password": "wrong"}),
+    );
+    let wrong = server.client().send(&wrong.header("X-Forwarded-For", "198.51.100.7")).unwrap();
+    assert_eq!(wrong.status, 400, "{}", wrong.text());
+
+    assert_eq!(login("192.0.2.9", "admitted").status, 200);
+    assert_ne!(origins(), known);
+    until("the alert of the admitted one comes", || mails().iter().any(|mail| mail.contains("192.0.2.9")));
+    assert!(mails().iter().all(|mail| !mail.contains("198.51.100.7")), "{:?}", mails());
+}
+
+#[test]
+fn superusers_from_elsewhere_leave_nothing_behind_on_sqlite() {
+    barred(Engine::Sqlite);
+}
+
+#[test]
+fn superusers_from_elsewhere_leave_nothing_behind_on_postgres() {
+    barred(Engine::Postgres);
+}

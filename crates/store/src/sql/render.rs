@@ -159,14 +159,19 @@ impl<'a> Renderer<'a> {
             let mut needed = Aliases::default();
             shape.joined.iter().for_each(|part| needed.add_expr(part));
             let mark = self.subquery_joins(&shape.inner, needed);
-            let mut glue = " WHERE ";
-            for part in &shape.joined {
-                self.sql.push_str(glue);
-                self.grouped(part);
-                glue = " AND ";
-            }
+            self.joined_filter(shape);
             self.sql.push(')');
             self.nullable.truncate(mark);
+        }
+    }
+
+    /// What is asked of the joined rows, inside of a subquery.
+    fn joined_filter(&mut self, shape: &Shape<'_>) {
+        let mut glue = " WHERE ";
+        for part in &shape.joined {
+            self.sql.push_str(glue);
+            self.grouped(part);
+            glue = " AND ";
         }
     }
 
@@ -287,8 +292,12 @@ impl<'a> Renderer<'a> {
                 self.nullable.truncate(before);
                 self.sql.push(' ');
                 self.numbered = true;
-                mark = Some(self.subquery_joins(&shape.inner, used.clone()));
+                // Rows that the filter leaves out, such as those that the caller may not see, have no say.
+                let mut needed = used.clone();
+                shape.joined.iter().for_each(|part| needed.add_expr(part));
+                mark = Some(self.subquery_joins(&shape.inner, needed));
                 self.numbered = false;
+                self.joined_filter(shape);
                 // Of several values the smallest, as the reference's plans come to; nulls are below all.
                 self.sql.push_str(" ORDER BY 1");
                 self.sql.push_str(if self.dialect == Dialect::Postgres { " NULLS FIRST" } else { "" });

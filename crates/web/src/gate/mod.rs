@@ -58,14 +58,8 @@ impl Policy {
         &self.proxies
     }
 
-    /// Refuses a superuser who comes from elsewhere.
-    fn admit_superuser(&self, record: &Record, address: IpAddr) -> Result<()> {
-        match &self.superusers {
-            Some(from) if record.collection.is_superusers() && !contains(from, address) => {
-                Err(Error::new(Kind::Forbidden, "You are not allowed to perform this request."))
-            }
-            _ => Ok(()),
-        }
+    fn bars_superusers(&self, address: IpAddr) -> bool {
+        self.superusers.as_ref().is_some_and(|from| !contains(from, address))
     }
 }
 
@@ -117,9 +111,9 @@ impl Visit {
         self.0.address
     }
 
-    /// Refuses to make this client a superuser if none may come from there.
-    pub fn admit_superuser(&self, record: &Record) -> Result<()> {
-        self.0.policy.admit_superuser(record, self.0.address)
+    /// Whether no superuser may come from where this client is.
+    pub fn bars_superusers(&self) -> bool {
+        self.0.policy.bars_superusers(self.0.address)
     }
 
     /// Counts a request of this client. `Some` when it is one too many, with the time until the next is not.
@@ -163,9 +157,10 @@ pub async fn admit(state: &State, head: &Head, visit: &Visit) -> Option<Response
         Err(error) => return Some(wire::error::response(error)),
     };
     if let Some(caller) = &caller
-        && let Err(error) = policy.admit_superuser(&caller.record, visit.address())
+        && caller.record.collection.is_superusers()
+        && visit.bars_superusers()
     {
-        return Some(wire::error::response(error));
+        return Some(wire::error::response(app::auth::login::barred()));
     }
     let path = percent_decode_str(head.uri.path()).decode_utf8_lossy();
     let wait = visit.count(state, &Asked { method: &head.method, path: &path, in_batch: false })?;

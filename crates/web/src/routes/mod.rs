@@ -3,6 +3,7 @@
 use app::Result;
 use axum::Router;
 use axum::extract::Request as HttpRequest;
+use base::limits::{BODY_BYTES_MAX, BODY_TEXT_BYTES_MAX, UPLOAD_BYTES_MAX};
 
 use crate::state::State;
 use crate::wire;
@@ -71,11 +72,12 @@ async fn with_files(
     let (head, body) = request.into_parts();
     let mut asked = crate::extract::Asked::of(state, &head).await?;
     let schema = state.parts().catalog.schema();
-    let bytes_max = schema.find(collection).map_or(0, |found| found.upload_bytes_max());
-    let bytes_max = bytes_max.saturating_add(base::limits::BODY_BYTES_MAX as u64);
-    let bytes_max = bytes_max.min(base::limits::UPLOAD_BYTES_MAX);
-    let (values, uploads) =
-        crate::body::read_with_files(&head, body, bytes_max, base::limits::BODY_BYTES_MAX).await?;
+    let (all, texts) =
+        schema.find(collection).map_or((0, 0), |found| (found.upload_bytes_max(), found.text_bytes_max()));
+    // What any body may have, and what the collection's fields may bring along.
+    let with = |bytes: u64, max: u64| bytes.saturating_add(BODY_BYTES_MAX as u64).min(max);
+    let (all, texts) = (with(all, UPLOAD_BYTES_MAX), with(texts, BODY_TEXT_BYTES_MAX as u64));
+    let (values, uploads) = crate::body::read_with_files(&head, body, all, texts as usize).await?;
     asked.request.body = values;
     Ok((asked, std::sync::Arc::new(uploads)))
 }

@@ -8,7 +8,7 @@ use model::{Collection, Record, Violation, Violations};
 use query::{Batch, Guard, Select};
 
 use super::super::login::{Admitted, Method, admit};
-use super::super::{mfa, owned};
+use super::super::{mfa, owned, password};
 use super::{TABLE, enabled};
 use crate::error::{Error, Result};
 use crate::rules::Context;
@@ -48,7 +48,8 @@ pub async fn with_otp(
     }
     let Some((otp, old)) = find(cx, collection, id).await? else {
         // An id that was made up for nobody must not answer sooner.
-        cx.parts.hasher.waste_code(code).await?;
+        let rows = owned::collection(cx, TABLE)?;
+        cx.parts.hasher.waste(code, password::cost(&rows)).await?;
         return Err(refused());
     };
     let right = cx.parts.hasher.verify(code, otp.text("password")).await?;

@@ -10,10 +10,10 @@ pub use request::request_otp;
 use base::limits::PASSWORD_CHARS_MAX;
 use base::{Kind, Timestamp, Value};
 use model::collection::OtpOptions;
-use model::{Collection, FieldKind, Record, Request};
+use model::{Collection, Record, Request};
 use query::{Assign, Batch, Op};
 
-use super::{mfa, owned};
+use super::{mfa, owned, password};
 use crate::error::{Error, Result};
 use crate::parts::Parts;
 use crate::rules::Context;
@@ -38,10 +38,7 @@ pub(crate) async fn renew(parts: &Parts, record: &Record, id: &str, at: Timestam
     let request = Request::default();
     let cx = Context::new(parts, &request);
     let rows = owned::collection(&cx, TABLE)?;
-    let cost = match rows.field("password").map(|field| &field.kind) {
-        Some(FieldKind::Password(password)) => password.cost,
-        _ => 0,
-    };
+    let cost = password::cost(&rows);
     let length = usize::try_from(options.length).unwrap_or_default().min(PASSWORD_CHARS_MAX);
     let code = base::id::random(length, DIGITS);
     let hash = Value::from(parts.hasher.hash(&code, cost).await?);

@@ -3,9 +3,9 @@
 
 use base::Kind;
 use base::Value;
-use base::limits::{CEREMONIES_MAX, CEREMONY_MS};
+use base::limits::{CEREMONIES_DROPPED, CEREMONIES_MAX, CEREMONY_MS};
 use model::Collection;
-use query::{Batch, Column, ColumnType, Expr, Guard, Op, Operand, Operator, Select};
+use query::{Batch, Column, ColumnType, Expr, Guard, Op, Operand, Operator, Select, Sort, SortKey};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -56,14 +56,7 @@ pub(super) async fn begin(
     let internal = |error: serde_json::Error| Error::new(Kind::Internal, "Passkeys failed.").details(error);
     let state = serde_json::to_string(state).map_err(internal)?;
     let now = cx.parts.clock.now().0;
-    let all = Select::table(TABLE, vec![Collection::id_column()]);
-    if cx.store().count(&all).await? >= CEREMONIES_MAX {
-        // Before giving up: most of them may be of the past.
-        cx.store().commit(Batch::op(sweep(now))).await?;
-        if cx.store().count(&all).await? >= CEREMONIES_MAX {
-            return Err(Error::new(Kind::Unavailable, "Too many sign-ins at the moment. Try again later."));
-        }
-    }
+    make_room(cx, purpose, now).await?;
     let id = base::id::random(ID_LEN, base::id::ALPHANUMERIC);
     let mut ops = vec![sweep(now)];
     if purpose == Purpose::Register {
@@ -87,10 +80,38 @@ pub(super) async fn begin(
     Ok(id)
 }
 
+/// Anybody may ask for a challenge, as often as they like. When there are too many of a kind, the oldest go: they are
+/// the least likely to be answered yet, and nobody is locked out by those that are never answered. Registrations,
+/// which only users begin, do not give way to sign-ins.
+async fn make_room(cx: &Context<'_>, purpose: Purpose, now: i64) -> Result<()> {
+    let expires = || Column::new("expires", ColumnType::Number);
+    let of_kind = is("purpose", purpose.name());
+    let open = Select::table(TABLE, vec![expires()]).filter(of_kind.clone());
+    if cx.store().count(&open).await? < CEREMONIES_MAX {
+        return Ok(());
+    }
+    cx.store().commit(Batch::op(sweep(now))).await?;
+    if cx.store().count(&open).await? < CEREMONIES_MAX {
+        return Ok(());
+    }
+    let mut oldest = open.limit(1);
+    oldest.sort =
+        vec![Sort { by: SortKey::Operand(Operand::base("expires", ColumnType::Number)), descending: false }];
+    oldest.offset = CEREMONIES_DROPPED - 1;
+    let Some(row) = cx.store().first(&oldest).await? else { return Ok(()) };
+    let oldest = Expr::and([of_kind, expires_by(Operator::Le, row.get(0).as_number())]);
+    cx.store().commit(Batch::op(Op::DeleteWhere { table: TABLE.into(), filter: oldest })).await?;
+    tracing::warn!("too many passkey challenges wait for an answer: the oldest were dropped");
+    Ok(())
+}
+
 fn sweep(now: i64) -> Op {
+    Op::DeleteWhere { table: TABLE.into(), filter: expires_by(Operator::Lt, now as f64) }
+}
+
+fn expires_by(op: Operator, time: f64) -> Expr {
     let expires = Operand::base("expires", ColumnType::Number);
-    let past = Expr::Compare { left: expires, op: Operator::Lt, right: Value::Number(now as f64).into() };
-    Op::DeleteWhere { table: TABLE.into(), filter: past }
+    Expr::Compare { left: expires, op, right: Value::Number(time).into() }
 }
 
 /// Takes a challenge: whoever asks second, or too late, gets `None`. With the record that it was made for.

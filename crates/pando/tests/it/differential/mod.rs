@@ -41,6 +41,7 @@ groups! {
     collections_update
     collections_import
     account
+    advisories
     auth
     oauth2
     oauth2_providers
