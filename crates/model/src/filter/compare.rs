@@ -231,9 +231,9 @@ impl Resolver<'_> {
     /// That the comparison holds for every value of a many-valued side. Its own joins, since those of the query
     /// pick one row each.
     fn every(&mut self, left: &Side, op: Operator, right: &Side) -> Result<Expr, ResolveError> {
-        let mut joins = Vec::new();
-        let left_copy = self.copy_many(left, &mut joins)?;
-        let right_copy = self.copy_many(right, &mut joins)?;
+        let (mut joins, mut guarded) = (Vec::new(), Vec::new());
+        let left_copy = self.copy_many(left, &mut joins, &mut guarded)?;
+        let right_copy = self.copy_many(right, &mut joins, &mut guarded)?;
         if joins.is_empty() {
             return Ok(Expr::Const(true));
         }
@@ -241,7 +241,15 @@ impl Resolver<'_> {
         let right = right_copy.as_ref().unwrap_or(right);
         let test = match one(left, op, right) {
             Expr::Const(value) => Expr::Const(value),
-            test => Expr::or([test].into_iter().chain(unknown(left, op, right))),
+            test => {
+                let mut parts = vec![test];
+                parts.extend(unknown(left, op, right));
+                // What the caller may not list is no counterexample: the answer would tell of its values.
+                for guard in guarded {
+                    parts.push(negate(self.listable_apart(guard, &mut joins)?));
+                }
+                Expr::or(parts)
+            }
         };
         Ok(match test {
             Expr::Const(true) => Expr::Const(true),

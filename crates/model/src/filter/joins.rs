@@ -7,7 +7,7 @@ use query::{Alias, Expr, Join, Operand, Source};
 
 use super::compare::Side;
 use super::error::{Cause, ResolveError};
-use super::resolve::Resolver;
+use super::resolve::{Guard, Resolver};
 
 /// Where a join comes from. Two equal links are one join.
 #[derive(Clone, Debug, PartialEq)]
@@ -56,7 +56,7 @@ impl Rows {
     }
 }
 
-impl Resolver<'_> {
+impl<'a> Resolver<'a> {
     /// The join of this link, made by `make` if there is none yet.
     pub(super) fn join(
         &mut self,
@@ -89,11 +89,13 @@ impl Resolver<'_> {
     }
 
     /// Adds copies of the side's joins from its first many-valued one on, and returns the side over the copies;
-    /// `None` when its path has one value for each row.
+    /// `None` when its path has one value for each row. `guarded` gets those copies whose records the caller must
+    /// be allowed to list.
     pub(super) fn copy_many(
         &mut self,
         side: &Side,
         out: &mut Vec<Join>,
+        guarded: &mut Vec<Guard<'a>>,
     ) -> Result<Option<Side>, ResolveError> {
         let Some(mut at) = side.leaf else { return Ok(None) };
         // From the leaf back to the row that the scope is about.
@@ -120,7 +122,10 @@ impl Resolver<'_> {
         let mut renamed = Vec::with_capacity(needed);
         for &index in chain[..needed].iter().rev() {
             let fresh = self.alias();
-            renamed.push((self.joins[index].alias, fresh));
+            let original = self.joins[index].alias;
+            renamed.push((original, fresh));
+            let guard = self.guards.iter().find(|(alias, _)| *alias == original);
+            guarded.extend(guard.map(|(_, collection)| (fresh, *collection)));
             let mut copy = self.joins[index].clone();
             copy.alias = fresh;
             if let Source::Each(list) = &mut copy.source {

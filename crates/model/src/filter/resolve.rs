@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use base::limits::JOINS_MAX;
 use base::{Timestamp, Value};
 use query::select::SortKey;
 use query::{Alias, Column, ColumnType, Expr, Join, Operand, Sort};
@@ -46,8 +47,13 @@ pub struct Resolver<'a> {
     pub(super) collection: &'a Arc<Collection>,
     pub(super) scope: u16,
     /// Joined records that the caller must be allowed to list.
-    pub(super) guards: Vec<(Alias, &'a Arc<Collection>)>,
+    pub(super) guards: Vec<Guard<'a>>,
+    /// The last number that was given to a list rule's own joins.
+    last_scope: u16,
 }
+
+/// A join, and the collection that its records are of.
+pub(super) type Guard<'a> = (Alias, &'a Arc<Collection>);
 
 /// What a query needs besides its columns.
 #[derive(Clone, Debug, PartialEq)]
@@ -87,6 +93,7 @@ impl<'a> Resolver<'a> {
             collection,
             scope: 0,
             guards: Vec::new(),
+            last_scope: 0,
         }
     }
 
@@ -131,18 +138,8 @@ impl<'a> Resolver<'a> {
     /// Adds what the caller may see of joined records, and drops the joins that came to nothing.
     pub fn finish(mut self, filter: Expr, sort: Vec<Sort>) -> Result<Resolved, ResolveError> {
         let mut all = vec![filter];
-        for (index, (alias, collection)) in std::mem::take(&mut self.guards).into_iter().enumerate() {
-            let Some(rule) = collection.list_rule.as_deref().filter(|rule| !rule.is_empty()) else {
-                continue;
-            };
-            let rule = parse(rule).map_err(|error| ResolveError::Rule(collection.name.to_string(), error))?;
-            self.root = alias;
-            self.collection = collection;
-            self.scope = index as u16 + 1;
-            self.trust = Trust::Full;
-            let rule = self.condition(&rule)?;
-            let id = Operand::Column { alias, column: Collection::id_column() };
-            all.push(Expr::or([Expr::eq(id, ""), rule]));
+        for guard in std::mem::take(&mut self.guards) {
+            all.push(self.listable(guard)?);
         }
         let filter = Expr::and(all);
         if self.joins.is_empty() {
@@ -156,6 +153,39 @@ impl<'a> Resolver<'a> {
             }
         }
         Ok(Resolved { filter, sort, joins: joins::prune(self.joins, used) })
+    }
+
+    /// That the caller may list the joined record, if there is one.
+    fn listable(&mut self, (alias, collection): Guard<'a>) -> Result<Expr, ResolveError> {
+        let rule = collection.list_rule.as_deref().unwrap_or_default();
+        if rule.is_empty() {
+            return Ok(Expr::Const(true));
+        }
+        let rule = parse(rule).map_err(|error| ResolveError::Rule(collection.name.to_string(), error))?;
+        self.last_scope += 1;
+        let before = (self.root, self.collection, self.scope, self.trust);
+        (self.root, self.collection, self.scope, self.trust) =
+            (alias, collection, self.last_scope, Trust::Full);
+        let rule = self.condition(&rule);
+        (self.root, self.collection, self.scope, self.trust) = before;
+        let id = Operand::Column { alias, column: Collection::id_column() };
+        Ok(Expr::or([Expr::eq(id, ""), rule?]))
+    }
+
+    /// The same of a join that is not one of the query's own: what the rule joins is added to `out`.
+    pub(super) fn listable_apart(
+        &mut self,
+        guard: Guard<'a>,
+        out: &mut Vec<Join>,
+    ) -> Result<Expr, ResolveError> {
+        let (joins, links) = (std::mem::take(&mut self.joins), std::mem::take(&mut self.links));
+        let rule = self.listable(guard);
+        out.append(&mut self.joins);
+        (self.joins, self.links) = (joins, links);
+        if self.joins.len() + out.len() > JOINS_MAX {
+            return Err(ResolveError::Joins);
+        }
+        rule
     }
 
     fn test(&mut self, test: &Test) -> Result<Expr, ResolveError> {

@@ -1,5 +1,7 @@
 //! What the reference answered, kept as data: `world.json` holds a schema with its records, `facts.tsv`
 //! which of them each filter and rule found. Every line is resolved and evaluated over those records.
+//! One fact is Pando's own answer: related records that the list rule hides are no counterexamples (`guarded`,
+//! `tags.title='t1'`), while in the reference they decide and so can be found out.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
