@@ -67,6 +67,7 @@ pub async fn run(parts: Arc<Parts>, stop: impl Future<Output = ()>) {
             change = changes.recv() => change,
         };
         match change {
+            Ok(_) if parts.realtime.is_idle() => {}
             Ok(change) => handle(&parts, &change).await,
             Err(RecvError::Lagged(count)) => {
                 tracing::warn!(count, "realtime fell behind: all clients start anew");

@@ -119,6 +119,11 @@ impl Realtime {
         true
     }
 
+    /// Whether nobody is connected. Whoever connects from now on is owed no earlier change.
+    pub(super) fn is_idle(&self) -> bool {
+        self.0.registry.lock().clients.is_empty()
+    }
+
     /// Whether a client of that id is connected here.
     pub fn knows(&self, client_id: &str) -> bool {
         self.0.registry.lock().clients.contains_key(client_id)
