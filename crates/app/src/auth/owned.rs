@@ -16,12 +16,14 @@ pub(super) fn collection(cx: &Context<'_>, name: &str) -> Result<Arc<Collection>
         .ok_or_else(|| Error::new(Kind::Internal, format!("The collection {name} is missing.")))
 }
 
-fn of(record: &Record) -> Expr {
-    let text = |name: &str| Operand::base(name, ColumnType::Text);
-    Expr::and([
-        Expr::eq(text("collectionRef"), Value::from(&*record.collection.id)),
-        Expr::eq(text("recordRef"), Value::from(record.id())),
-    ])
+/// That a text column holds the value.
+pub(super) fn is(column: &str, value: &str) -> Expr {
+    Expr::eq(Operand::base(column, ColumnType::Text), Value::from(value))
+}
+
+/// That a row belongs to the record.
+pub(super) fn of(record: &Record) -> Expr {
+    Expr::and([is("collectionRef", &record.collection.id), is("recordRef", record.id())])
 }
 
 /// A new row of that collection that belongs to `owner`.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use base::{Kind, Value};
 use model::{Collection, FieldKind, Record, Violation, Violations};
-use query::{Batch, ColumnType, Expr, Op, Operand, Select};
+use query::{Batch, Expr, Op, Operand, Select};
 use serde_json::{Map, Value as Json};
 
 use super::avatar;
@@ -12,6 +12,7 @@ use super::exchange::{Code, Exchange, Token};
 use super::providers;
 use super::user::RemoteUser;
 use crate::auth::login::{Admitted, Method, admit};
+use crate::auth::owned::{self, is};
 use crate::auth::{passkeys, password};
 use crate::error::{Error, Result};
 use crate::records::create::{Newcomer, create_as};
@@ -167,10 +168,6 @@ async fn whose(
     Ok(found.map(|record| Found { record, linked: false, is_caller: false }))
 }
 
-fn is(column: &str, value: &str) -> Expr {
-    Expr::eq(Operand::base(column, ColumnType::Text), Value::from(value))
-}
-
 /// Signs in to an existing record. One whose address nobody has proven may have been made by somebody else in
 /// wait for its owner: what that somebody could come back with ends here.
 async fn take(cx: &Context<'_>, found: Found, provider: &str, user: &RemoteUser) -> Result<Record> {
@@ -179,7 +176,7 @@ async fn take(cx: &Context<'_>, found: Found, provider: &str, user: &RemoteUser)
     let mut ops = Vec::new();
     let mut linked = linked;
     if !old.get("verified").as_bool() {
-        ops.push(Op::DeleteWhere { table: LINKS.into(), filter: of_record(&old) });
+        ops.push(Op::DeleteWhere { table: LINKS.into(), filter: owned::of(&old) });
         ops.push(passkeys::forget(&old));
         linked = false;
         if !is_caller {
@@ -212,25 +209,14 @@ async fn take(cx: &Context<'_>, found: Found, provider: &str, user: &RemoteUser)
     }
 }
 
-fn of_record(record: &Record) -> Expr {
-    Expr::and([is("collectionRef", &record.collection.id), is("recordRef", record.id())])
-}
-
 fn link(cx: &Context<'_>, record: &Record, provider: &str, id: &str) -> Result<Op> {
     if id.is_empty() {
         return Err(Error::invalid(FAILED, Violations::one("providerId", Violation::required())));
     }
-    let links = cx.collection(LINKS).ok_or_else(Error::not_found)?;
-    let mut link = Record::blank(links);
-    for (name, value) in [
-        ("collectionRef", &*record.collection.id),
-        ("recordRef", record.id()),
-        ("provider", provider),
-        ("providerId", id),
-    ] {
+    let mut link = owned::blank(cx, LINKS, record)?;
+    for (name, value) in [("provider", provider), ("providerId", id)] {
         link.set(name, Value::from(value));
     }
-    cx.generate(&mut link, true);
     Ok(cx.insertion(&link))
 }
 

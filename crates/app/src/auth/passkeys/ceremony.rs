@@ -9,6 +9,7 @@ use query::{Batch, Column, ColumnType, Expr, Guard, Op, Operand, Operator, Selec
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use crate::auth::owned::is;
 use crate::error::{Error, Result};
 use crate::rules::Context;
 
@@ -39,10 +40,6 @@ fn columns() -> Vec<Column> {
         Column::new("state", ColumnType::Text),
         Column::new("expires", ColumnType::Number),
     ]
-}
-
-fn is(name: &str, value: &str) -> Expr {
-    Expr::eq(Operand::base(name, ColumnType::Text), Value::from(value))
 }
 
 /// Keeps the state of a new challenge and returns its id. `record` is empty when nobody is known yet.

@@ -8,6 +8,7 @@ use query::{Assign, Column, ColumnType, Expr, Guard, Op, Operand, Row, Select};
 use sha2::{Digest, Sha256};
 use webauthn_rs::prelude::{Passkey as Credential, Uuid};
 
+use crate::auth::owned::{is, of};
 use crate::error::Result;
 use crate::rules::Context;
 
@@ -52,14 +53,6 @@ fn select() -> Select {
     let mut columns = vec![Column::new("id", ColumnType::Id)];
     columns.extend(["recordRef", "credentialId", "credential", "name", "created", "used"].map(text));
     Select::table(TABLE, columns)
-}
-
-fn is(name: &str, value: &str) -> Expr {
-    Expr::eq(Operand::base(name, ColumnType::Text), Value::from(value))
-}
-
-fn of(record: &Record) -> Expr {
-    Expr::and([is("collectionRef", &record.collection.id), is("recordRef", record.id())])
 }
 
 /// All keys of a record, the oldest first.
