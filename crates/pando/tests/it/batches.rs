@@ -11,7 +11,7 @@ use testkit::fuzz::Random;
 use testkit::pando::Engine;
 use testkit::{Client, Request, Server};
 
-use crate::candidate::Candidate;
+use crate::candidate::{Candidate, as_superuser};
 use crate::durability::finished;
 
 const WRITERS: usize = 4;
@@ -49,8 +49,7 @@ fn run(engine: Engine) {
     let candidate = Candidate::new(engine);
     let dir = tempfile::tempdir().unwrap();
     let mut server = candidate.program.start(&dir.path().join("data")).unwrap();
-    let token = server.superuser_token().unwrap();
-    prepare(&server, &token);
+    prepare(&server);
     let mut random = Random(7);
     let mut last = [0; WRITERS];
     let mut acknowledged = 0;
@@ -94,7 +93,7 @@ fn check(found: &Found, acknowledged: u64, label: &str) {
     assert_eq!(markers, &[*last], "{label}: what the batch deletes and creates does not fit");
 }
 
-fn prepare(server: &Server, token: &str) {
+fn prepare(server: &Server) {
     let settings = json!({"batch": {"enabled": true, "maxRequests": 50, "timeout": 10}});
     let fields = json!([
         {"name": "writer", "type": "number"},
@@ -108,8 +107,7 @@ fn prepare(server: &Server, token: &str) {
     for (method, path, body) in
         [("PATCH", "/api/settings", settings), ("POST", "/api/collections", collection)]
     {
-        let answer = server.client().send(&Request::json(method, path, &body).token(token)).unwrap();
-        assert_eq!(answer.status, 200, "{}", answer.text());
+        as_superuser(server, method, path, &body);
     }
     for n in 0..WRITERS {
         for kind in ["last", "marker"] {

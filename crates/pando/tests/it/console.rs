@@ -6,7 +6,7 @@ use serde_json::json;
 use testkit::pando::{self, Engine};
 use testkit::{Client, Request};
 
-use crate::candidate::Candidate;
+use crate::candidate::{Candidate, as_superuser};
 
 const RECORDS: &str = "/api/collections/w/records";
 /// Far beyond what a statement is given.
@@ -25,8 +25,7 @@ fn an_endless_query_ends(engine: Engine) {
         "name": "w", "type": "base", "listRule": "", "viewRule": "", "createRule": "",
         "fields": [{"name": "n", "type": "number"}],
     });
-    let made = server.client().send(&Request::json("POST", "/api/collections", &collection).token(&token));
-    assert_eq!(made.unwrap().status, 200);
+    as_superuser(&server, "POST", "/api/collections", &collection);
 
     let query = Request::json("POST", "/api/sql", &json!({"query": ENDLESS})).token(&token);
     let port = server.port();
