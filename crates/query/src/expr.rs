@@ -123,6 +123,14 @@ impl Expr {
         Expr::Same(left, right.into())
     }
 
+    /// That the test holds for an element of a list. The alias is one that the query does not use otherwise.
+    pub fn any_element(list: Operand, alias: Alias, test: impl FnOnce(Operand) -> Expr) -> Expr {
+        Expr::Exists {
+            joins: vec![Join { alias, source: Source::Each(list), on: Expr::Const(true), many: true }],
+            test: Box::new(test(Operand::Element(alias))),
+        }
+    }
+
     pub fn eq(left: Operand, right: impl Into<Operand>) -> Expr {
         Expr::Compare { left, op: Operator::Eq, right: right.into() }
     }

@@ -3,7 +3,7 @@
 use backing::blob::Blobs;
 use base::Timestamp;
 use model::{Collection, FieldKind, Record};
-use query::{Alias, ColumnType, Expr, Guard, Job, Join, Operand, Select, Source};
+use query::{Alias, ColumnType, Expr, Guard, Job, Operand, Select};
 
 use super::{has_files, key, names, thumbs_folder};
 use crate::error::{Error, Result};
@@ -92,7 +92,7 @@ pub fn unchanged(record: &Record, old: &Record) -> Vec<Guard> {
         let same = match column.ty {
             ColumnType::List => {
                 let names = before.to_list();
-                let another = each(own(), |element| {
+                let another = Expr::any_element(own(), Alias(1), |element| {
                     let values = names.iter().map(|name| name.as_str().into()).collect();
                     match names.is_empty() {
                         true => Expr::Const(true),
@@ -112,14 +112,5 @@ pub fn unchanged(record: &Record, old: &Record) -> Vec<Guard> {
 
 /// Whether a list holds the text.
 pub(super) fn any_is(list: Operand, text: &str) -> Expr {
-    each(list, |element| Expr::eq(element, base::Value::from(text)))
-}
-
-/// Whether the test holds for any element of a list.
-fn each(list: Operand, test: impl FnOnce(Operand) -> Expr) -> Expr {
-    let alias = Alias(1);
-    Expr::Exists {
-        joins: vec![Join { alias, source: Source::Each(list), on: Expr::Const(true), many: true }],
-        test: Box::new(test(Operand::Element(alias))),
-    }
+    Expr::any_element(list, Alias(1), |element| Expr::eq(element, base::Value::from(text)))
 }

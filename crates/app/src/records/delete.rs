@@ -5,7 +5,7 @@ use std::sync::Arc;
 use base::limits::{CASCADE_DEPTH_MAX, CASCADE_ROWS_MAX};
 use base::{Kind, Name, Value};
 use model::{Collection, FieldKind, Record};
-use query::{Alias, Assign, Batch, ColumnType, Expr, Guard, Join, Op, Operand, Select, Source};
+use query::{Alias, Assign, Batch, ColumnType, Expr, Guard, Op, Operand, Select};
 use rustc_hash::{FxHashMap, FxHashSet};
 
 use crate::auth::{owned, passkeys};
@@ -112,11 +112,7 @@ impl Plan {
         let column = &source.table.columns[position];
         let own = Operand::column(Alias::BASE, column);
         let holds = if column.ty == ColumnType::List {
-            let alias = Alias(1);
-            Expr::Exists {
-                joins: vec![Join { alias, source: Source::Each(own), on: Expr::Const(true), many: true }],
-                test: Box::new(Expr::eq(Operand::Element(alias), Value::from(id))),
-            }
+            Expr::any_element(own, Alias(1), |element| Expr::eq(element, Value::from(id)))
         } else {
             Expr::eq(own, Value::from(id))
         };

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use base::limits::{EXPAND_BACK_ROWS_MAX, EXPAND_DEPTH_MAX};
 use model::{Collection, FieldKind, Record};
-use query::{ColumnType, Expr, Join, Operand, Select, Source};
-use rustc_hash::FxHashMap;
+use query::{ColumnType, Expr, Operand, Select};
+use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::list::insertion_order;
 use super::shown::{Expanded, Shown};
@@ -25,19 +25,24 @@ enum Link {
     Back { source: Arc<Collection>, position: usize, many: bool },
 }
 
+/// What a path goes through before its end, as far as paths are followed.
+fn beginnings(path: &str) -> impl Iterator<Item = &str> {
+    let names = path.trim_start_matches('.');
+    let skipped = path.len() - names.len();
+    names.match_indices('.').take(EXPAND_DEPTH_MAX).map(move |(at, _)| &path[..skipped + at])
+}
+
 impl Context<'_> {
     /// Fills in the expansions that exist and that the caller may view; the rest is left out without an error.
     pub async fn expand(&self, items: &mut [Shown], paths: &[String]) -> Result<()> {
         let Some(first) = items.first() else { return Ok(()) };
         let collection = first.record.collection.clone();
         let mut tree = Tree::default();
+        let begun: FxHashSet<&str> = paths.iter().flat_map(|path| beginnings(path)).collect();
         for path in paths {
             let names: Vec<&str> = path.trim_matches('.').split('.').take(EXPAND_DEPTH_MAX).collect();
             // A path that goes on includes its beginning, and one that goes wrong spoils it.
-            let goes_on = |longer: &String| {
-                longer.strip_prefix(path.as_str()).is_some_and(|rest| rest.starts_with('.'))
-            };
-            if paths.iter().any(goes_on) || !self.leads_somewhere(&collection, &names) {
+            if begun.contains(path.as_str()) || !self.leads_somewhere(&collection, &names) {
                 continue;
             }
             let mut at = &mut tree;
@@ -157,10 +162,7 @@ impl Context<'_> {
         let own = Operand::column(query::Alias::BASE, column);
         let points_here = if column.ty == ColumnType::List {
             let alias = query::Alias(rule.joins.iter().map(|join| join.alias.0).max().unwrap_or(0) + 1);
-            Expr::Exists {
-                joins: vec![Join { alias, source: Source::Each(own), on: Expr::Const(true), many: true }],
-                test: Box::new(Expr::In { left: Operand::Element(alias), values: parents }),
-            }
+            Expr::any_element(own, alias, |element| Expr::In { left: element, values: parents })
         } else {
             Expr::In { left: own, values: parents }
         };
@@ -196,4 +198,24 @@ struct Groups {
 /// Whether every record's verdict can be had without the database.
 fn in_memory(rule: &Condition) -> bool {
     !query::eval::needs_database(&rule.expr, &rule.joins)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn beginnings_of_paths() {
+        for (path, expected) in [
+            ("a", &[][..]),
+            ("a.b", &["a"]),
+            ("a.b.c", &["a", "a.b"]),
+            ("..a.b", &["..a"]),
+            ("a..b.", &["a", "a.", "a..b"]),
+            ("...", &[]),
+        ] {
+            assert_eq!(beginnings(path).collect::<Vec<_>>(), expected, "{path}");
+        }
+        assert_eq!(beginnings(&"a.".repeat(10_000)).count(), EXPAND_DEPTH_MAX);
+    }
 }
