@@ -15,6 +15,7 @@ const VERSION: &str = "4.48";
 const START_MAX: Duration = Duration::from_secs(60);
 const KEY: &str = "pando-test";
 const SECRET: &str = "pando-test-secret";
+const TRIES_MAX: usize = 3;
 /// What the program prints when all of its parts run.
 const READY: &str = "Press Ctrl+C to stop";
 
@@ -38,12 +39,19 @@ impl Seaweed {
     /// Starts it on `dir` with these buckets.
     pub fn start(dir: PathBuf, buckets: &[&str]) -> Result<Seaweed> {
         std::fs::create_dir_all(&dir)?;
-        let ports = std::array::from_fn(|_| tools::free_port());
         let buckets = buckets.join(",");
-        let child = spawn(&dir, &ports, &buckets)?;
-        let mut store = Seaweed { dir, ports, buckets, child };
-        store.wait_ready()?;
-        Ok(store)
+        // A port that is free now may be taken when it gets there: others look for some at the same time.
+        let mut tries = 1..=TRIES_MAX;
+        loop {
+            let ports = std::array::from_fn(|_| tools::free_port());
+            let child = spawn(&dir, &ports, &buckets)?;
+            let mut store = Seaweed { dir: dir.clone(), ports, buckets: buckets.clone(), child };
+            match store.wait_ready() {
+                Err(error) if tries.next().is_none() => return Err(error),
+                Err(_) => continue,
+                Ok(()) => return Ok(store),
+            }
+        }
     }
 
     fn wait_ready(&mut self) -> Result<()> {

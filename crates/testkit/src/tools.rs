@@ -55,7 +55,15 @@ pub fn run(command: &mut Command) -> Result<String> {
     Ok(String::from_utf8_lossy(&output.stdout).into_owned())
 }
 
-/// A port that was free a moment ago.
+/// A port for a server to listen on. It lies below those that the system gives to outgoing connections, so that none
+/// takes it before the server is there, or while it is killed and started again.
 pub fn free_port() -> u16 {
-    std::net::TcpListener::bind("127.0.0.1:0").and_then(|l| l.local_addr()).expect("a free port").port()
+    use std::hash::{BuildHasher, RandomState};
+    let ports = 12_000..32_000;
+    loop {
+        let port = ports.start + (RandomState::new().hash_one(0) % ports.len() as u64) as u16;
+        if std::net::TcpListener::bind(("127.0.0.1", port)).is_ok() {
+            return port;
+        }
+    }
 }
