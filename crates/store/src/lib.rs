@@ -3,6 +3,7 @@
 
 #[cfg(any(test, feature = "testing"))]
 pub mod contract;
+pub mod compose;
 pub mod engine;
 pub mod error;
 pub mod sql;
