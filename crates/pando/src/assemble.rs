@@ -28,6 +28,8 @@ use crate::config::Config;
 pub enum Purpose {
     /// Serving: the only such process on a data directory.
     Serve,
+    /// Serving as one of several nodes, whose own disks nobody else sees.
+    Web,
     /// A short command, which may run beside a server.
     Command,
 }
@@ -75,6 +77,7 @@ pub async fn open(config: &Config, purpose: Purpose) -> Result<Assembled> {
 async fn open_parts(config: &Config, purpose: Purpose) -> Result<Assembled> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let cipher = config.cipher()?;
+    let fixed = config.fixed()?;
     let node = Node::local();
     let stamps = Arc::new(Stamps::default());
     let bus = Bus::default();
@@ -134,10 +137,16 @@ async fn open_parts(config: &Config, purpose: Purpose) -> Result<Assembled> {
         tokens: Default::default(),
         hasher: Hasher::new(hashing),
         attempts: Default::default(),
-        mailer: Mailer::new(config.outbox()),
+        mailer: Mailer::new(
+            (purpose != Purpose::Web || !config.mail.outbox.is_empty()).then(|| config.outbox()),
+        ),
         backups: Backups::new((!on_postgres).then(|| config.dir.clone()), log_store.clone()),
-        files: Files::new(config.dir.join("storage"), Thumbs::new(scaling, half_the_processors())),
-        settings: ArcSwap::from_pointee(app::settings::Settings::default()),
+        files: Files::new(
+            (purpose != Purpose::Web || config.files.shared).then(|| config.dir.join("storage")),
+            Thumbs::new(scaling, half_the_processors()),
+        ),
+        settings: ArcSwap::from_pointee(fixed.over(Default::default())),
+        fixed,
         cipher,
         logs: Logs::new(log_store.clone(), clock.clone()),
         // Nothing tells this process yet of what others write to the same server.

@@ -4,13 +4,15 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 use app::crons::OwnCron;
-use app::settings::Cipher;
+use app::settings::{Cipher, Fixed, S3};
 use serde::{Deserialize, Serialize};
 
 use crate::cli::{Cli, Command};
 
 const FILE: &str = "pando.toml";
 const ENV_PREFIX: &str = "PANDO_";
+/// Keys that are true or false, besides those that begin with `allow_`.
+const FLAGS: [&str; 3] = ["index_fallback", "shared", "path_style"];
 /// How alike a wrong key must be to a right one to be named.
 const SIMILARITY_MIN: f64 = 0.6;
 
@@ -33,6 +35,7 @@ pub struct Config {
     pub outbound: Outbound,
     pub passkeys: Passkeys,
     pub mail: Mail,
+    pub files: Files,
     pub crons: Vec<Cron>,
 }
 
@@ -104,6 +107,27 @@ pub struct Mail {
     pub outbox: String,
 }
 
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Files {
+    /// Whether `storage` in the data directory is one that every node mounts.
+    pub shared: bool,
+    pub s3: Bucket,
+}
+
+/// A bucket for the files of records, in place of the one in the settings.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Bucket {
+    pub endpoint: String,
+    pub bucket: String,
+    pub region: String,
+    pub access_key: String,
+    pub secret: String,
+    /// `endpoint/bucket/key` rather than `bucket.endpoint/key`.
+    pub path_style: bool,
+}
+
 impl Default for Config {
     fn default() -> Self {
         Config {
@@ -118,6 +142,7 @@ impl Default for Config {
             outbound: Outbound::default(),
             passkeys: Passkeys::default(),
             mail: Mail::default(),
+            files: Files::default(),
             crons: Vec::new(),
         }
     }
@@ -160,7 +185,7 @@ impl Config {
         if let Some(name) = &cli.common.encryption_env {
             config.encryption_env = name.clone();
         }
-        if let Command::Serve(serve) = &cli.command {
+        if let Command::Serve(serve) | Command::Web(serve) = &cli.command {
             if let Some(http) = &serve.http {
                 config.http = http.clone();
             }
@@ -185,6 +210,20 @@ impl Config {
             own.map(|cron| OwnCron { id: cron.id, expression: cron.schedule, url: cron.url }).collect();
         app::crons::check_own(&crons).map_err(anyhow::Error::msg)?;
         Ok(crons)
+    }
+
+    /// What takes the place of stored settings.
+    pub fn fixed(&self) -> Result<Fixed> {
+        let Bucket { endpoint, bucket, region, access_key, secret, path_style } = self.files.s3.clone();
+        if endpoint.is_empty() && bucket.is_empty() {
+            return Ok(Fixed::default());
+        }
+        if endpoint.is_empty() || bucket.is_empty() {
+            bail!("files.s3 needs both an endpoint and a bucket");
+        }
+        let force_path_style = path_style;
+        let enabled = true;
+        Ok(Fixed { s3: Some(S3 { enabled, bucket, region, endpoint, access_key, secret, force_path_style }) })
     }
 
     /// The directory for mails while no SMTP server is set.
@@ -302,7 +341,7 @@ fn overlay_env(table: &mut toml::Table, vars: impl Iterator<Item = (String, Stri
         }
         let value = match value.parse::<i64>() {
             Ok(number) if last.ends_with("_bytes") => toml::Value::Integer(number),
-            _ if last.starts_with("allow_") || last == "index_fallback" => match value.as_str() {
+            _ if last.starts_with("allow_") || FLAGS.contains(&last) => match value.as_str() {
                 "true" | "1" => toml::Value::Boolean(true),
                 "false" | "0" | "" => toml::Value::Boolean(false),
                 _ => bail!("{name} is true or false, not {value:?}"),
