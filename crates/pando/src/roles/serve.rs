@@ -7,19 +7,21 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use app::{Parts, auth};
 use base::limits::FOREIGN_CHANGES_MS;
-use observe::RequestLog;
-use tokio::net::TcpListener;
-use tokio::sync::watch;
+use observe::{Metrics, RequestLog};
+use tokio::sync::watch::{self as signals};
+use web::Watch;
 
 use crate::assemble::{self, Assembled, Purpose};
 use crate::config::Config;
+use crate::roles::watch;
 
 pub async fn run(config: Config) -> Result<()> {
     #[cfg(unix)]
     raise_open_files();
-    let mut listener = None;
+    let metrics = watch::metrics(&config);
+    let mut bound = Bound::default();
     // A restored backup is opened as at any other start, but the address is kept: who comes meanwhile waits.
-    while once(&config, &mut listener).await? == Ended::Restart {
+    while once(&config, metrics.clone(), &mut bound).await? == Ended::Restart {
         tracing::info!("starting anew");
     }
     Ok(())
@@ -31,21 +33,19 @@ enum Ended {
     Restart,
 }
 
-async fn once(config: &Config, bound: &mut Option<std::net::TcpListener>) -> Result<Ended> {
+/// Addresses that are kept while what answers there is made anew.
+#[derive(Default)]
+struct Bound {
+    api: watch::Kept,
+    watch: watch::Kept,
+}
+
+async fn once(config: &Config, metrics: Option<Metrics>, bound: &mut Bound) -> Result<Ended> {
     let assembled = assemble::open(config, Purpose::Serve).await?;
-    let address = config.listen_address();
-    let listener = match bound {
-        Some(bound) => bound.try_clone().and_then(TcpListener::from_std),
-        None => TcpListener::bind(&address).await.and_then(|listener| {
-            let listener = listener.into_std()?;
-            *bound = Some(listener.try_clone()?);
-            TcpListener::from_std(listener)
-        }),
-    };
-    let listener = listener.with_context(|| format!("cannot listen on {address}"))?;
+    let listener = bound.api.listen(&config.listen_address()).await?;
     let address = listener.local_addr().context("cannot tell the address")?;
 
-    let (stop, stopped) = watch::channel(false);
+    let (stop, stopped) = signals::channel(false);
     let log = RequestLog::default();
     log.set_enabled(assembled.parts.settings.load().logs.max_days > 0);
     let log_task = tokio::spawn(log.clone().run(assembled.log_sink(), ended(stopped.clone())));
@@ -57,8 +57,11 @@ async fn once(config: &Config, bound: &mut Option<std::net::TcpListener>) -> Res
     let events = app::realtime::dispatch::run(assembled.parts.clone(), ended(stopped.clone()));
     let realtime_task = tokio::spawn(events);
 
+    let watch = Watch { health: assembled.health(), metrics };
+    let health = watch.health.clone();
+    let watch_task = bound.watch.watch(config, &watch, "serve").await?;
     greet(config, &assembled, address).await?;
-    let state = web::State::new(assembled.parts.clone(), log, public(config)?);
+    let state = web::State::new(assembled.parts.clone(), log, public(config)?, watch);
     let router = web::router(state.clone());
     let restart = assembled.parts.backups.restart.clone();
     let mut ended_by = Ended::Stop;
@@ -66,6 +69,11 @@ async fn once(config: &Config, bound: &mut Option<std::net::TcpListener>) -> Res
         tokio::select! {
             () = signal() => {}
             () = restart.notified() => ended_by = Ended::Restart,
+        }
+        health.stop();
+        if ended_by == Ended::Stop {
+            tokio::time::sleep(Duration::from_millis(config.drain_ms)).await;
+            bound.api.release();
         }
     };
     web::server::serve(listener, state, router, stopping).await?;
@@ -79,6 +87,7 @@ async fn once(config: &Config, bound: &mut Option<std::net::TcpListener>) -> Res
     let _ = log_task.await;
     assembled.drain_logs().await;
     assembled.close().await;
+    drop(watch_task);
     Ok(ended_by)
 }
 
@@ -165,7 +174,7 @@ async fn foreign_version(parts: &Parts) -> store::Result<(u64, u64)> {
     Ok((parts.store.schema_version().await?, parts.store.external_version()))
 }
 
-async fn ended(mut stopped: watch::Receiver<bool>) {
+async fn ended(mut stopped: signals::Receiver<bool>) {
     // A dropped sender means the same.
     let _ = stopped.wait_for(|stopped| *stopped).await;
 }
