@@ -8,3 +8,4 @@ pub mod web;
 mod follow;
 mod greet;
 mod node;
+mod watch;

@@ -16,6 +16,7 @@ mod differential;
 mod durability;
 mod encryption;
 mod files;
+mod health;
 mod jobs;
 mod mail;
 mod nodes;
