@@ -15,6 +15,7 @@ mod describing;
 mod differential;
 mod durability;
 mod encryption;
+mod faults;
 mod files;
 mod health;
 mod jobs;
