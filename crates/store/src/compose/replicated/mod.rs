@@ -9,6 +9,9 @@ mod transaction;
 mod watch;
 mod write;
 
+#[cfg(test)]
+mod tests;
+
 use std::sync::Arc;
 use std::time::Duration;
 
