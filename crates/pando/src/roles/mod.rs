@@ -3,3 +3,4 @@
 pub mod serve;
 pub mod superuser;
 pub mod types;
+pub mod up;
