@@ -18,8 +18,9 @@ use crate::node::Node;
 use crate::spawn::{Spec, run};
 use crate::topology::Database;
 
-/// Who owns the application's tables, and what the database is called.
-pub(crate) const APP: &str = "pando";
+/// Who owns the application's tables, and what the database is called. Not `pando`: that is the schema of its functions,
+/// and a role's tables would come to lie in the schema of its name.
+pub(crate) const APP: &str = "app";
 /// Who administrates and replicates.
 const ADMIN: &str = "postgres";
 

@@ -25,3 +25,4 @@ mod realtime;
 mod sdk;
 mod settings;
 mod tidy;
+mod up;
