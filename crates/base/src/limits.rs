@@ -93,6 +93,8 @@ pub const TOKEN_CACHE_MAX: usize = 10_000;
 
 /// Connections that one process serves at a time; more wait in the kernel's queue.
 pub const CONNECTIONS_MAX: usize = 32_768;
+/// How long nobody new is let in after that failed.
+pub const ACCEPT_RETRY_MS: u64 = 20;
 /// How long a client may take to send a request's head.
 pub const HEADER_READ_MS: u64 = 30_000;
 /// How long a client may take to send a request's body.
@@ -267,8 +269,8 @@ pub const UPLOAD_READ_MS: u64 = 3_600_000;
 pub const UPLOAD_REST_MS: u64 = 1_000;
 /// Bytes that tell what kind of file it is.
 pub const SNIFF_BYTES_MAX: usize = 3072;
-/// How often a change of a record's files starts over because another one was faster.
-pub const FILE_TRIES_MAX: usize = 8;
+/// How often a change of a record's files or lists starts over because another one was faster.
+pub const UPDATE_TRIES_MAX: usize = 16;
 
 /// Ranges of one request; with more, the whole file is sent.
 pub const RANGES_MAX: usize = 32;
@@ -329,5 +331,22 @@ pub const NODE_COPY_MS: u64 = 3_600_000;
 pub const NODE_RESTART_MS_MIN: u64 = 250;
 /// The longest pause before a dead node is started again.
 pub const NODE_RESTART_MS_MAX: u64 = 30_000;
-/// Log positions that a primary keeps for a standby that is away.
+/// Log that a primary keeps for a standby that is away.
 pub const STANDBY_LOG_MIB_MAX: u64 = 1_024;
+
+/// How long what was found out about this process's health is told again without looking.
+pub const HEALTH_CACHE_MS: u64 = 100;
+/// How long what serving needs may take to answer before this process counts as not ready.
+pub const HEALTH_CHECK_MS: u64 = 2_000;
+/// How often what is sampled for metrics is looked at anew, and how long that may take.
+pub const METRICS_SAMPLE_MS: u64 = 1_000;
+/// How often what histograms were told is summed up.
+pub const METRICS_UPKEEP_MS: u64 = 1_000;
+/// How often the event loop's lag is measured.
+pub const LOOP_LAG_MS: u64 = 250;
+/// The unit of processor time in what Linux tells of a process.
+pub const CLOCK_TICKS_PER_SECOND: f64 = 100.0;
+/// Connections to the listener for health and metrics.
+pub const WATCH_CONNECTIONS_MAX: usize = 64;
+/// How long who connects there may take to ask.
+pub const WATCH_READ_MS: u64 = 5_000;

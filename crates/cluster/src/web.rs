@@ -1,5 +1,6 @@
 //! The nodes that answer requests: the `pando` program itself.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::time::Duration;
@@ -19,19 +20,19 @@ pub(crate) fn plan(
     topology: &Topology,
     (name, address, dir): (String, SocketAddr, &Path),
     (pando, data_url): (&Path, Option<&str>),
+    files: &BTreeMap<String, String>,
     place: Place,
 ) -> Result<Plan> {
     let data = dir.join("pb_data");
     std::fs::create_dir_all(&data).doing(|| format!("cannot make {}", data.display()))?;
     let role = match topology.database.engine {
         Engine::Sqlite => "serve",
-        Engine::Postgres if has_role(pando) => "web",
-        Engine::Postgres => "serve",
+        Engine::Postgres => "web",
     };
     let mut spec = Spec::new(pando, dir)
         .args([role, "--http", &address.to_string(), "--dir", "pb_data"])
         .args(topology.web.args.iter());
-    for (name, value) in &topology.web.env {
+    for (name, value) in files.iter().chain(&topology.web.env) {
         spec = spec.env(name, value);
     }
     if let Some(url) = data_url {
@@ -50,10 +51,4 @@ pub(crate) fn plan(
         stop: Signal::TERM,
         data: None,
     })
-}
-
-/// Whether this `pando` has a role `web`. One that has not serves with a directory of its own for each node.
-fn has_role(pando: &Path) -> bool {
-    let ask = Spec::new(pando, "/").args(["web", "--help"]);
-    crate::spawn::run(&ask, Duration::from_millis(NODE_ASK_MS)).is_ok()
 }

@@ -105,6 +105,7 @@ impl Cluster {
             self.databases =
                 Some(Databases { admin, settings: topology.database.clone(), nodes: databases.clone() });
         }
+        let mut store = None;
         if let (FileStore::S3, None, Some(weed)) =
             (topology.files.store, &topology.files.endpoint, &programs.weed)
         {
@@ -115,16 +116,24 @@ impl Cluster {
             for port in &mut inner {
                 *port = addresses.free()?;
             }
+            store = Some((address, self.secret.clone()));
             let plan = files::plan(weed, (address, inner), &dir, &self.secret, Place::default());
             add(self, plan)?;
         }
         let url = data_url(&databases, &self.secret);
+        let shared = self.dir.join("files");
+        let store = store.as_ref().map(|(address, secret)| (*address, secret.as_str()));
+        let variables = files::variables(&topology, &shared, store);
         for n in 1..=topology.web.nodes {
             let name = format!("web-{n}");
             let dir = self.node_dir(&name)?;
             let address = addresses.find(&name, topology.web.port, n)?;
             let pando = (programs.pando.as_path(), url.as_deref());
-            add(self, web::plan(&topology, (name, address, &dir), pando, Place::default())?)?;
+            let plan = web::plan(&topology, (name, address, &dir), pando, &variables, Place::default())?;
+            if variables.contains_key("PANDO_FILES_SHARED") {
+                files::mount(&shared, &dir)?;
+            }
+            add(self, plan)?;
         }
         Ok(())
     }

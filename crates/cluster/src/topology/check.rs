@@ -16,8 +16,8 @@ impl Topology {
             ));
         }
         let (web, database) = (&self.web, &self.database);
-        if web.nodes == 0 {
-            return refuse("web.nodes must be 1 or more".into());
+        if web.nodes == 0 && database.engine == Engine::Sqlite {
+            return refuse("web.nodes must be 1 or more: without them there is nothing to run".into());
         }
         let nodes = u64::from(web.nodes) + u64::from(database.replicas) + u64::from(database.etcd);
         if nodes > CLUSTER_NODES_MAX {
@@ -26,7 +26,7 @@ impl Topology {
         for (what, first, count) in
             [("web.port", web.port, web.nodes), ("database.port", database.port, database.replicas + 1)]
         {
-            if u32::from(first) + count - 1 > u32::from(u16::MAX) {
+            if u32::from(first) + count > u32::from(u16::MAX) + 1 {
                 return refuse(format!("{what} is {first}: there are no {count} ports from there"));
             }
         }

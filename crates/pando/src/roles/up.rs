@@ -80,7 +80,7 @@ fn stopped() -> Result<Arc<AtomicBool>> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let seen = stop.clone();
     let wait = move || {
-        runtime.block_on(super::serve::signal());
+        runtime.block_on(super::node::signal());
         seen.store(true, Ordering::Relaxed);
     };
     std::thread::Builder::new().name("signals".into()).spawn(wait)?;

@@ -7,11 +7,11 @@ use testkit::topology::Rig;
 
 const BUILT: &str = env!("CARGO_BIN_EXE_pando");
 
-/// A primary with two standbys, without web nodes that matter.
+/// A primary with two standbys, and nobody who asks them.
 const REPLICATED: &str = "
 name = 'test'
 [web]
-port = 0
+nodes = 0
 [database]
 engine = 'postgres'
 replicas = 2
