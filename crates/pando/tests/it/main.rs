@@ -28,3 +28,4 @@ mod realtime;
 mod sdk;
 mod settings;
 mod tidy;
+mod up;
