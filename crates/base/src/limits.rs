@@ -93,6 +93,8 @@ pub const TOKEN_CACHE_MAX: usize = 10_000;
 
 /// Connections that one process serves at a time; more wait in the kernel's queue.
 pub const CONNECTIONS_MAX: usize = 32_768;
+/// How long nobody new is let in after that failed.
+pub const ACCEPT_RETRY_MS: u64 = 20;
 /// How long a client may take to send a request's head.
 pub const HEADER_READ_MS: u64 = 30_000;
 /// How long a client may take to send a request's body.
@@ -312,3 +314,20 @@ pub const CEREMONY_MS: i64 = 300_000;
 pub const CEREMONIES_MAX: u64 = 20_000;
 /// The oldest challenges that go at once when there are too many.
 pub const CEREMONIES_DROPPED: u64 = 2_000;
+
+/// How long what was found out about this process's health is told again without looking.
+pub const HEALTH_CACHE_MS: u64 = 100;
+/// How long what serving needs may take to answer before this process counts as not ready.
+pub const HEALTH_CHECK_MS: u64 = 2_000;
+/// How often what is sampled for metrics is looked at anew, and how long that may take.
+pub const METRICS_SAMPLE_MS: u64 = 1_000;
+/// How often what histograms were told is summed up.
+pub const METRICS_UPKEEP_MS: u64 = 1_000;
+/// How often the event loop's lag is measured.
+pub const LOOP_LAG_MS: u64 = 250;
+/// The unit of processor time in what Linux tells of a process.
+pub const CLOCK_TICKS_PER_SECOND: f64 = 100.0;
+/// Connections to the listener for health and metrics.
+pub const WATCH_CONNECTIONS_MAX: usize = 64;
+/// How long who connects there may take to ask.
+pub const WATCH_READ_MS: u64 = 5_000;

@@ -42,8 +42,8 @@ pub fn dropped_fields(old: &Collection, new: &Collection) -> Option<Job> {
 
 /// Does the job of [`removed`]. A name that the record holds again is kept.
 pub async fn remove(parts: &Parts, collection: &str, record: &str, gone: &[String]) -> Result<()> {
+    let Some(blobs) = parts.blobs_if_any()? else { return Ok(()) };
     let held = held(parts, collection, record).await?;
-    let blobs = parts.blobs()?;
     for name in gone.iter().filter(|name| !held.contains(name)) {
         remove_one(&blobs, collection, record, name).await?;
     }
@@ -73,7 +73,9 @@ pub async fn remove_folder(parts: &Parts, collection: &str, before: Timestamp) -
     if collection.is_empty() || collection.contains('/') {
         return Err(Error::not_found());
     }
-    parts.blobs()?.delete_prefix(collection, before).await?;
+    if let Some(blobs) = parts.blobs_if_any()? {
+        blobs.delete_prefix(collection, before).await?;
+    }
     Ok(())
 }
 
