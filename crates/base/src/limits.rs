@@ -315,6 +315,25 @@ pub const CEREMONIES_MAX: u64 = 20_000;
 /// The oldest challenges that go at once when there are too many.
 pub const CEREMONIES_DROPPED: u64 = 2_000;
 
+/// Nodes of one topology that one machine runs.
+pub const CLUSTER_NODES_MAX: u64 = 64;
+/// Characters of a topology's name.
+pub const TOPOLOGY_NAME_CHARS_MAX: usize = 40;
+/// How long a node of a topology may take to be ready.
+pub const NODE_START_MS: u64 = 60_000;
+/// How long a node of a topology may take to end when it is asked to.
+pub const NODE_STOP_MS: u64 = 15_000;
+/// How long a question to a node of a topology may take.
+pub const NODE_ASK_MS: u64 = 5_000;
+/// How long a copy of a database may take.
+pub const NODE_COPY_MS: u64 = 3_600_000;
+/// The first pause before a dead node is started again; it doubles.
+pub const NODE_RESTART_MS_MIN: u64 = 250;
+/// The longest pause before a dead node is started again.
+pub const NODE_RESTART_MS_MAX: u64 = 30_000;
+/// Log that a primary keeps for a standby that is away.
+pub const STANDBY_LOG_MIB_MAX: u64 = 1_024;
+
 /// How long what was found out about this process's health is told again without looking.
 pub const HEALTH_CACHE_MS: u64 = 100;
 /// How long what serving needs may take to answer before this process counts as not ready.

@@ -29,3 +29,4 @@ mod realtime;
 mod sdk;
 mod settings;
 mod tidy;
+mod up;
