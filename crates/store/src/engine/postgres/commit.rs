@@ -60,7 +60,7 @@ impl Rendered {
         let guards = batch.guards.iter().enumerate();
         Rendered {
             guards: guards
-                .map(|(index, guard)| Bound::new(write::guard(dialect, views, guard, index)))
+                .map(|(index, guard)| Bound::new(write::guard(dialect, views, guard, index, &batch.ops)))
                 .collect(),
             ops: batch
                 .ops
