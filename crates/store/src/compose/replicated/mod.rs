@@ -10,6 +10,8 @@ mod watch;
 mod write;
 
 #[cfg(test)]
+mod ledger_tests;
+#[cfg(test)]
 mod tests;
 
 use std::sync::Arc;
