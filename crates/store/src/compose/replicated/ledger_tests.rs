@@ -373,7 +373,7 @@ impl World {
                 let shown = &server.log[..server.replayed];
                 for commit in &self.acknowledged {
                     assert!(
-                        shown.contains(commit),
+                        shown.binary_search(commit).is_ok(),
                         "{commit} is not on replica {host} for {node} at {}",
                         self.now
                     );
@@ -389,7 +389,10 @@ impl World {
         {
             let shown = &self.servers[host].log[..self.servers[host].replayed];
             for commit in &self.acknowledged {
-                assert!(shown.contains(commit), "{commit} is not on {host}, which has come furthest");
+                assert!(
+                    shown.binary_search(commit).is_ok(),
+                    "{commit} is not on {host}, which has come furthest"
+                );
             }
         }
         self.now += 1;
@@ -458,7 +461,7 @@ impl World {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 400, max_shrink_iters: 20_000, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 100, max_shrink_iters: 5_000, ..ProptestConfig::default() })]
 
     #[test]
     fn nobody_reads_less_than_was_acknowledged(events in proptest::collection::vec(events(), 1..800)) {
