@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::Result;
 use crate::error::{Error, tail};
+use crate::groups::{Group, Usage};
 use crate::process::{self, Identity};
 use crate::spawn::{Spawner, Spec};
 use crate::state::Keeper;
@@ -44,6 +45,8 @@ pub(crate) struct Plan {
     pub stop: Signal,
     /// A database's data directory.
     pub data: Option<PathBuf>,
+    /// Where its processor time is limited and counted, if it is.
+    pub group: Option<Group>,
 }
 
 pub struct Node {
@@ -106,6 +109,16 @@ impl Node {
         self.is_alive() && (self.plan.ready)()
     }
 
+    /// The processor time that it took so far, over all of its starts. Without control groups that of the processes that
+    /// are alive now.
+    pub fn usage(&self) -> Usage {
+        if let Some(usage) = self.plan.group.as_ref().and_then(Group::usage) {
+            return usage;
+        }
+        let ticks: u64 = process::family(&self.roots(&self.slot())).iter().map(|stat| stat.ticks).sum();
+        Usage { cpu: Duration::from_secs_f64(ticks as f64 / process::TICKS), ..Usage::default() }
+    }
+
     /// SIGKILL to the node with all of its processes: nothing is flushed, no connection is closed in order.
     pub fn kill(&self) -> Result<()> {
         self.kill_in(&mut self.slot())
@@ -152,11 +165,15 @@ impl Node {
         self.kill_in(&mut slot)
     }
 
-    /// Ends it at once.
+    /// Ends it at once, and leaves nothing of it on the machine but its files.
     pub(crate) fn end(&self) -> Result<()> {
         let mut slot = self.slot();
         slot.wanted = false;
-        self.kill_in(&mut slot)
+        let ended = self.kill_in(&mut slot);
+        if let Some(group) = &self.plan.group {
+            group.remove();
+        }
+        ended
     }
 
     /// Starts it without waiting.
