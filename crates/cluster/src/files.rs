@@ -97,7 +97,7 @@ pub(crate) fn plan(
         "admin.port.grpc",
     ];
     spec = spec.args(names.iter().zip(ports).map(|(name, port)| format!("-{name}={port}")));
-    let (place, group) = site.take();
+    let (place, ground) = site.take();
     spec.place = place;
     let log = log_of(dir);
     let ready = move || {
@@ -113,6 +113,6 @@ pub(crate) fn plan(
         ready: Box::new(ready),
         stop: Signal::TERM,
         data: None,
-        group,
+        ground,
     }
 }

@@ -14,6 +14,7 @@ mod files;
 mod web;
 
 mod groups;
+mod network;
 mod node;
 
 mod error;

@@ -13,7 +13,9 @@ use serde::{Deserialize, Serialize};
 use crate::Result;
 use crate::error::{Error, tail};
 use crate::groups::{Group, Usage};
+use crate::network::Link;
 use crate::process::{self, Identity};
+use crate::site::Ground;
 use crate::spawn::{Spawner, Spec};
 use crate::state::Keeper;
 
@@ -45,8 +47,7 @@ pub(crate) struct Plan {
     pub stop: Signal,
     /// A database's data directory.
     pub data: Option<PathBuf>,
-    /// Where its processor time is limited and counted, if it is.
-    pub group: Option<Group>,
+    pub ground: Ground,
 }
 
 pub struct Node {
@@ -112,7 +113,7 @@ impl Node {
     /// The processor time that it took so far, over all of its starts. Without control groups that of the processes that
     /// are alive now.
     pub fn usage(&self) -> Usage {
-        if let Some(usage) = self.plan.group.as_ref().and_then(Group::usage) {
+        if let Some(usage) = self.plan.ground.group.as_ref().and_then(Group::usage) {
             return usage;
         }
         let ticks: u64 = process::family(&self.roots(&self.slot())).iter().map(|stat| stat.ticks).sum();
@@ -136,6 +137,21 @@ impl Node {
         let slot = self.slot();
         process::thaw(&self.alive(&slot)?);
         Ok(())
+    }
+
+    /// Cuts it off the network: packets to and from it vanish, and nobody is told. Needs `network.namespaces`.
+    pub fn cut(&self) -> Result<()> {
+        self.link()?.cut()
+    }
+
+    /// Ends a `cut`.
+    pub fn heal(&self) -> Result<()> {
+        self.link()?.heal()
+    }
+
+    fn link(&self) -> Result<&Link> {
+        let link = self.plan.ground.link.as_ref();
+        link.ok_or_else(|| Error::Refused("only nodes with network.namespaces = true can be cut off".into()))
     }
 
     /// Ends it in order if it runs, starts it again on the same directory and address, and waits until it answers.
@@ -170,9 +186,7 @@ impl Node {
         let mut slot = self.slot();
         slot.wanted = false;
         let ended = self.kill_in(&mut slot);
-        if let Some(group) = &self.plan.group {
-            group.remove();
-        }
+        self.plan.ground.clear();
         ended
     }
 

@@ -40,7 +40,7 @@ pub(crate) fn plan(
         // Not as an argument, which everybody on the machine could read.
         spec = spec.env("PANDO_DATA", url);
     }
-    let (place, group) = site.take();
+    let (place, ground) = site.take();
     spec.place = place;
     let wait = Duration::from_millis(NODE_ASK_MS);
     Ok(Plan {
@@ -52,6 +52,6 @@ pub(crate) fn plan(
         ready: Box::new(move || probe::web(address, wait)),
         stop: Signal::TERM,
         data: None,
-        group,
+        ground,
     })
 }

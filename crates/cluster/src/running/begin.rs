@@ -99,8 +99,8 @@ impl Cluster {
                 let dir = self.node_dir(&name)?;
                 database::give(&dir)?;
                 database::check_version(&dir, &name, bin)?;
-                let address = addresses.find(&name, topology.database.port, n)?;
                 let site = sites.find(&name, &topology.database.share())?;
+                let address = addresses.find(&name, site.ip(), (topology.database.port, n), 5432)?;
                 databases.push(add(self, plan_database(name, address, &dir, &admin, site))?);
             }
             self.databases =
@@ -112,8 +112,8 @@ impl Cluster {
         {
             let dir = self.node_dir("s3")?;
             std::fs::create_dir_all(dir.join("data")).doing(|| format!("cannot make {}", dir.display()))?;
-            let address = addresses.find("s3", 0, 1)?;
             let site = sites.find("s3", &Share::default())?;
+            let address = addresses.find("s3", site.ip(), (0, 1), 8333)?;
             let mut inner = [0; files::PORTS];
             for port in &mut inner {
                 *port = addresses.free()?;
@@ -129,8 +129,8 @@ impl Cluster {
         for n in 1..=topology.web.nodes {
             let name = format!("web-{n}");
             let dir = self.node_dir(&name)?;
-            let address = addresses.find(&name, topology.web.port, n)?;
             let site = sites.find(&name, &topology.web.share())?;
+            let address = addresses.find(&name, site.ip(), (topology.web.port, n), 8090)?;
             let pando = (programs.pando.as_path(), url.as_deref());
             let plan = web::plan(&topology, (name, address, &dir), pando, &variables, site)?;
             if variables.contains_key("PANDO_FILES_SHARED") {
@@ -172,7 +172,7 @@ impl Cluster {
 }
 
 fn plan_database(name: String, address: SocketAddr, dir: &Path, admin: &Admin, site: Site) -> Plan {
-    let (place, group) = site.take();
+    let (place, ground) = site.take();
     let admin = admin.clone();
     let data = data_of(dir);
     let spec = Spec::new(admin.bin.join("postgres"), "/")
@@ -190,7 +190,7 @@ fn plan_database(name: String, address: SocketAddr, dir: &Path, admin: &Admin, s
         // Connections are ended, and everything is written.
         stop: Signal::INT,
         data: Some(data),
-        group,
+        ground,
     }
 }
 
@@ -206,8 +206,18 @@ struct Addresses {
 }
 
 impl Addresses {
-    /// `first` is the port of the first of its kind, and this is number `n`.
-    fn find(&mut self, name: &str, first: u16, n: u32) -> Result<SocketAddr> {
+    /// `first` is the port of the first of its kind, and this is number `n`. Where each node has an address of its own,
+    /// every port of it is free.
+    fn find(
+        &mut self,
+        name: &str,
+        own: Option<IpAddr>,
+        (first, n): (u16, u32),
+        usual: u16,
+    ) -> Result<SocketAddr> {
+        if let Some(ip) = own {
+            return Ok(SocketAddr::new(ip, if first > 0 { first } else { usual }));
+        }
         let ip = IpAddr::V4(Ipv4Addr::LOCALHOST);
         if first > 0 {
             let port = u16::try_from(u32::from(first) + n - 1).unwrap_or(first);
