@@ -21,6 +21,7 @@ mod health;
 mod jobs;
 mod mail;
 mod nodes;
+mod modifiers;
 mod oauth2;
 mod passkeys;
 mod public;
