@@ -5,6 +5,7 @@
 pub mod contract;
 pub mod engine;
 pub mod error;
+mod meters;
 pub mod sql;
 pub mod store;
 mod unhurried;

@@ -10,18 +10,20 @@ use base::limits::{
     JOBS_POLL_MS, JOBS_RUNNING_MAX,
 };
 use base::{Kind, Name, Value};
+use observe::RequestId;
 use query::select::SortKey;
 use query::{Assign, Batch, Column, ColumnType, Expr, Guard, Op, Operand, Operator, Row, Select, Sort};
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
 
-use super::{QUEUE, Work};
+use super::meters::Running;
+use super::{Payload, QUEUE, UNKNOWN};
 use crate::error::{Error, Result};
 use crate::parts::Parts;
 
-const TABLE: &str = "_pando_jobs";
+pub(super) const TABLE: &str = "_pando_jobs";
 /// The queue of jobs that were given up.
-const DEAD: &str = "dead";
+pub(super) const DEAD: &str = "dead";
 
 /// A job that this process holds.
 struct Taken {
@@ -29,6 +31,20 @@ struct Taken {
     payload: String,
     /// This run included.
     attempts: u32,
+    /// What is to be done, unless a later version alone knows.
+    known: serde_json::Result<Payload>,
+}
+
+impl Taken {
+    /// The request that caused it; one that nobody asked for goes by its own id.
+    fn request(&self) -> RequestId {
+        let caused = self.known.as_ref().ok().and_then(Payload::request);
+        caused.or_else(|| RequestId::read(self.id.as_bytes())).unwrap_or_else(RequestId::make)
+    }
+
+    fn kind(&self) -> &'static str {
+        self.known.as_ref().map_or(UNKNOWN, |payload| payload.work.kind())
+    }
 }
 
 /// Runs jobs until `stop` completes. `wake` tells of new ones; without it they are found a little later. Jobs that
@@ -45,7 +61,8 @@ pub async fn run(parts: Arc<Parts>, wake: Arc<Notify>, stop: impl Future<Output 
                 Ok(jobs) => {
                     took = jobs.len();
                     for job in jobs {
-                        running.spawn(hold(parts.clone(), holder.clone(), job));
+                        let request = job.request();
+                        running.spawn(request.scope(hold(parts.clone(), holder.clone(), job)));
                     }
                 }
                 Err(error) => tracing::warn!(details = error.details, "cannot look for jobs: {error}"),
@@ -79,15 +96,15 @@ pub async fn forget_dead(parts: &Parts) -> Result<()> {
     Ok(())
 }
 
-fn due() -> Operand {
+pub(super) fn due() -> Operand {
     Operand::base("due", ColumnType::Number)
 }
 
-fn less(left: impl Into<Operand>, right: impl Into<Operand>) -> Expr {
+pub(super) fn less(left: impl Into<Operand>, right: impl Into<Operand>) -> Expr {
     Expr::Compare { left: left.into(), op: Operator::Lt, right: right.into() }
 }
 
-fn number(number: i64) -> Value {
+pub(super) fn number(number: i64) -> Value {
     Value::Number(number as f64)
 }
 
@@ -137,11 +154,11 @@ async fn claim(parts: &Parts, holder: &Name, row: &Row, now: i64) -> Result<Opti
         ..Batch::default()
     };
     match parts.store.commit(batch).await {
-        Ok(_) => Ok(Some(Taken {
-            id,
-            payload: row.get(1).text_or_empty().to_string(),
-            attempts: row.get(2).as_number() as u32 + 1,
-        })),
+        Ok(_) => {
+            let payload = row.get(1).text_or_empty().to_string();
+            let known = Payload::read(&payload);
+            Ok(Some(Taken { id, payload, attempts: row.get(2).as_number() as u32 + 1, known }))
+        }
         Err(store::Error::Guard(_)) => Ok(None),
         Err(error) => Err(error.into()),
     }
@@ -149,9 +166,11 @@ async fn claim(parts: &Parts, holder: &Name, row: &Row, now: i64) -> Result<Opti
 
 /// Runs the job while its lease is renewed, and settles it.
 async fn hold(parts: Arc<Parts>, holder: Name, job: Taken) {
+    let measured = Running::begin(job.kind());
     let outcome = {
         // A task of its own, so that a panic ends the run and not the runner.
-        let mut run = tokio::spawn(perform(parts.clone(), job.payload.clone()));
+        let work = perform(parts.clone(), job.payload.clone());
+        let mut run = tokio::spawn(job.request().scope(work));
         let deadline = tokio::time::sleep(Duration::from_millis(JOB_RUN_MS));
         tokio::pin!(deadline);
         let abort = AbortOnDrop(run.abort_handle());
@@ -175,7 +194,10 @@ async fn hold(parts: Arc<Parts>, holder: Name, job: Taken) {
         outcome
     };
     let settle_as = match outcome {
-        Ok(()) => Settle::Done,
+        Ok(()) => {
+            measured.end("done");
+            Settle::Done
+        }
         Err(error) => {
             let details = error.details.as_deref().unwrap_or_default();
             if job.attempts >= JOB_ATTEMPTS_MAX {
@@ -185,8 +207,10 @@ async fn hold(parts: Arc<Parts>, holder: Name, job: Taken) {
                     details,
                     "a job was given up: {error}"
                 );
+                measured.end("dead");
                 Settle::Dead(parts.clock.now().0)
             } else {
+                measured.end("failed");
                 let wait = retry_ms(job.attempts);
                 tracing::warn!(job = &*job.id, attempt = job.attempts, details, "a job failed: {error}");
                 Settle::Due(parts.clock.now().0 + wait as i64)
@@ -207,10 +231,10 @@ impl Drop for AbortOnDrop {
 }
 
 async fn perform(parts: Arc<Parts>, payload: String) -> Result<()> {
-    let work: Work = serde_json::from_str(&payload).map_err(|error| {
+    let payload = Payload::read(&payload).map_err(|error| {
         Error::new(Kind::Unsupported, "This version does not know the job.").details(error)
     })?;
-    super::run(&parts, work).await
+    super::run(&parts, payload.work).await
 }
 
 /// Twice as long each time, with up to a quarter more, so that jobs that failed together do not come back together.

@@ -75,6 +75,11 @@ pub trait Engine: Send + Sync {
         Ok(())
     }
 
+    /// What can be told of the engine's inside without asking the database: metrics and their values.
+    fn gauges(&self) -> Vec<(&'static str, f64)> {
+        Vec::new()
+    }
+
     /// Finishes what is queued and closes files and connections.
     async fn close(&self);
 }
