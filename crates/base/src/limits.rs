@@ -269,8 +269,8 @@ pub const UPLOAD_READ_MS: u64 = 3_600_000;
 pub const UPLOAD_REST_MS: u64 = 1_000;
 /// Bytes that tell what kind of file it is.
 pub const SNIFF_BYTES_MAX: usize = 3072;
-/// How often a change of a record's files starts over because another one was faster.
-pub const FILE_TRIES_MAX: usize = 8;
+/// How often a change of a record's files or lists starts over because another one was faster.
+pub const UPDATE_TRIES_MAX: usize = 16;
 
 /// Ranges of one request; with more, the whole file is sent.
 pub const RANGES_MAX: usize = 32;

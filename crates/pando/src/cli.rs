@@ -22,6 +22,8 @@ Examples:
   pando serve                                      serve ./pb_data at http://127.0.0.1:8090
   pando serve --dir /srv/pb_data --http :80        an existing PocketBase directory, on every address
   pando serve --data postgres://app@db/app         the same API on PostgreSQL
+  pando web --data postgres://app@db/app --http :80
+                                                   one of any number of nodes on one PostgreSQL
   pando superuser upsert me@example.com secret123  make or change a superuser, also beside a running server
   pando types --out src/pocketbase-types.ts        TypeScript for the collections, also beside a running server
 
@@ -47,11 +49,25 @@ pub struct Common {
 pub enum Command {
     /// Serve the API: every role in one process
     Serve(Serve),
+    /// Serve the API as one of any number of nodes on one PostgreSQL, which keep nothing of their own
+    Web(Serve),
     /// Write TypeScript types of the collections, for the official JavaScript SDK
     Types(Types),
     /// Manage the superusers, who may do everything
     #[command(subcommand)]
     Superuser(Superuser),
+}
+
+impl Command {
+    /// As messages and metrics name it.
+    pub fn role(&self) -> &'static str {
+        match self {
+            Command::Serve(_) => "serve",
+            Command::Web(_) => "web",
+            Command::Types(_) => "types",
+            Command::Superuser(_) => "superuser",
+        }
+    }
 }
 
 #[derive(Args)]

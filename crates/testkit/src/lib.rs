@@ -6,6 +6,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 pub mod authenticator;
+pub mod checker;
 pub mod corpus;
 pub mod diff;
 pub mod fault;

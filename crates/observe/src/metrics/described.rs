@@ -26,6 +26,8 @@ const SECONDS: &[f64] = &[
     0.000_1, 0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0,
 ];
 
+const SIZES: &[f64] = &[1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0];
+
 macro_rules! metric {
     ($kind:expr, $unit:ident, $name:literal, [$($label:literal),*], $help:literal) => {
         Described { name: $name, kind: $kind, unit: Unit::$unit, labels: &[$($label),*], help: $help }
@@ -35,42 +37,74 @@ macro_rules! metric {
 use Kind::{Counter, Gauge, Histogram};
 
 pub const METRICS: &[Described] = &[
-    metric!(
-        Gauge,
-        Count,
-        "pando_build_info",
-        ["version", "role", "engine"],
-        "Always 1; the labels tell which version runs as what."
-    ),
-    metric!(
-        Histogram(SECONDS),
-        Seconds,
-        "pando_event_loop_lag_seconds",
-        [],
-        "How late a timer of the event loop fires."
-    ),
-    metric!(
-        Counter,
-        Count,
-        "pando_http_requests_total",
-        ["route", "method", "status"],
-        "Requests that were answered, by kind of route and class of status."
-    ),
-    metric!(
-        Histogram(SECONDS),
-        Seconds,
-        "pando_http_request_duration_seconds",
-        ["route"],
-        "Time from a request's head to the head of its answer."
-    ),
+    metric!(Gauge, Count, "pando_build_info", ["version", "role", "engine", "node", "zone", "region"],
+        "Always 1; the labels tell which version runs as what."),
+    metric!(Histogram(SECONDS), Seconds, "pando_event_loop_lag_seconds", [],
+        "How late a timer of the event loop fires."),
+    metric!(Gauge, Count, "pando_runtime_threads", [], "Threads of the event loop."),
+    metric!(Gauge, Count, "pando_runtime_tasks", [], "Tasks of the event loop that have not ended."),
+    metric!(Gauge, Count, "pando_runtime_queue", [], "Tasks that wait for any thread of the event loop."),
+    // Requests.
+    metric!(Counter, Count, "pando_http_requests_total", ["route", "method", "status"],
+        "Requests that were answered, by kind of route and class of status."),
+    metric!(Histogram(SECONDS), Seconds, "pando_http_request_duration_seconds", ["route"],
+        "Time from a request's head to the head of its answer."),
     metric!(Gauge, Count, "pando_http_requests_in_flight", [], "Requests that are being answered."),
-    metric!(
-        Gauge,
-        Count,
-        "pando_http_connections",
-        [],
-        "Open connections of clients, event streams included."
-    ),
+    metric!(Gauge, Count, "pando_http_connections", [], "Open connections of clients, event streams included."),
+    metric!(Counter, Count, "pando_http_rate_limited_total", [],
+        "Requests that were refused because their client asked too often."),
+    metric!(Counter, Count, "pando_request_log_dropped_total", [],
+        "Entries of the request log that were dropped because its queue was full."),
+    // Databases.
+    metric!(Histogram(SECONDS), Seconds, "pando_store_operation_duration_seconds", ["database", "operation"],
+        "Time that an operation of a database took, failed ones included."),
+    metric!(Counter, Count, "pando_store_errors_total", ["database", "operation", "kind"],
+        "Operations that failed. Conflicts (taken, guard) are part of ordinary work."),
+    metric!(Gauge, Count, "pando_store_connections", ["database"], "Connections to PostgreSQL."),
+    metric!(Gauge, Count, "pando_store_connections_idle", ["database"], "Those that nobody uses."),
+    metric!(Gauge, Count, "pando_store_connections_waiting", ["database"], "Operations that wait for one."),
+    metric!(Gauge, Count, "pando_store_connections_max", ["database"], "How many there may be."),
+    metric!(Gauge, Count, "pando_store_writes_waiting", ["database"],
+        "Batches that wait for the writer of a SQLite file, or are being written."),
+    metric!(Histogram(SIZES), Count, "pando_store_commit_group_size", ["database"],
+        "Batches that shared a transaction of a SQLite file."),
+    metric!(Gauge, Bytes, "pando_store_database_bytes", ["database"], "Size of a SQLite file."),
+    metric!(Gauge, Bytes, "pando_store_wal_bytes", ["database"], "Size of its write-ahead log."),
+    metric!(Gauge, Count, "pando_collections", [], "Collections that this process knows."),
+    metric!(Gauge, Count, "pando_schema_version", [],
+        "The version of the schema that this process serves; the same on all nodes but for moments."),
+    // Caches.
+    metric!(Counter, Count, "pando_cache_hits_total", ["cache"], "Looks that found what they were for."),
+    metric!(Counter, Count, "pando_cache_misses_total", ["cache"],
+        "Looks that found nothing, or nothing that still holds."),
+    metric!(Gauge, Bytes, "pando_cache_bytes", ["cache"], "What a cache holds."),
+    metric!(Gauge, Bytes, "pando_cache_bytes_max", ["cache"], "What it may hold."),
+    metric!(Gauge, Count, "pando_cache_entries", ["cache"], "Entries of a cache."),
+    // Realtime.
+    metric!(Gauge, Count, "pando_realtime_clients", [], "Clients with an open stream of events."),
+    metric!(Gauge, Count, "pando_realtime_topics", [], "Different topics that somebody is subscribed to."),
+    metric!(Gauge, Bytes, "pando_realtime_topics_bytes", [], "What all subscriptions' texts take."),
+    metric!(Counter, Count, "pando_realtime_events_delivered_total", [], "Events that were given to a stream."),
+    metric!(Counter, Count, "pando_realtime_events_dropped_total", [],
+        "Events that a client never got, because it read too slowly or was gone."),
+    // Work after the answer.
+    metric!(Gauge, Count, "pando_jobs_due", ["kind"], "Due jobs that nobody works on, of all nodes together."),
+    metric!(Gauge, Seconds, "pando_jobs_oldest_due_seconds", [], "How long the oldest of them is due."),
+    metric!(Gauge, Count, "pando_jobs_dead", [], "Jobs that were given up and are kept to be looked at."),
+    metric!(Gauge, Count, "pando_jobs_running", ["kind"], "Jobs that this process works on."),
+    metric!(Counter, Count, "pando_jobs_total", ["kind", "outcome"],
+        "Runs of jobs: done, failed (and tried again), dead (given up), cut (by the end of the process)."),
+    metric!(Histogram(SECONDS), Seconds, "pando_job_duration_seconds", ["kind"], "Time that a run of a job took."),
+    metric!(Gauge, Seconds, "pando_cron_last_success_timestamp_seconds", ["cron"],
+        "When this process last did what a schedule is for, in seconds since 1970."),
+    metric!(Counter, Count, "pando_mails_total", ["outcome"], "Mails that were sent, refused, or are to be tried again."),
+    // Processor and the outside.
+    metric!(Gauge, Count, "pando_pool_tasks", ["pool"],
+        "Passwords that are hashed and thumbnails that are made, those that wait included."),
+    metric!(Counter, Count, "pando_pool_refused_total", ["pool"], "Those that were refused because too many waited."),
+    metric!(Histogram(SECONDS), Seconds, "pando_pool_task_duration_seconds", ["pool"], "Time that one took, its wait aside."),
+    metric!(Histogram(SECONDS), Seconds, "pando_fetch_duration_seconds", ["outcome"],
+        "Time that a call to the outside took."),
 ];
 
 pub fn describe() {

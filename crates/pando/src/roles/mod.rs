@@ -3,4 +3,9 @@
 pub mod serve;
 pub mod superuser;
 pub mod types;
+pub mod web;
+
+mod follow;
+mod greet;
+mod node;
 mod watch;

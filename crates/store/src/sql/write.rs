@@ -109,7 +109,7 @@ fn update(out: &mut Renderer<'_>, table: &str, id: &str, set: &[(Name, Assign)])
             Assign::Add(number) => {
                 dialect.ident(&mut out.sql, name);
                 out.sql.push('+');
-                out.literal(&Value::Number(*number));
+                out.param(Value::Number(*number));
             }
         }
     }
