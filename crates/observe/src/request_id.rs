@@ -58,7 +58,8 @@ mod tests {
 
     #[test]
     fn names_are_plain_and_short() {
-        for good in ["a", "3f2504e0-4f89-11d3-9a0c-0305e82c3301", "Root=1-67891233-abcdef012345678912345678"] {
+        for good in ["a", "3f2504e0-4f89-11d3-9a0c-0305e82c3301", "Root=1-67891233-abcdef012345678912345678"]
+        {
             assert_eq!(RequestId::read(good.as_bytes()).unwrap().as_str(), good);
         }
         let long = "x".repeat(REQUEST_ID_CHARS_MAX + 1);

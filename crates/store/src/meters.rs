@@ -58,11 +58,7 @@ impl Meters {
         Meters { database, durations: OPERATIONS.map(duration), errors: errors.collect() }
     }
 
-    pub async fn measure<T>(
-        &self,
-        operation: Operation,
-        work: impl Future<Output = Result<T>>,
-    ) -> Result<T> {
+    pub async fn measure<T>(&self, operation: Operation, work: impl Future<Output = Result<T>>) -> Result<T> {
         let begun = Instant::now();
         let result = work.await;
         self.durations[operation as usize].record(begun.elapsed().as_secs_f64());

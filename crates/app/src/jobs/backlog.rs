@@ -23,8 +23,7 @@ pub struct Backlog {
 pub async fn backlog(parts: &Parts) -> Result<Backlog> {
     let now = parts.clock.now().0;
     let queue = |name: &str| Expr::eq(Operand::base("queue", ColumnType::Text), Value::from(name));
-    let columns =
-        [("due", ColumnType::Number), ("created", ColumnType::Date), ("payload", ColumnType::Text)];
+    let columns = [("due", ColumnType::Number), ("created", ColumnType::Date), ("payload", ColumnType::Text)];
     let columns = columns.into_iter().map(|(name, ty)| Column::new(name, ty)).collect();
     let mut waiting = Select::table(TABLE, columns)
         .filter(queue(QUEUE))

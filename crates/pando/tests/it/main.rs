@@ -25,6 +25,7 @@ mod oauth2;
 mod passkeys;
 mod public;
 mod realtime;
+mod request_ids;
 mod sdk;
 mod settings;
 mod tidy;
