@@ -113,7 +113,8 @@ async fn open_parts(config: &Config, purpose: Purpose) -> Result<Assembled> {
     .await
     .with_context(|| format!("cannot open {place}"))?;
     let log_store = match on_postgres {
-        true => store.clone(),
+        // Nobody waits for the log.
+        true => store.unwaited(),
         false => store::open(Options {
             target: target("auxiliary.db"),
             node,

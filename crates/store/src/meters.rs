@@ -22,8 +22,20 @@ pub enum Operation {
 const OPERATIONS: [&str; 5] = ["select", "count", "commit", "begin", "finish"];
 
 /// Kinds of failure, as few as can be acted on.
-const KINDS: [&str; 9] =
-    ["taken", "guard", "refused", "unavailable", "expired", "aborted", "locked", "full", "internal"];
+const KINDS: [&str; 12] = [
+    "taken",
+    "guard",
+    "refused",
+    "unavailable",
+    "away",
+    "uncertain",
+    "slow",
+    "expired",
+    "aborted",
+    "locked",
+    "full",
+    "internal",
+];
 
 fn kind(error: &Error) -> usize {
     match error {
@@ -31,11 +43,14 @@ fn kind(error: &Error) -> usize {
         Error::Guard(_) => 1,
         Error::Refused(_) | Error::Index { .. } => 2,
         Error::Unavailable(_) => 3,
-        Error::Expired => 4,
-        Error::Aborted(_) => 5,
-        Error::Locked(_) => 6,
-        Error::Full(_) => 7,
-        Error::Internal(_) => 8,
+        Error::Away(_) => 4,
+        Error::Uncertain(_) => 5,
+        Error::Slow(_) => 6,
+        Error::Expired => 7,
+        Error::Aborted(_) => 8,
+        Error::Locked(_) => 9,
+        Error::Full(_) => 10,
+        Error::Internal(_) => 11,
     }
 }
 

@@ -10,7 +10,8 @@ use base::{Clock, Name};
 use parking_lot::Mutex;
 use query::{Batch, Change, ChangeItem, ChangeKind, Committed, Op, Row, Select};
 
-use crate::engine::postgres::Postgres;
+use crate::compose::Replicated;
+use crate::engine::postgres::{Address, Postgres};
 use crate::engine::sqlite::Sqlite;
 use crate::engine::{self, Engine, ViewColumn};
 use crate::error::{Error, Result};
@@ -53,19 +54,18 @@ pub async fn open(options: Options) -> Result<Store> {
                 tokio::task::spawn_blocking(move || Sqlite::open(&dir, file, options.exclusive, now));
             Arc::new(opened.await.map_err(|error| Error::Internal(error.to_string()))??)
         }
-        Target::Postgres { url } => Arc::new(Postgres::open(url).await?),
+        Target::Postgres { url } => match &Address::all(url)?[..] {
+            [only] => Arc::new(Postgres::open(only).await?),
+            hosts => Arc::new(Replicated::open(hosts).await?),
+        },
     };
-    let meters = Meters::new(match &options.target {
+    let database = match options.target {
         Target::Sqlite { file, .. } => file.split_once('.').map_or(file, |(stem, _)| stem),
         Target::Postgres { .. } => "data",
-    });
-    let announcer = Announcer {
-        node: options.node,
-        clock: options.clock,
-        listener: options.listener,
-        sequence: AtomicU64::new(0),
     };
-    Ok(Store(Arc::new(Inner { engine, outlet: Outlet::Announce(announcer), meters: Arc::new(meters) })))
+    let Options { node, clock, listener, .. } = options;
+    let announcer = Announcer { node, clock, listener, sequence: AtomicU64::new(0) };
+    Ok(Store::metered(engine, announcer, database))
 }
 
 /// Keeps every server out of a SQLite directory until what is returned is dropped. Fails when one is there.
@@ -90,7 +90,7 @@ struct Inner {
 /// Where it is told what was written.
 enum Outlet {
     /// To everybody, at once.
-    Announce(Announcer),
+    Announce(Arc<Announcer>),
     /// To nobody before the transaction ends.
     Collect(Mutex<Written>),
 }
@@ -126,6 +126,28 @@ impl Announcer {
 }
 
 impl Store {
+    pub fn new(engine: Arc<dyn Engine>, node: Node, clock: Arc<dyn Clock>, listener: Listener) -> Self {
+        let announcer = Announcer { node, clock, listener, sequence: AtomicU64::new(0) };
+        Store::metered(engine, announcer, "data")
+    }
+
+    /// `database` is what metrics call it.
+    fn metered(engine: Arc<dyn Engine>, announcer: Announcer, database: &'static str) -> Self {
+        let (outlet, meters) = (Outlet::Announce(Arc::new(announcer)), Arc::new(Meters::new(database)));
+        Store(Arc::new(Inner { engine, outlet, meters }))
+    }
+
+    /// The same store for writes that nobody reads at once: see [`Engine::unwaited`].
+    pub fn unwaited(&self) -> Store {
+        match (self.0.engine.unwaited(), &self.0.outlet) {
+            (Some(engine), Outlet::Announce(announcer)) => {
+                let (outlet, meters) = (Outlet::Announce(announcer.clone()), self.0.meters.clone());
+                Store(Arc::new(Inner { engine, outlet, meters }))
+            }
+            _ => self.clone(),
+        }
+    }
+
     /// Whether what is read and written is part of an open transaction.
     pub fn is_transaction(&self) -> bool {
         matches!(self.0.outlet, Outlet::Collect(_))

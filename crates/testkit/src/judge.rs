@@ -385,7 +385,7 @@ impl Run<'_> {
         }
         for pointer in send.additions.iter().filter(|_| self.engine.is_some()) {
             if e.pointer(pointer).is_none() && !taken_out(&mut a, pointer) {
-                found.push(Difference::new("accepted addition", pointer.clone(), "none".into()));
+                found.push(Difference::new("accepted addition", pointer.as_str(), "none"));
             }
         }
         found.extend(self.bindings.compare(&e, &a));

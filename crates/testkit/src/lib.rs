@@ -26,6 +26,7 @@ pub mod smtp;
 pub mod sse;
 pub mod tidy;
 pub mod tools;
+pub mod topology;
 
 pub use http::{Answer, Client, Request};
 pub use server::{Program, Server};

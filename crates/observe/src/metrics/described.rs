@@ -110,6 +110,43 @@ pub const METRICS: &[Described] = &[
     metric!(Gauge, Count, "pando_store_connections_idle", ["database"], "Those that nobody uses."),
     metric!(Gauge, Count, "pando_store_connections_waiting", ["database"], "Operations that wait for one."),
     metric!(Gauge, Count, "pando_store_connections_max", ["database"], "How many there may be."),
+    metric!(Gauge, Count, "pando_database_primary", ["host"], "1 for the host that this process writes to."),
+    metric!(
+        Gauge,
+        Count,
+        "pando_database_timeline",
+        [],
+        "The primary's timeline; it grows with each promotion."
+    ),
+    metric!(
+        Gauge,
+        Count,
+        "pando_database_fenced",
+        ["host"],
+        "1 for a host that takes writes on a timeline that has ended, and is left alone."
+    ),
+    metric!(Counter, Count, "pando_database_reads_total", ["host"], "Reads that a host of several answered."),
+    metric!(
+        Counter,
+        Count,
+        "pando_database_reads_repeated_total",
+        ["host"],
+        "Reads that failed on a host and were done again."
+    ),
+    metric!(
+        Gauge,
+        Count,
+        "pando_replica_in",
+        ["host"],
+        "1 for a replica that is read from, and that writers wait for."
+    ),
+    metric!(
+        Gauge,
+        Seconds,
+        "pando_replica_lag_seconds",
+        ["host"],
+        "How long a replica has missed what the primary has."
+    ),
     metric!(
         Gauge,
         Count,

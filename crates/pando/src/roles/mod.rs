@@ -3,6 +3,7 @@
 pub mod serve;
 pub mod superuser;
 pub mod types;
+pub mod up;
 pub mod web;
 
 mod follow;

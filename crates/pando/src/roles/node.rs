@@ -123,7 +123,7 @@ async fn ended(mut stopped: signals::Receiver<bool>) {
 }
 
 /// Completes on Ctrl-C or SIGTERM.
-async fn signal() {
+pub(super) async fn signal() {
     #[cfg(unix)]
     {
         use tokio::signal::unix::{SignalKind, signal};

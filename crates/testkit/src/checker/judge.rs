@@ -6,6 +6,8 @@ mod bank;
 mod counters;
 mod records;
 mod sets;
+#[cfg(test)]
+mod tests;
 
 use std::collections::BTreeMap;
 

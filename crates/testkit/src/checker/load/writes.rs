@@ -17,7 +17,7 @@ use crate::checker::history::{Action, Name, Outcome, Seen};
 /// Records of one shelf, elements of one set.
 const GROUP: usize = 48;
 /// Versions that a record gets at most.
-const VERSIONS_MAX: usize = 12;
+const VERSIONS_MAX: usize = 6;
 /// How often a name is asked for.
 const RIVALS: usize = 3;
 /// After a write that nobody knows the outcome of.
