@@ -93,6 +93,9 @@ impl Command {
             Command::Web(_) => "web",
             Command::Types(_) => "types",
             Command::Superuser(_) => "superuser",
+            Command::Up(_) => "up",
+            Command::Status(_) => "status",
+            Command::Down(_) => "down",
         }
     }
 }
