@@ -23,7 +23,7 @@ pub struct Hosts {
     pub lives: Vec<ArcSwapOption<Life>>,
     pub primary: ArcSwapOption<Primary>,
     /// Sent with every answer; see [`Ledger::everywhere`].
-    pub everywhere: watch::Sender<(Moment, Moment)>,
+    pub everywhere: watch::Sender<Moment>,
     /// One for each host: to ask it at once.
     pub wakes: Vec<Arc<Notify>>,
     /// Something is to be written down or prepared.
@@ -73,7 +73,7 @@ impl Hosts {
             ledger: Mutex::new(Ledger::new(terms, addresses.iter().map(|host| host.name.clone()), 1)),
             lives: (0..count).map(|_| ArcSwapOption::empty()).collect(),
             primary: ArcSwapOption::empty(),
-            everywhere: watch::channel((0, 0)).0,
+            everywhere: watch::channel(0).0,
             wakes: (0..count).map(|_| Arc::default()).collect(),
             chores: Notify::new(),
             active: AtomicU64::new(0),

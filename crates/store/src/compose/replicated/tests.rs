@@ -277,3 +277,67 @@ async fn a_promotion_is_followed() {
     let count = replicas.hosts[0].sql(database, "select count(*) from rows").unwrap();
     assert_eq!(count.trim(), "1");
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore]
+async fn measure() {
+    let replicas = Replicas::start(2, Options::default()).unwrap();
+    let url = replicas.database().unwrap();
+    let database = url.rsplit('/').next().unwrap().to_owned();
+    let store = with_rows(&url).await;
+    let bare = open(&replicas.hosts[0].url(&database)).await.unwrap();
+    let unwaited = store.unwaited();
+    for round in 0..3 {
+        for (name, store) in [("bare", &bare), ("unwaited", &unwaited), ("replicated", &store)] {
+            for tasks in [1usize, 16] {
+                let each = 600 / tasks;
+                let began = std::time::Instant::now();
+                let work: Vec<_> = (0..tasks)
+                    .map(|task| {
+                        let store = store.clone();
+                        tokio::spawn(async move {
+                            let mut took = Vec::new();
+                            for n in 0..each {
+                                let began = std::time::Instant::now();
+                                store
+                                    .commit(insert(&format!("{name}{round}t{tasks}x{task}n{n}")))
+                                    .await
+                                    .unwrap();
+                                took.push(began.elapsed());
+                            }
+                            took
+                        })
+                    })
+                    .collect();
+                let mut took = Vec::new();
+                for task in work {
+                    took.extend(task.await.unwrap());
+                }
+                took.sort();
+                let rate = took.len() as f64 / began.elapsed().as_secs_f64();
+                println!(
+                    "write {name} x{tasks}: p50 {:?} p99 {:?} {rate:.0}/s",
+                    took[took.len() / 2],
+                    took[took.len() * 99 / 100]
+                );
+            }
+        }
+        for (name, store) in [("bare", &bare), ("replicated", &store)] {
+            let began = std::time::Instant::now();
+            let work: Vec<_> = (0..16)
+                .map(|_| {
+                    let store = store.clone();
+                    tokio::spawn(async move {
+                        for _ in 0..300 {
+                            store.select(&row("bare0t1x0n1")).await.unwrap();
+                        }
+                    })
+                })
+                .collect();
+            for task in work {
+                task.await.unwrap();
+            }
+            println!("read {name}: {:.0}/s", 4800.0 / began.elapsed().as_secs_f64());
+        }
+    }
+}
