@@ -96,7 +96,7 @@ pub const REPLICA_POLL_WRITING_MS: u64 = 2;
 /// The same when nobody asks for data.
 pub const REPLICA_POLL_IDLE_MS: u64 = 100;
 /// Two questions to a host are at least this far apart.
-pub const REPLICA_POLL_MS_MIN: u64 = 1;
+pub const REPLICA_POLL_MS_MIN: u64 = 2;
 /// How long after a request positions are still asked for often.
 pub const REPLICA_ACTIVE_MS: u64 = 250;
 /// A host that has not answered for this long is asked for no data.

@@ -14,6 +14,7 @@ use super::ledger::{Ledger, Moment, Terms};
 use super::life::{Life, Primary};
 use super::write::Receipts;
 use crate::engine::postgres::{Address, Sight};
+use crate::error::Error;
 
 pub struct Hosts {
     pub addresses: Vec<Address>,
@@ -35,6 +36,8 @@ pub struct Hosts {
     /// Whether this process has made what Pando needs in a database.
     pub bootstrapped: AtomicBool,
     pub receipts: Receipts,
+    /// Why a host cannot be reached, as far as it is known.
+    pub problems: Mutex<Vec<Option<Error>>>,
     pub counts: Counts,
 }
 
@@ -80,6 +83,7 @@ impl Hosts {
             waiting: AtomicUsize::new(0),
             bootstrapped: AtomicBool::new(false),
             receipts: Receipts::new(),
+            problems: Mutex::new((0..count).map(|_| None).collect()),
             counts: Counts { reads: zeros(), repeated: zeros() },
         }
     }
@@ -92,11 +96,15 @@ impl Hosts {
         since(self.began)
     }
 
-    /// Data is asked for: positions are asked for often.
+    /// Data is asked for: from now on positions are asked for often.
     pub fn touch(&self, now: Moment) {
         // All requests share the word: it is written once in a while.
-        if now > self.active.load(Ordering::Relaxed) + micros(limits::REPLICA_POLL_MS) {
+        let active = self.active.load(Ordering::Relaxed);
+        if now > active + micros(limits::REPLICA_POLL_MS) {
             self.active.store(now, Ordering::Relaxed);
+            if now > active + micros(limits::REPLICA_ACTIVE_MS) {
+                self.wake_all();
+            }
         }
     }
 

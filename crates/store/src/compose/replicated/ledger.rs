@@ -324,6 +324,11 @@ impl Ledger {
         out
     }
 
+    /// How the primary has its commits confirmed.
+    pub fn quorum(&self) -> Quorum {
+        self.quorum
+    }
+
     /// Replicas that are agreed to be in.
     pub fn is_in(&self, host: usize) -> bool {
         self.rows.iter().any(|known| known.row.is_in && known.row.id == self.hosts[host].id)

@@ -114,14 +114,37 @@ impl Replicated {
 
     async fn ready(&self) -> Result<()> {
         let deadline = Instant::now() + Duration::from_millis(limits::HOSTS_OPEN_MS);
-        let Err(error) = self.hosts.writable(deadline).await else { return Ok(()) };
-        // Not even a replica: that is worse.
+        let refused = async {
+            while !self.is_refused() {
+                tokio::time::sleep(Duration::from_millis(limits::REPLICA_CHORES_MS)).await;
+            }
+        };
+        let found = tokio::select! {
+            found = self.hosts.writable(deadline) => found.is_ok(),
+            () = refused => return Err(Error::Refused(self.problems())),
+        };
+        if found {
+            return Ok(());
+        }
         if self.hosts.read(&Version).await.is_err() {
-            let names: Vec<&str> = self.hosts.addresses.iter().map(|host| &*host.name).collect();
-            return Err(Error::Away(format!("{error}, and none can be read, of {}", names.join(", "))));
+            return Err(Error::Away(format!("no host leads, and none can be read: {}", self.problems())));
         }
         tracing::warn!("there is no primary: data can be read, and writes wait for one");
         Ok(())
+    }
+
+    /// Every host says that the address is wrong, which no later try will mend.
+    fn is_refused(&self) -> bool {
+        self.hosts.problems.lock().iter().all(|problem| matches!(problem, Some(Error::Refused(_))))
+    }
+
+    fn problems(&self) -> String {
+        let problems = self.hosts.problems.lock();
+        let said = self.hosts.addresses.iter().zip(&*problems).map(|(host, problem)| match problem {
+            Some(problem) => format!("{}: {problem}", host.name),
+            None => format!("{}: no primary", host.name),
+        });
+        said.collect::<Vec<_>>().join("; ")
     }
 }
 
