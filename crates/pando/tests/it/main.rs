@@ -26,6 +26,7 @@ mod oauth2;
 mod passkeys;
 mod public;
 mod realtime;
+mod replicas;
 mod sdk;
 mod settings;
 mod tidy;
