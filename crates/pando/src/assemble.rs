@@ -14,7 +14,6 @@ use arc_swap::ArcSwap;
 use backing::replace::Replacement;
 use backing::{Bus, CpuPool, Fetch, Mailer, QueryCache, RecordCache, Stamps};
 use base::limits::{PASSWORD_QUEUE_MAX, THUMB_QUEUE_MAX};
-use base::topology::Node;
 use base::{Clock, SystemClock};
 use observe::Sink;
 use observe::health::{Check, Health};
@@ -79,7 +78,7 @@ async fn open_parts(config: &Config, purpose: Purpose) -> Result<Assembled> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let cipher = config.cipher()?;
     let fixed = config.fixed()?;
-    let node = Node::local();
+    let node = config.node();
     let stamps = Arc::new(Stamps::default());
     let bus = Bus::default();
     let jobs = Arc::new(Notify::new());
@@ -193,6 +192,19 @@ impl Assembled {
                 async move { if loaded { Ok(()) } else { Err("no collection is known".into()) } }
             }),
         ])
+    }
+
+    /// What is looked at when metrics are read.
+    pub fn sampler(&self) -> observe::metrics::Sampler {
+        let parts = Arc::downgrade(&self.parts);
+        Box::new(move || {
+            let parts = parts.upgrade();
+            Box::pin(async move {
+                if let Some(parts) = parts {
+                    app::figures::sample(&parts).await;
+                }
+            })
+        })
     }
 
     /// Where request log entries go.

@@ -132,6 +132,18 @@ impl Engine for Replicated {
         Some(Arc::new(Replicated { waits: false, ..self.clone() }))
     }
 
+    fn gauges(&self) -> Vec<(&'static str, f64)> {
+        let mut sums: Vec<(&'static str, f64)> = Vec::new();
+        let lives = self.hosts.lives.iter().filter_map(|life| life.load_full());
+        for (name, value) in lives.flat_map(|life| life.engine.gauges()) {
+            match sums.iter_mut().find(|(known, _)| *known == name) {
+                Some((_, sum)) => *sum += value,
+                None => sums.push((name, value)),
+            }
+        }
+        sums
+    }
+
     async fn close(&self) {
         self.tasks.lock().abort_all();
         for host in 0..self.hosts.addresses.len() {

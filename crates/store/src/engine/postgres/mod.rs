@@ -278,6 +278,16 @@ impl Engine for Postgres {
         self.0.number(Statement { sql: "SELECT 1::float8".into(), params: Vec::new() }).await.map(drop)
     }
 
+    fn gauges(&self) -> Vec<(&'static str, f64)> {
+        let status = self.0.pool.status();
+        vec![
+            ("pando_store_connections", status.size as f64),
+            ("pando_store_connections_idle", status.available as f64),
+            ("pando_store_connections_waiting", status.waiting as f64),
+            ("pando_store_connections_max", status.max_size as f64),
+        ]
+    }
+
     async fn close(&self) {
         self.end();
     }
