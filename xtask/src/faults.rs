@@ -76,9 +76,9 @@ pub fn run(args: &[String]) -> Result<()> {
             operator: Duration::from_secs(2),
             seed: round,
         };
-        let outcome = matrix::run(&plan)?;
-        println!("\n{}", matrix::table(&outcome));
-        outcome.check()?;
+        let findings = matrix::run(&plan)?;
+        println!("\n{}", matrix::table(&findings));
+        findings.check()?;
         round += 1;
         if Instant::now() >= until {
             return Ok(());

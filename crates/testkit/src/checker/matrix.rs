@@ -46,7 +46,7 @@ pub struct Plan {
 }
 
 /// What came of it.
-pub struct Outcome {
+pub struct Findings {
     pub rows: Vec<Row>,
     pub verdict: Verdict,
     pub history: History,
@@ -65,7 +65,7 @@ pub fn topology(replicas: u32, patroni: bool, network: bool) -> Topology {
     topology
 }
 
-impl Outcome {
+impl Findings {
     /// Fails when anything acknowledged was lost, or reads failed while there was a database to read from.
     pub fn check(&self) -> Result<()> {
         if !self.verdict.is_clean() {
@@ -90,7 +90,7 @@ impl Outcome {
     }
 }
 
-pub fn run(plan: &Plan) -> Result<Outcome> {
+pub fn run(plan: &Plan) -> Result<Findings> {
     let cluster = Rig::of(&plan.topology, &plan.pando)?;
     let result = run_on(plan, &cluster);
     if result.is_err() {
@@ -99,7 +99,7 @@ pub fn run(plan: &Plan) -> Result<Outcome> {
     result
 }
 
-fn run_on(plan: &Plan, cluster: &Cluster) -> Result<Outcome> {
+fn run_on(plan: &Plan, cluster: &Cluster) -> Result<Findings> {
     let running = start(plan, cluster)?;
     let mut rows = Vec::new();
     for step in &plan.steps {
@@ -114,7 +114,7 @@ fn run_on(plan: &Plan, cluster: &Cluster) -> Result<Outcome> {
     for row in &mut rows {
         row.fill(&history);
     }
-    Ok(Outcome { rows, verdict, history })
+    Ok(Findings { rows, verdict, history })
 }
 
 fn start(plan: &Plan, cluster: &Cluster) -> Result<Running> {

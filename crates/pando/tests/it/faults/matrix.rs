@@ -18,12 +18,12 @@ fn short(replicas: u32) {
         operator: Duration::from_millis(1000),
         seed: 1,
     };
-    let outcome = matrix::run(&plan).unwrap();
-    println!("{}", matrix::table(&outcome));
+    let findings = matrix::run(&plan).unwrap();
+    println!("{}", matrix::table(&findings));
     // A database that is alone takes the reads with it.
     match replicas {
-        0 => assert!(outcome.verdict.is_clean(), "{}", outcome.verdict),
-        _ => outcome.check().unwrap(),
+        0 => assert!(findings.verdict.is_clean(), "{}", findings.verdict),
+        _ => findings.check().unwrap(),
     }
 }
 
