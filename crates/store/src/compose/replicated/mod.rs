@@ -98,7 +98,10 @@ impl Engine for Replicated {
 
     async fn commit(&self, batch: Batch) -> Result<Vec<usize>> {
         self.hosts.touch(self.hosts.now());
-        self.hosts.commit(batch, self.waits).await
+        match self.waits {
+            true => self.hosts.commit(batch).await,
+            false => self.hosts.commit_unwaited(batch).await,
+        }
     }
 
     async fn begin(&self, limit: Duration) -> Result<Arc<dyn engine::Transaction>> {
