@@ -9,8 +9,9 @@ use app::backups::Backups;
 use app::catalog::Catalog;
 use app::files::{Files, Thumbs};
 use app::logs::Logs;
+use app::nodes::Nodes;
 use app::realtime::Realtime;
-use arc_swap::ArcSwap;
+use app::settings::Held;
 use backing::replace::Replacement;
 use backing::{Bus, CpuPool, Fetch, Mailer, QueryCache, RecordCache, Stamps};
 use base::limits::{PASSWORD_QUEUE_MAX, THUMB_QUEUE_MAX};
@@ -77,7 +78,6 @@ pub async fn open(config: &Config, purpose: Purpose) -> Result<Assembled> {
 async fn open_parts(config: &Config, purpose: Purpose) -> Result<Assembled> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let cipher = config.cipher()?;
-    let fixed = config.fixed()?;
     let node = Node::local();
     let stamps = Arc::new(Stamps::default());
     let bus = Bus::default();
@@ -145,8 +145,8 @@ async fn open_parts(config: &Config, purpose: Purpose) -> Result<Assembled> {
             (purpose != Purpose::Web || config.files.shared).then(|| config.dir.join("storage")),
             Thumbs::new(scaling, half_the_processors()),
         ),
-        settings: ArcSwap::from_pointee(fixed.over(Default::default())),
-        fixed,
+        settings: Held::new(config.fixed()?),
+        nodes: Nodes::new(&store, address(config)),
         cipher,
         logs: Logs::new(log_store.clone(), clock.clone()),
         // Nothing tells this process yet of what others write to the same server.
@@ -162,6 +162,12 @@ async fn open_parts(config: &Config, purpose: Purpose) -> Result<Assembled> {
     });
     app::setup::prepare(&parts).await.map_err(in_full).with_context(|| format!("cannot prepare {place}"))?;
     Ok(Assembled { parts, place, jobs, log_store })
+}
+
+/// What this process is called among those on the same database.
+fn address(config: &Config) -> String {
+    let host = rustix::system::uname().nodename().to_string_lossy().into_owned();
+    format!("{host}/{}", config.listen_address())
 }
 
 /// The message is for clients of the API; here is a person.

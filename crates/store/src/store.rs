@@ -11,6 +11,7 @@ use parking_lot::Mutex;
 use query::{Batch, Change, ChangeItem, ChangeKind, Committed, Op, Row, Select};
 
 use crate::engine::postgres::Postgres;
+use crate::engine::shared::Shared;
 use crate::engine::sqlite::Sqlite;
 use crate::engine::{self, Engine, ViewColumn};
 use crate::error::{Error, Result};
@@ -168,6 +169,11 @@ impl Store {
     /// See [`Engine::external_version`].
     pub fn external_version(&self) -> u64 {
         self.0.engine.external_version()
+    }
+
+    /// See [`Engine::shared`].
+    pub fn shared(&self) -> Option<&dyn Shared> {
+        self.0.engine.shared()
     }
 
     pub async fn describe_view(&self, query: &str) -> Result<Vec<ViewColumn>> {

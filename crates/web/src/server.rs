@@ -59,6 +59,7 @@ pub async fn serve(
             let line = line.clone();
             async move {
                 let (mut head, body) = request.into_parts();
+                let unsure = gate::be_sure(&state, &head).await;
                 let visit = Visit::new(state.policy(), &head, peer.ip());
                 head.extensions.insert(visit.clone());
                 let logged = state.log().enabled().then(|| Started::new(&head, visit.clone()));
@@ -67,6 +68,7 @@ pub async fn serve(
                 let cross_origin = head.headers.contains_key(header::ORIGIN);
                 let refused = match cors::preflight(&head) {
                     Some(response) => Some(response),
+                    None if unsure.is_some() => unsure,
                     None => gate::admit(&state, &head, &visit).await,
                 };
                 let mut response = match refused {

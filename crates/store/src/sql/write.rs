@@ -12,19 +12,24 @@ pub const JOBS: &str = "_pando_jobs";
 /// A guard as a statement that yields one truth value: does it hold?
 pub fn guard(dialect: Dialect, views: &Views, guard: &Guard, index: usize) -> Statement {
     let mut out = Renderer::new(dialect, views);
-    let (select, present) = match guard {
-        Guard::Exists(select) => (select, true),
-        Guard::Absent(select) => (select, false),
-    };
     // PostgreSQL's statements are sent without waiting for each other's answers, so a guard that does not hold
     // must fail by itself.
-    match dialect {
-        Dialect::Sqlite => out.sql.push_str(if present { "SELECT " } else { "SELECT NOT " }),
-        Dialect::Postgres => {
-            out.sql.push_str(if present { "SELECT pando.guard(" } else { "SELECT pando.guard(NOT " })
+    out.sql.push_str(match dialect {
+        Dialect::Sqlite => "SELECT ",
+        Dialect::Postgres => "SELECT pando.guard(",
+    });
+    match guard {
+        Guard::Exists(select) => out.exists(select, true),
+        Guard::Absent(select) => {
+            out.sql.push_str("NOT ");
+            out.exists(select, false);
+        }
+        Guard::Version(version) => {
+            out.sql.push_str(dialect.schema_version());
+            out.sql.push('=');
+            out.param(Value::Number(*version as f64));
         }
     }
-    out.exists(select, present);
     if dialect == Dialect::Postgres {
         out.sql.push(',');
         out.param(Value::Number(index as f64));

@@ -146,6 +146,15 @@ pub fn too_many() -> Error {
     Error::new(Kind::TooMany, "Too Many Requests.")
 }
 
+/// What the API decides must go by collections and settings that nobody was told are gone. `Some` is the answer when that
+/// cannot be made sure of.
+pub async fn be_sure(state: &State, head: &Head) -> Option<Response<Body>> {
+    if !head.uri.path().starts_with("/api/") {
+        return None;
+    }
+    state.parts().nodes.be_sure().await.err().map(wire::error::response)
+}
+
 /// `Some` is the answer to a request that may not go on.
 pub async fn admit(state: &State, head: &Head, visit: &Visit) -> Option<Response<Body>> {
     let policy = visit.policy();

@@ -15,6 +15,26 @@ fn check(group: &str, source: &str, engine: Engine) {
     judge::check(group, &source, candidate.program.clone());
 }
 
+const NODES: usize = 3;
+/// What runs on several nodes without being asked for: where one request builds on what another node was told.
+const ON_NODES: &[&str] =
+    &["account", "auth", "collections_update", "files", "limits", "otp_mfa", "rules", "settings"];
+
+/// Every request of a scenario goes to the next node. `PANDO_DIFF_NODES=1` lets all groups do so.
+fn check_nodes(group: &str, source: &str) {
+    if !ON_NODES.contains(&group) && std::env::var_os("PANDO_DIFF_NODES").is_none() {
+        return;
+    }
+    let source = source.replace("include data\n", include_str!("data.txt"));
+    let candidate = Candidate::new(Engine::Postgres);
+    if testkit::pando::is_oracle() {
+        return;
+    }
+    let mut program = candidate.program.clone().role("web");
+    program.variables = vec![("PANDO_FILES_SHARED".into(), "true".into())];
+    judge::check_nodes(group, &source, program, NODES);
+}
+
 macro_rules! groups {
     ($($name:ident)*) => {$(
         mod $name {
@@ -29,6 +49,11 @@ macro_rules! groups {
             #[test]
             fn postgres() {
                 check(stringify!($name), SOURCE, Engine::Postgres);
+            }
+
+            #[test]
+            fn nodes() {
+                check_nodes(stringify!($name), SOURCE);
             }
         }
     )*};

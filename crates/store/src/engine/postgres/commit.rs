@@ -11,7 +11,7 @@ use tokio_postgres::Statement as Prepared;
 use tokio_postgres::types::ToSql;
 
 use super::codec::Param;
-use super::connect::{failure, is_stale, may_retry};
+use super::connect::{data_failure, is_stale, may_retry};
 use super::{bootstrap, schema};
 use crate::error::{Error, Result};
 use crate::sql::{Dialect, Statement, Views, write};
@@ -95,7 +95,7 @@ impl Rendered {
                     stale = true;
                     client.statement_cache.clear();
                 }
-                Err(Failed::Driver(error)) => return Err(failure(error)),
+                Err(Failed::Driver(error)) => return Err(data_failure(error)),
             }
         }
         Err(Error::Internal("a batch ran out of attempts".into()))

@@ -6,6 +6,7 @@ mod commit;
 mod connect;
 mod console;
 mod schema;
+mod shared;
 mod transaction;
 
 #[cfg(test)]
@@ -24,8 +25,9 @@ use query::{Batch, Column, Row, Select};
 
 use self::codec::{Param, Raw};
 use self::commit::Rendered;
-use self::connect::{SILENCE, failure, is_ended, is_stale, pool_failure};
+use self::connect::{SILENCE, data_failure, is_ended, is_stale, pool_failure};
 use self::transaction::PostgresTransaction;
+use super::shared::Shared;
 use super::{Console, Engine, Transaction, ViewColumn, decode};
 use crate::error::{Error, Result};
 use crate::sql::{Dialect, Renderer, Statement, Views};
@@ -96,7 +98,7 @@ impl Inner {
                 }
                 continue;
             }
-            return Err(failure(error));
+            return Err(data_failure(error));
         }
     }
 
@@ -168,7 +170,7 @@ impl Engine for Postgres {
     async fn select(&self, select: &Select) -> Result<Vec<Row>> {
         match self.0.select(select).await {
             // A view that another process made is asked for an order that it has not.
-            Err(Error::Refused(text)) if text.contains("_pando_seq") => {
+            Err(Error::Outdated(text)) if text.contains("_pando_seq") => {
                 self.0.reload_views(&self.0.client().await?).await?;
                 self.0.select(select).await
             }
@@ -205,6 +207,10 @@ impl Engine for Postgres {
             self.0.reload_views(&self.0.client().await?).await?;
         }
         Ok(version)
+    }
+
+    fn shared(&self) -> Option<&dyn Shared> {
+        Some(self)
     }
 
     async fn describe_view(&self, query: &str) -> Result<Vec<ViewColumn>> {
