@@ -8,7 +8,9 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use base::limits::{NODE_BEAT_MS, NODE_LEASE_MS, NODE_LOOK_MS, NODE_SILENT_MS, STORE_WAIT_MS};
+use base::limits::{
+    COUNTER_SWEEP_MS, NODE_BEAT_MS, NODE_LEASE_MS, NODE_LOOK_MS, NODE_SILENT_MS, STORE_WAIT_MS,
+};
 use base::{Kind, Name};
 use parking_lot::Mutex;
 use store::{Member, Shared, Store};
@@ -172,6 +174,23 @@ pub(crate) async fn caught_up(parts: &Parts) {
 async fn any_behind(parts: &Parts, shared: &dyn Shared, version: u64) -> store::Result<bool> {
     let others = shared.members().await?;
     Ok(others.iter().any(|member| *member.id != *parts.nodes.id && member.schema < version))
+}
+
+/// Drops shared counts that are over, now and then, until `stop` completes.
+pub async fn sweep(store: Store, stop: impl Future<Output = ()>) {
+    let Some(shared) = store.shared() else { return };
+    tokio::pin!(stop);
+    loop {
+        // Nodes that started together do not sweep together.
+        let rest = COUNTER_SWEEP_MS / 2 + rand::random_range(0..COUNTER_SWEEP_MS);
+        tokio::select! {
+            () = &mut stop => return,
+            () = tokio::time::sleep(Duration::from_millis(rest)) => {}
+        }
+        if let Err(error) = shared.sweep().await {
+            tracing::warn!(%error, "counts that are over cannot be dropped");
+        }
+    }
 }
 
 /// Looks for what other processes changed, and reads it. `seen` is what this process works by.

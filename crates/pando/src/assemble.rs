@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use anyhow::{Context, Result, bail};
 use app::Parts;
+use app::auth::attempts::Attempts;
 use app::auth::password::Hasher;
 use app::backups::Backups;
 use app::catalog::Catalog;
@@ -136,7 +137,7 @@ async fn open_parts(config: &Config, purpose: Purpose) -> Result<Assembled> {
         filters: Default::default(),
         tokens: Default::default(),
         hasher: Hasher::new(hashing),
-        attempts: Default::default(),
+        attempts: Attempts::new(&store),
         mailer: Mailer::new(
             (purpose != Purpose::Web || !config.mail.outbox.is_empty()).then(|| config.outbox()),
         ),

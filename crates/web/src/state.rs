@@ -23,7 +23,7 @@ struct Inner {
 
 impl State {
     pub fn new(parts: Arc<Parts>, log: RequestLog, public: Option<Public>) -> Self {
-        let policy = ArcSwap::from_pointee(Policy::new(parts.settings.load_full()));
+        let policy = ArcSwap::from_pointee(Policy::new(parts.settings.load_full(), &parts));
         State(Arc::new(Inner { parts, log, documents: Documents::default(), policy, public }))
     }
 
@@ -52,7 +52,7 @@ impl State {
         if policy.is_made_of(&settings) {
             return arc_swap::Guard::into_inner(policy);
         }
-        let policy = Arc::new(Policy::new(arc_swap::Guard::into_inner(settings)));
+        let policy = Arc::new(Policy::new(arc_swap::Guard::into_inner(settings), &self.0.parts));
         self.0.policy.store(policy.clone());
         policy
     }

@@ -90,7 +90,8 @@ impl Inner {
             let ended = is_ended(&error);
             if again && (ended || client.is_closed() || is_stale(&error)) {
                 again = false;
-                client.statement_cache.clear();
+                // What one connection has prepared for an older schema, all have.
+                self.pool.manager().statement_caches.clear();
                 if ended {
                     // The server went away or is about to: the idle connections are as dead as this one.
                     drop(deadpool_postgres::Object::take(client));
@@ -204,6 +205,7 @@ impl Engine for Postgres {
         let sql = "SELECT \"value\"::float8 FROM \"_pando_meta\" WHERE \"id\"='schema_version'";
         let version = self.0.number(Statement { sql: sql.into(), params: Vec::new() }).await?;
         if self.0.version.swap(version, Ordering::AcqRel) != version {
+            self.0.pool.manager().statement_caches.clear();
             self.0.reload_views(&self.0.client().await?).await?;
         }
         Ok(version)
