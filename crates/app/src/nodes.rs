@@ -3,7 +3,8 @@
 //! Each works by its own copy of the collections and the settings. A change of them is acknowledged when every node has
 //! the new ones, or cannot go by the old ones any more: a node goes by what it has for [`NODE_LEASE_MS`] after it last
 //! made sure that it is the newest, and then makes sure before it begins another request. So nobody has to trust that a
-//! node which is silent is dead, and whoever is told of a change meets it everywhere.
+//! node which is silent is dead, and whoever is told of a change meets it everywhere. A node that the others cannot know
+//! of makes sure before every request.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -22,6 +23,8 @@ use crate::parts::Parts;
 const LEASE: Duration = Duration::from_millis(NODE_LEASE_MS);
 /// How often a change looks whether the other nodes have it.
 const STEP: Duration = Duration::from_millis(10);
+/// How long telling the others may hold up a look.
+const TELL_WAIT: Duration = Duration::from_millis(NODE_LEASE_MS / 4);
 
 pub struct Nodes {
     id: Name,
@@ -31,6 +34,8 @@ pub struct Nodes {
     looks: watch::Sender<Looks>,
     wanted: Notify,
     told: Mutex<Option<Told>>,
+    /// When telling was tried last.
+    tried: Mutex<Option<Instant>>,
 }
 
 /// What came of looking for what other nodes changed.
@@ -40,6 +45,14 @@ struct Looks {
     last: Option<Instant>,
     /// When the last one began that found this process up to date, or made it so.
     sure: Option<Instant>,
+    /// How long that is good for.
+    lease: Duration,
+}
+
+impl Looks {
+    fn are_sure_at(&self, now: Instant) -> bool {
+        self.sure.is_some_and(|sure| sure >= now || now.duration_since(sure) < self.lease)
+    }
 }
 
 /// What the others know of this process.
@@ -60,6 +73,7 @@ impl Nodes {
             looks: watch::Sender::default(),
             wanted: Notify::new(),
             told: Mutex::new(None),
+            tried: Mutex::new(None),
         }
     }
 
@@ -75,28 +89,34 @@ impl Nodes {
 
     /// Notes what came of the look that began then.
     pub fn looked(&self, began: Instant, is_sure: bool) {
+        let lease = if self.is_known(began) { LEASE } else { Duration::ZERO };
         self.looks.send_modify(|looks| {
             looks.last = Some(began);
             if is_sure {
-                looks.sure = Some(began);
+                (looks.sure, looks.lease) = (Some(began), lease);
             }
         });
+    }
+
+    /// Whether who changes something waits for this process as long as it goes by a look that began then.
+    fn is_known(&self, began: Instant) -> bool {
+        let known = Duration::from_millis(NODE_SILENT_MS) - LEASE * 3 / 2;
+        self.told.lock().is_some_and(|told| began.saturating_duration_since(told.at) < known)
     }
 
     /// To be asked before a request begins: it must not go by collections and settings that others were told are gone.
     /// Costs nothing while this process has made sure lately.
     pub async fn be_sure(&self) -> Result<()> {
         let now = Instant::now();
-        let is_sure =
-            |looks: &Looks| looks.sure.is_some_and(|sure| now.saturating_duration_since(sure) < LEASE);
-        if !self.several || is_sure(&self.looks.borrow()) {
+        if !self.several || self.looks.borrow().are_sure_at(now) {
             return Ok(());
         }
         let mut looks = self.looks.subscribe();
         self.wanted.notify_one();
-        let looked = looks.wait_for(|looks| is_sure(looks) || looks.last.is_some_and(|last| last >= now));
+        let looked =
+            looks.wait_for(|looks| looks.are_sure_at(now) || looks.last.is_some_and(|last| last >= now));
         match tokio::time::timeout(Duration::from_millis(STORE_WAIT_MS), looked).await {
-            Ok(Ok(looks)) if is_sure(&looks) => Ok(()),
+            Ok(Ok(looks)) if looks.are_sure_at(now) => Ok(()),
             _ => Err(Error::new(
                 Kind::Unavailable,
                 "The database is not available right now. Try again later.",
@@ -107,26 +127,30 @@ impl Nodes {
 
     /// Tells the others that this process works by that schema version, if they do not know. To be done before looking
     /// which one is the newest: whoever changes it then either knows of this process or is seen by it.
-    pub async fn tell(&self, store: &Store, schema: u64) -> Result<()> {
-        let Some(shared) = store.shared() else { return Ok(()) };
-        let told = *self.told.lock();
-        let age = told.map(|told| told.at.elapsed());
-        if told.is_some_and(|told| told.schema == schema) && age < Some(Duration::from_millis(NODE_BEAT_MS)) {
-            return Ok(());
+    async fn tell(&self, store: &Store, schema: u64) {
+        let Some(shared) = store.shared() else { return };
+        let (at, pause) = (Instant::now(), Duration::from_millis(NODE_BEAT_MS));
+        let is_recent = |last: Instant| at.duration_since(last) < pause;
+        let is_told = self.told.lock().is_some_and(|told| told.schema == schema && is_recent(told.at));
+        if is_told || self.failed_at().is_some_and(is_recent) {
+            return;
         }
-        let at = Instant::now();
-        match shared.beat(&self.member(schema)).await {
-            Ok(()) => {
+        *self.tried.lock() = Some(at);
+        let told = tokio::time::timeout(TELL_WAIT, shared.beat(&self.member(schema))).await;
+        match told {
+            Ok(Ok(count)) => {
                 *self.told.lock() = Some(Told { at, schema });
-                Ok(())
+                metrics::gauge!("pando_nodes").set(count as f64);
             }
-            // What they know still stands for a while.
-            Err(error) if age.is_some_and(|age| age < Duration::from_millis(NODE_SILENT_MS / 2)) => {
-                tracing::debug!(%error, "cannot tell other nodes of this one");
-                Ok(())
-            }
-            Err(error) => Err(error.into()),
+            Ok(Err(error)) => tracing::debug!(%error, "cannot tell other nodes of this one"),
+            Err(_) => tracing::debug!("cannot tell other nodes of this one in time"),
         }
+    }
+
+    /// When telling was tried in vain, if the last time was.
+    fn failed_at(&self) -> Option<Instant> {
+        let tried = *self.tried.lock();
+        tried.filter(|tried| self.told.lock().is_none_or(|told| told.at < *tried))
     }
 
     fn member(&self, schema: u64) -> Member {
@@ -195,7 +219,7 @@ pub async fn sweep(store: Store, stop: impl Future<Output = ()>) {
 
 /// Looks for what other processes changed, and reads it. `seen` is what this process works by.
 pub async fn look(parts: &Arc<Parts>, seen: &mut Seen) -> Result<bool> {
-    parts.nodes.tell(&parts.store, seen.schema).await?;
+    parts.nodes.tell(&parts.store, seen.schema).await;
     let now = Seen { schema: parts.store.schema_version().await?, foreign: parts.store.external_version() };
     if now == *seen {
         return Ok(false);
@@ -210,7 +234,7 @@ pub async fn look(parts: &Arc<Parts>, seen: &mut Seen) -> Result<bool> {
         tracing::warn!(details = error.details, "cannot look realtime callers up: {error}");
     }
     *seen = now;
-    parts.nodes.tell(&parts.store, seen.schema).await?;
+    parts.nodes.tell(&parts.store, seen.schema).await;
     Ok(true)
 }
 

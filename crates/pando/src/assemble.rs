@@ -19,6 +19,7 @@ use base::limits::{PASSWORD_QUEUE_MAX, THUMB_QUEUE_MAX};
 use base::topology::Node;
 use base::{Clock, SystemClock};
 use observe::Sink;
+use observe::health::{Check, Health};
 use query::Change;
 use store::{Options, Store, Target};
 use tokio::sync::Notify;
@@ -114,7 +115,8 @@ async fn open_parts(config: &Config, purpose: Purpose) -> Result<Assembled> {
     .await
     .with_context(|| format!("cannot open {place}"))?;
     let log_store = match on_postgres {
-        true => store.clone(),
+        // Nobody waits for the log.
+        true => store.unwaited(),
         false => store::open(Options {
             target: target("auxiliary.db"),
             node,
@@ -185,6 +187,21 @@ fn half_the_processors() -> usize {
 }
 
 impl Assembled {
+    /// What must be well for requests to be served.
+    pub fn health(&self) -> Health {
+        let (store, parts) = (self.parts.store.clone(), self.parts.clone());
+        Health::new(vec![
+            Check::new("database", move || {
+                let store = store.clone();
+                async move { store.ping().await.map_err(|error| error.to_string()) }
+            }),
+            Check::new("schema", move || {
+                let loaded = parts.catalog.schema().superusers().is_some();
+                async move { if loaded { Ok(()) } else { Err("no collection is known".into()) } }
+            }),
+        ])
+    }
+
     /// Where request log entries go.
     pub fn log_sink(&self) -> Sink {
         let parts = self.parts.clone();

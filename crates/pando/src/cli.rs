@@ -25,6 +25,7 @@ Examples:
   pando web --data postgres://app@db/app --http :80
                                                    one of any number of nodes on one PostgreSQL
   pando superuser upsert me@example.com secret123  make or change a superuser, also beside a running server
+  pando up topologies/4-replicated.toml            a whole topology on this machine: see also status and down
   pando types --out src/pocketbase-types.ts        TypeScript for the collections, also beside a running server
 
 Every option can stand in pando.toml or in the environment (PANDO_DIR, PANDO_HTTP, PANDO_DATA, …).";
@@ -56,6 +57,32 @@ pub enum Command {
     /// Manage the superusers, who may do everything
     #[command(subcommand)]
     Superuser(Superuser),
+    /// Run a whole topology on this machine, until Ctrl-C
+    Up(Up),
+    /// Show how the nodes of a topology are doing
+    Status(Topology),
+    /// Stop a topology that runs, or clean up after one that did not stop in order
+    Down(Topology),
+}
+
+#[derive(Args)]
+pub struct Up {
+    /// The topology, as in topologies/4-replicated.toml
+    #[arg(value_name = "TOPOLOGY.toml")]
+    pub topology: PathBuf,
+    /// Give every node as much processor as there is, whatever the topology says
+    #[arg(long)]
+    pub no_limits: bool,
+    /// Leave nodes that die as they are
+    #[arg(long)]
+    pub no_supervise: bool,
+}
+
+#[derive(Args)]
+pub struct Topology {
+    /// Its name, or nothing if there is only one in ./pando_up; `--dir` names its directory instead
+    #[arg(value_name = "NAME")]
+    pub name: Option<String>,
 }
 
 #[derive(Args)]

@@ -12,7 +12,7 @@ use crate::cli::{Cli, Command};
 const FILE: &str = "pando.toml";
 const ENV_PREFIX: &str = "PANDO_";
 /// Keys that are true or false, besides those that begin with `allow_`.
-const FLAGS: [&str; 3] = ["index_fallback", "shared", "path_style"];
+const FLAGS: [&str; 4] = ["index_fallback", "metrics", "shared", "path_style"];
 /// How alike a wrong key must be to a right one to be named.
 const SIMILARITY_MIN: f64 = 0.6;
 
@@ -37,6 +37,20 @@ pub struct Config {
     pub mail: Mail,
     pub files: Files,
     pub crons: Vec<Cron>,
+    /// How long requests are still let in after the stop signal, while `/readyz` already says no, so that balancers
+    /// send them elsewhere.
+    pub drain_ms: u64,
+    pub observe: Observe,
+}
+
+/// What is seen of the process from outside.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Observe {
+    /// An address for `/livez`, `/readyz` and `/metrics` alone, open to whoever reaches it; empty for none.
+    pub http: String,
+    /// Whether figures are kept.
+    pub metrics: bool,
 }
 
 /// A schedule of the user's own.
@@ -144,7 +158,15 @@ impl Default for Config {
             mail: Mail::default(),
             files: Files::default(),
             crons: Vec::new(),
+            drain_ms: 0,
+            observe: Observe::default(),
         }
+    }
+}
+
+impl Default for Observe {
+    fn default() -> Self {
+        Observe { http: String::new(), metrics: true }
     }
 }
 
@@ -256,11 +278,20 @@ impl Config {
 
     /// The address in a form that can be bound: `:80` and `0.0.0.0:80` are the same.
     pub fn listen_address(&self) -> String {
-        match self.http.strip_prefix(':') {
-            Some(port) => format!("0.0.0.0:{port}"),
-            None if self.http.contains(':') => self.http.clone(),
-            None => format!("{}:8090", self.http),
-        }
+        bindable(&self.http, 8090)
+    }
+
+    /// The address for health and metrics, if there is one.
+    pub fn watch_address(&self) -> Option<String> {
+        (!self.observe.http.is_empty()).then(|| bindable(&self.observe.http, 9090))
+    }
+}
+
+fn bindable(address: &str, port: u16) -> String {
+    match address.strip_prefix(':') {
+        Some(port) => format!("0.0.0.0:{port}"),
+        None if address.contains(':') => address.to_owned(),
+        None => format!("{address}:{port}"),
     }
 }
 
@@ -340,7 +371,7 @@ fn overlay_env(table: &mut toml::Table, vars: impl Iterator<Item = (String, Stri
             at = inner;
         }
         let value = match value.parse::<i64>() {
-            Ok(number) if last.ends_with("_bytes") => toml::Value::Integer(number),
+            Ok(number) if last.ends_with("_bytes") || last.ends_with("_ms") => toml::Value::Integer(number),
             _ if last.starts_with("allow_") || FLAGS.contains(&last) => match value.as_str() {
                 "true" | "1" => toml::Value::Boolean(true),
                 "false" | "0" | "" => toml::Value::Boolean(false),

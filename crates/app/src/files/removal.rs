@@ -79,14 +79,15 @@ pub async fn remove_folder(parts: &Parts, collection: &str, before: Timestamp) -
     Ok(())
 }
 
-/// Guards that a record's file fields, where they are about to change, still hold what was read: of two changes at
-/// once, each would otherwise undo the other's, and a file would be removed that a record names.
-pub fn unchanged(record: &Record, old: &Record) -> Vec<Guard> {
+/// Guards that a record's file fields, and the `others`, where they are about to change, still hold what was read: of
+/// two changes at once, each would otherwise undo the other's, and a file would be removed that a record names.
+pub fn unchanged(record: &Record, old: &Record, others: impl Fn(usize) -> bool) -> Vec<Guard> {
     let collection = &record.collection;
     let mut guards = Vec::new();
     for (position, field) in collection.fields.iter().enumerate() {
         let before = old.row.get(position);
-        if !matches!(field.kind, FieldKind::File(_)) || record.row.get(position) == before {
+        let counts = matches!(field.kind, FieldKind::File(_)) || others(position);
+        if !counts || record.row.get(position) == before {
             continue;
         }
         let column = &collection.table.columns[position];

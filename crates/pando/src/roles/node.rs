@@ -1,20 +1,23 @@
 //! What `pando serve` and `pando web` have in common: the API, with jobs and crons beside it, until it is told to stop.
 
-use anyhow::{Context, Result};
-use observe::RequestLog;
-use tokio::net::TcpListener;
-use tokio::sync::watch;
+use std::time::Duration;
 
-use super::{follow, greet};
+use anyhow::{Context, Result};
+use observe::{Metrics, RequestLog};
+use tokio::sync::watch::{self as signals};
+use web::Watch;
+
+use super::{follow, greet, watch};
 use crate::assemble::{self, Purpose};
 use crate::config::Config;
 
 pub async fn run(config: &Config, purpose: Purpose) -> Result<()> {
     #[cfg(unix)]
     raise_open_files();
-    let mut listener = None;
+    let metrics = watch::metrics(config);
+    let mut bound = Bound::default();
     // A restored backup is opened as at any other start, but the address is kept: who comes meanwhile waits.
-    while once(config, purpose, &mut listener).await? == Ended::Restart {
+    while once(config, purpose, metrics.clone(), &mut bound).await? == Ended::Restart {
         tracing::info!("starting anew");
     }
     Ok(())
@@ -26,21 +29,24 @@ enum Ended {
     Restart,
 }
 
-async fn once(config: &Config, purpose: Purpose, bound: &mut Option<std::net::TcpListener>) -> Result<Ended> {
+/// Addresses that are kept while what answers there is made anew.
+#[derive(Default)]
+struct Bound {
+    api: watch::Kept,
+    watch: watch::Kept,
+}
+
+async fn once(
+    config: &Config,
+    purpose: Purpose,
+    metrics: Option<Metrics>,
+    bound: &mut Bound,
+) -> Result<Ended> {
     let assembled = assemble::open(config, purpose).await?;
-    let address = config.listen_address();
-    let listener = match bound {
-        Some(bound) => bound.try_clone().and_then(TcpListener::from_std),
-        None => TcpListener::bind(&address).await.and_then(|listener| {
-            let listener = listener.into_std()?;
-            *bound = Some(listener.try_clone()?);
-            TcpListener::from_std(listener)
-        }),
-    };
-    let listener = listener.with_context(|| format!("cannot listen on {address}"))?;
+    let listener = bound.api.listen(&config.listen_address()).await?;
     let address = listener.local_addr().context("cannot tell the address")?;
 
-    let (stop, stopped) = watch::channel(false);
+    let (stop, stopped) = signals::channel(false);
     let log = RequestLog::default();
     log.set_enabled(assembled.parts.settings.load().logs.max_days > 0);
     let log_task = tokio::spawn(log.clone().run(assembled.log_sink(), ended(stopped.clone())));
@@ -54,8 +60,12 @@ async fn once(config: &Config, purpose: Purpose, bound: &mut Option<std::net::Tc
     let events = app::realtime::dispatch::run(assembled.parts.clone(), ended(stopped.clone()));
     let realtime_task = tokio::spawn(events);
 
+    let watch = Watch { health: assembled.health(), metrics };
+    let health = watch.health.clone();
+    let role = if purpose == Purpose::Web { "web" } else { "serve" };
+    let watch_task = bound.watch.watch(config, &watch, role).await?;
     greet::greet(config, &assembled, address).await?;
-    let state = web::State::new(assembled.parts.clone(), log, public(config)?);
+    let state = web::State::new(assembled.parts.clone(), log, public(config)?, watch);
     let router = web::router(state.clone());
     let restart = assembled.parts.backups.restart.clone();
     let mut ended_by = Ended::Stop;
@@ -63,6 +73,11 @@ async fn once(config: &Config, purpose: Purpose, bound: &mut Option<std::net::Tc
         tokio::select! {
             () = signal() => {}
             () = restart.notified() => ended_by = Ended::Restart,
+        }
+        health.stop();
+        if ended_by == Ended::Stop {
+            tokio::time::sleep(Duration::from_millis(config.drain_ms)).await;
+            bound.api.release();
         }
     };
     web::server::serve(listener, state, router, stopping).await?;
@@ -77,6 +92,7 @@ async fn once(config: &Config, purpose: Purpose, bound: &mut Option<std::net::Tc
     let _ = log_task.await;
     assembled.drain_logs().await;
     assembled.close().await;
+    drop(watch_task);
     Ok(ended_by)
 }
 
@@ -100,13 +116,13 @@ fn raise_open_files() {
     }
 }
 
-async fn ended(mut stopped: watch::Receiver<bool>) {
+async fn ended(mut stopped: signals::Receiver<bool>) {
     // A dropped sender means the same.
     let _ = stopped.wait_for(|stopped| *stopped).await;
 }
 
 /// Completes on Ctrl-C or SIGTERM.
-async fn signal() {
+pub(super) async fn signal() {
     #[cfg(unix)]
     {
         use tokio::signal::unix::{SignalKind, signal};

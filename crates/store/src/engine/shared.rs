@@ -59,8 +59,8 @@ pub trait Shared: Send + Sync {
     /// Drops counts whose windows are over, and the ones that end first when there are too many.
     async fn sweep(&self) -> Result<()>;
 
-    /// Tells the others of this process. Those that were silent for long are forgotten.
-    async fn beat(&self, member: &Member) -> Result<()>;
+    /// Tells the others of this process, and returns how many there are. Those that were silent for long are forgotten.
+    async fn beat(&self, member: &Member) -> Result<u64>;
 
     async fn leave(&self, id: &str) -> Result<()>;
 

@@ -2,15 +2,15 @@
 
 use base::{Name, Value};
 use query::batch::Assign;
-use query::{Alias, Guard, Job, Op};
+use query::{Alias, Guard, Job, Op, Source};
 
 use super::{Dialect, Renderer, Statement, Views};
 
 /// The bookkeeping table of background jobs.
 pub const JOBS: &str = "_pando_jobs";
 
-/// A guard as a statement that yields one truth value: does it hold?
-pub fn guard(dialect: Dialect, views: &Views, guard: &Guard, index: usize) -> Statement {
+/// A guard of these operations as a statement that yields one truth value: does it hold?
+pub fn guard(dialect: Dialect, views: &Views, guard: &Guard, index: usize, ops: &[Op]) -> Statement {
     let mut out = Renderer::new(dialect, views);
     // PostgreSQL's statements are sent without waiting for each other's answers, so a guard that does not hold
     // must fail by itself.
@@ -19,10 +19,17 @@ pub fn guard(dialect: Dialect, views: &Views, guard: &Guard, index: usize) -> St
         Dialect::Postgres => "SELECT pando.guard(",
     });
     match guard {
-        Guard::Exists(select) => out.exists(select, true),
+        Guard::Exists(select) => {
+            // Two that share a row and then both want to change it wait for each other for ever.
+            let changes = ops.iter().any(|op| match (op, &select.from) {
+                (Op::Update { table, .. } | Op::Delete { table, .. }, Source::Table(of)) => table == of,
+                _ => false,
+            });
+            out.exists(select, Some(if changes { "FOR NO KEY UPDATE" } else { "FOR SHARE" }));
+        }
         Guard::Absent(select) => {
             out.sql.push_str("NOT ");
-            out.exists(select, false);
+            out.exists(select, None);
         }
         Guard::Version(version) => {
             out.sql.push_str(dialect.schema_version());
@@ -114,7 +121,7 @@ fn update(out: &mut Renderer<'_>, table: &str, id: &str, set: &[(Name, Assign)])
             Assign::Add(number) => {
                 dialect.ident(&mut out.sql, name);
                 out.sql.push('+');
-                out.literal(&Value::Number(*number));
+                out.param(Value::Number(*number));
             }
         }
     }

@@ -11,7 +11,7 @@ use tokio_postgres::Statement as Prepared;
 use tokio_postgres::types::ToSql;
 
 use super::codec::Param;
-use super::connect::{data_failure, is_stale, may_retry};
+use super::connect::{data_failure, failure, is_ended, is_stale, may_retry};
 use super::{bootstrap, schema};
 use crate::error::{Error, Result};
 use crate::sql::{Dialect, Statement, Views, write};
@@ -60,7 +60,7 @@ impl Rendered {
         let guards = batch.guards.iter().enumerate();
         Rendered {
             guards: guards
-                .map(|(index, guard)| Bound::new(write::guard(dialect, views, guard, index)))
+                .map(|(index, guard)| Bound::new(write::guard(dialect, views, guard, index, &batch.ops)))
                 .collect(),
             ops: batch
                 .ops
@@ -94,6 +94,10 @@ impl Rendered {
                 Err(Failed::Driver(error)) if is_stale(&error) && !stale => {
                     stale = true;
                     client.statement_cache.clear();
+                }
+                // Whether it was sent, and arrived, cannot be told.
+                Err(Failed::Driver(error)) if is_ended(&error) => {
+                    return Err(Error::Uncertain(failure(error).to_string()));
                 }
                 Err(Failed::Driver(error)) => return Err(data_failure(error)),
             }

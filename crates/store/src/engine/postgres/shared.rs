@@ -70,12 +70,14 @@ impl Shared for Postgres {
         Ok(())
     }
 
-    async fn beat(&self, member: &Member) -> Result<()> {
+    async fn beat(&self, member: &Member) -> Result<u64> {
         let sql = "WITH gone AS (DELETE FROM \"_pando_nodes\" \
                    WHERE \"seen\" < now() - $5::float8 * interval '10 ms' AND \"id\"<>$1) \
                    INSERT INTO \"_pando_nodes\" (\"id\", \"address\", \"release\", \"schema\") \
                    VALUES ($1, $2, $3, $4::float8::bigint) \
-                   ON CONFLICT (\"id\") DO UPDATE SET \"schema\"=EXCLUDED.\"schema\", \"seen\"=now()";
+                   ON CONFLICT (\"id\") DO UPDATE SET \"schema\"=EXCLUDED.\"schema\", \"seen\"=now() \
+                   RETURNING 1 + (SELECT count(*) FROM \"_pando_nodes\" WHERE \"id\"<>$1 \
+                   AND \"seen\" > now() - $5::float8 * interval '1 ms')::float8";
         let params = vec![
             Value::from(member.id.as_str()),
             Value::from(member.address.as_str()),
@@ -83,7 +85,8 @@ impl Shared for Postgres {
             number(member.schema),
             number(NODE_SILENT_MS),
         ];
-        self.told(sql, params, &[]).await.map(drop)
+        let rows = self.told(sql, params, &[ColumnType::Number]).await?;
+        Ok(rows.first().map_or(1, |row| row.get(0).as_number() as u64))
     }
 
     async fn leave(&self, id: &str) -> Result<()> {

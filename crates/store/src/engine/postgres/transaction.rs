@@ -84,7 +84,7 @@ impl PostgresTransaction {
                 Ok(Err(error)) => return Err(failure(error)),
                 Err(_) => {
                     abandon(client);
-                    return Err(Error::Unavailable("PostgreSQL does not answer".into()));
+                    return Err(Error::Away("PostgreSQL does not answer".into()));
                 }
             }
         }
@@ -247,15 +247,17 @@ impl engine::Transaction for PostgresTransaction {
                 undo(client);
                 return Err(Error::Aborted(text));
             }
+            Ok(Err(error)) if is_ended(&error) || client.is_closed() => {
+                abandon(client);
+                return Err(Error::Uncertain(failure(error).to_string()));
+            }
             Ok(Err(error)) => {
                 undo(client);
                 return Err(failure(error));
             }
             Err(_) => {
                 abandon(client);
-                return Err(Error::Unavailable(
-                    "PostgreSQL does not answer; the write may have happened".into(),
-                ));
+                return Err(Error::Uncertain("PostgreSQL does not answer".into()));
             }
         }
         if commit && open.schema {
