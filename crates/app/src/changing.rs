@@ -53,6 +53,14 @@ pub fn overtaken() -> Error {
     Error::new(Kind::Conflict, OVERTAKEN)
 }
 
+/// What was sent takes the place of what its sender cannot have seen.
+pub fn outdated() -> Error {
+    Error::new(
+        Kind::Conflict,
+        "The collection was changed by somebody else at the same time. Read it again and try again.",
+    )
+}
+
 pub fn is_overtaken(error: &Error) -> bool {
     error.kind == Kind::Conflict && error.message == OVERTAKEN
 }

@@ -13,7 +13,7 @@ use serde_json::Value as Json;
 use super::views;
 use crate::auth::passkeys;
 use crate::catalog;
-use crate::changing::{Changing, overtaken};
+use crate::changing::{Changing, outdated, overtaken};
 use crate::error::{Error, Result};
 use crate::files;
 use crate::rules::Context;
@@ -68,6 +68,12 @@ pub async fn update(cx: &Context<'_>, name_or_id: &str, body: &Json) -> Result<A
 async fn try_update(cx: &Context<'_>, name_or_id: &str, body: &Json) -> Result<Arc<Collection>> {
     let schema = cx.parts.catalog.schema();
     let old = schema.find(name_or_id).cloned().ok_or_else(Error::not_found)?;
+    // A list of fields takes the place of the whole list, and drops with it a field that came while the request was on
+    // its way.
+    let names_fields = body.get("fields").is_some();
+    if names_fields && cx.schema.by_id(&old.id).is_some_and(|seen| seen.fields != old.fields) {
+        return Err(outdated());
+    }
     let draft = draft::patch(&old, body)?;
     let mut collection = draft.collection;
     if collection.id != old.id {

@@ -11,7 +11,7 @@ use serde_json::Value as Json;
 use super::{change, views};
 use crate::auth::passkeys;
 use crate::catalog;
-use crate::changing::Changing;
+use crate::changing::{Changing, outdated};
 use crate::error::{Error, Result};
 use crate::files;
 use crate::rules::Context;
@@ -33,6 +33,10 @@ pub async fn import(cx: &Context<'_>, collections: &[Json], delete_missing: bool
 
 async fn try_import(cx: &Context<'_>, collections: &[Json], delete_missing: bool) -> Result<()> {
     let before = cx.parts.catalog.schema();
+    // What is not named goes, and with it what came while the request was on its way.
+    if delete_missing && cx.schema.collections != before.collections {
+        return Err(outdated());
+    }
     let now = cx.parts.clock.now().to_string();
 
     // Everything imported is in place before anything is judged, because collections refer to one another.
