@@ -8,6 +8,7 @@ pub mod changing;
 pub mod collections;
 pub mod crons;
 pub mod error;
+pub mod figures;
 pub mod files;
 pub mod jobs;
 pub mod logs;

@@ -410,3 +410,9 @@ pub const CLOCK_TICKS_PER_SECOND: f64 = 100.0;
 pub const WATCH_CONNECTIONS_MAX: usize = 64;
 /// How long who connects there may take to ask.
 pub const WATCH_READ_MS: u64 = 5_000;
+/// Characters of a request's name that its client gave it.
+pub const REQUEST_ID_CHARS_MAX: usize = 128;
+/// Due jobs that are counted for metrics; more are not told apart.
+pub const JOBS_COUNTED_MAX: u64 = 1_000;
+/// Messages about failed requests in a second; more are counted.
+pub const FAILURES_TOLD_MAX: u32 = 50;

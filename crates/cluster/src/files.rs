@@ -13,7 +13,8 @@ use crate::Result;
 use crate::error::Doing;
 use crate::node::{Plan, Role, log_of};
 use crate::probe;
-use crate::spawn::{Place, Spec};
+use crate::site::Site;
+use crate::spawn::Spec;
 use crate::topology::{Engine, FileStore, Topology};
 
 pub(crate) const BUCKET: &str = "pando";
@@ -69,7 +70,7 @@ pub(crate) fn plan(
     (address, ports): (SocketAddr, [u16; PORTS]),
     dir: &Path,
     secret: &str,
-    place: Place,
+    site: Site,
 ) -> Plan {
     let mut spec = Spec::new(weed, dir)
         .args(["mini", "-dir=data", "-webdav=false", "-admin.ui=false", "-bucket", BUCKET])
@@ -96,6 +97,7 @@ pub(crate) fn plan(
         "admin.port.grpc",
     ];
     spec = spec.args(names.iter().zip(ports).map(|(name, port)| format!("-{name}={port}")));
+    let (place, ground) = site.take();
     spec.place = place;
     let log = log_of(dir);
     let ready = move || {
@@ -111,5 +113,6 @@ pub(crate) fn plan(
         ready: Box::new(ready),
         stop: Signal::TERM,
         data: None,
+        ground,
     }
 }

@@ -13,6 +13,8 @@ mod database;
 mod files;
 mod web;
 
+mod groups;
+mod network;
 mod node;
 
 mod error;
@@ -20,10 +22,12 @@ mod ports;
 mod probe;
 mod process;
 mod programs;
+mod site;
 mod spawn;
 mod state;
 
 pub use error::Error;
+pub use groups::Usage;
 pub use node::{Node, Role};
 pub use programs::Programs;
 pub use running::{Cluster, down};

@@ -12,7 +12,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::Result;
 use crate::error::{Error, tail};
+use crate::groups::{Group, Usage};
+use crate::network::Link;
 use crate::process::{self, Identity};
+use crate::site::Ground;
 use crate::spawn::{Spawner, Spec};
 use crate::state::Keeper;
 
@@ -44,6 +47,7 @@ pub(crate) struct Plan {
     pub stop: Signal,
     /// A database's data directory.
     pub data: Option<PathBuf>,
+    pub ground: Ground,
 }
 
 pub struct Node {
@@ -106,6 +110,16 @@ impl Node {
         self.is_alive() && (self.plan.ready)()
     }
 
+    /// The processor time that it took so far, over all of its starts. Without control groups that of the processes that
+    /// are alive now.
+    pub fn usage(&self) -> Usage {
+        if let Some(usage) = self.plan.ground.group.as_ref().and_then(Group::usage) {
+            return usage;
+        }
+        let ticks: u64 = process::family(&self.roots(&self.slot())).iter().map(|stat| stat.ticks).sum();
+        Usage { cpu: Duration::from_secs_f64(ticks as f64 / process::TICKS), ..Usage::default() }
+    }
+
     /// SIGKILL to the node with all of its processes: nothing is flushed, no connection is closed in order.
     pub fn kill(&self) -> Result<()> {
         self.kill_in(&mut self.slot())
@@ -123,6 +137,21 @@ impl Node {
         let slot = self.slot();
         process::thaw(&self.alive(&slot)?);
         Ok(())
+    }
+
+    /// Cuts it off the network: packets to and from it vanish, and nobody is told. Needs `network.namespaces`.
+    pub fn cut(&self) -> Result<()> {
+        self.link()?.cut()
+    }
+
+    /// Ends a `cut`.
+    pub fn heal(&self) -> Result<()> {
+        self.link()?.heal()
+    }
+
+    fn link(&self) -> Result<&Link> {
+        let link = self.plan.ground.link.as_ref();
+        link.ok_or_else(|| Error::Refused("only nodes with network.namespaces = true can be cut off".into()))
     }
 
     /// Ends it in order if it runs, starts it again on the same directory and address, and waits until it answers.
@@ -152,11 +181,13 @@ impl Node {
         self.kill_in(&mut slot)
     }
 
-    /// Ends it at once.
+    /// Ends it at once, and leaves nothing of it on the machine but its files.
     pub(crate) fn end(&self) -> Result<()> {
         let mut slot = self.slot();
         slot.wanted = false;
-        self.kill_in(&mut slot)
+        let ended = self.kill_in(&mut slot);
+        self.plan.ground.clear();
+        ended
     }
 
     /// Starts it without waiting.

@@ -26,9 +26,6 @@ pub(crate) struct State {
     /// Who runs it; none after an orderly end.
     pub owner: Option<Identity>,
     pub nodes: Vec<Entry>,
-    /// Control groups and network devices that were made for it.
-    #[serde(default)]
-    pub made: Vec<String>,
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -41,9 +38,6 @@ pub(crate) struct Entry {
     pub restarts: u32,
     /// A database's data directory, whose postmaster may outlive the process above it.
     pub data: Option<PathBuf>,
-    /// Where its processor time is accounted, if it is.
-    #[serde(default)]
-    pub usage: Option<PathBuf>,
 }
 
 impl Entry {

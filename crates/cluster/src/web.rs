@@ -12,7 +12,8 @@ use crate::Result;
 use crate::error::Doing;
 use crate::node::{Plan, Role};
 use crate::probe;
-use crate::spawn::{Place, Spec};
+use crate::site::Site;
+use crate::spawn::Spec;
 use crate::topology::{Engine, Topology};
 
 /// A web node. With SQLite it is the one process that has everything; with PostgreSQL it keeps nothing.
@@ -21,7 +22,7 @@ pub(crate) fn plan(
     (name, address, dir): (String, SocketAddr, &Path),
     (pando, data_url): (&Path, Option<&str>),
     files: &BTreeMap<String, String>,
-    place: Place,
+    site: Site,
 ) -> Result<Plan> {
     let data = dir.join("pb_data");
     std::fs::create_dir_all(&data).doing(|| format!("cannot make {}", data.display()))?;
@@ -31,7 +32,8 @@ pub(crate) fn plan(
     };
     let mut spec = Spec::new(pando, dir)
         .args([role, "--http", &address.to_string(), "--dir", "pb_data"])
-        .args(topology.web.args.iter());
+        .args(topology.web.args.iter())
+        .env("PANDO_NODE_NAME", &name);
     for (name, value) in files.iter().chain(&topology.web.env) {
         spec = spec.env(name, value);
     }
@@ -39,6 +41,7 @@ pub(crate) fn plan(
         // Not as an argument, which everybody on the machine could read.
         spec = spec.env("PANDO_DATA", url);
     }
+    let (place, ground) = site.take();
     spec.place = place;
     let wait = Duration::from_millis(NODE_ASK_MS);
     Ok(Plan {
@@ -50,5 +53,6 @@ pub(crate) fn plan(
         ready: Box::new(move || probe::web(address, wait)),
         stop: Signal::TERM,
         data: None,
+        ground,
     })
 }

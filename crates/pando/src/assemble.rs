@@ -16,7 +16,6 @@ use app::settings::Held;
 use backing::replace::Replacement;
 use backing::{Bus, CpuPool, Fetch, Mailer, QueryCache, RecordCache, Stamps};
 use base::limits::{PASSWORD_QUEUE_MAX, THUMB_QUEUE_MAX};
-use base::topology::Node;
 use base::{Clock, SystemClock};
 use observe::Sink;
 use observe::health::{Check, Health};
@@ -80,7 +79,7 @@ pub async fn open(config: &Config, purpose: Purpose) -> Result<Assembled> {
 async fn open_parts(config: &Config, purpose: Purpose) -> Result<Assembled> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let cipher = config.cipher()?;
-    let node = Node::local();
+    let node = config.node();
     let stamps = Arc::new(Stamps::default());
     let bus = Bus::default();
     let jobs = Arc::new(Notify::new());
@@ -149,7 +148,7 @@ async fn open_parts(config: &Config, purpose: Purpose) -> Result<Assembled> {
             Thumbs::new(scaling, half_the_processors()),
         ),
         settings: Held::new(config.fixed()?),
-        nodes: Nodes::new(&store, address(config)),
+        nodes: Nodes::new(&store, format!("{} {}", config.node_name(), config.listen_address())),
         cipher,
         logs: Logs::new(log_store.clone(), clock.clone()),
         // Nothing tells this process yet of what others write to the same server.
@@ -165,12 +164,6 @@ async fn open_parts(config: &Config, purpose: Purpose) -> Result<Assembled> {
     });
     app::setup::prepare(&parts).await.map_err(in_full).with_context(|| format!("cannot prepare {place}"))?;
     Ok(Assembled { parts, place, jobs, log_store })
-}
-
-/// What this process is called among those on the same database.
-fn address(config: &Config) -> String {
-    let host = rustix::system::uname().nodename().to_string_lossy().into_owned();
-    format!("{host}/{}", config.listen_address())
 }
 
 /// The message is for clients of the API; here is a person.
@@ -200,6 +193,19 @@ impl Assembled {
                 async move { if loaded { Ok(()) } else { Err("no collection is known".into()) } }
             }),
         ])
+    }
+
+    /// What is looked at when metrics are read.
+    pub fn sampler(&self) -> observe::metrics::Sampler {
+        let parts = Arc::downgrade(&self.parts);
+        Box::new(move || {
+            let parts = parts.upgrade();
+            Box::pin(async move {
+                if let Some(parts) = parts {
+                    app::figures::sample(&parts).await;
+                }
+            })
+        })
     }
 
     /// Where request log entries go.

@@ -85,6 +85,21 @@ pub struct Topology {
     pub name: Option<String>,
 }
 
+impl Command {
+    /// As messages and metrics name it.
+    pub fn role(&self) -> &'static str {
+        match self {
+            Command::Serve(_) => "serve",
+            Command::Web(_) => "web",
+            Command::Types(_) => "types",
+            Command::Superuser(_) => "superuser",
+            Command::Up(_) => "up",
+            Command::Status(_) => "status",
+            Command::Down(_) => "down",
+        }
+    }
+}
+
 #[derive(Args)]
 pub struct Serve {
     /// The address to listen on; `:PORT` is every address [default: 127.0.0.1:8090]

@@ -24,7 +24,8 @@ fn main() -> ExitCode {
         Ok(config) => config,
         Err(error) => return fail(&error),
     };
-    observe::messages::init(&config.log.messages);
+    let speaker = observe::messages::Speaker { node: config.node_name(), role: cli.command.role() };
+    observe::messages::init(&config.log.messages, config.log.format.into(), speaker);
     // Whoever encrypts without naming a provider of its own gets this one. A second one cannot be there yet.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {

@@ -6,6 +6,7 @@ pub mod compose;
 pub mod contract;
 pub mod engine;
 pub mod error;
+mod meters;
 pub mod sql;
 pub mod store;
 mod unhurried;

@@ -7,4 +7,5 @@ pub mod history;
 pub mod judge;
 pub mod liar;
 pub mod load;
+pub mod matrix;
 pub mod report;

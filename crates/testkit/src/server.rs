@@ -231,13 +231,19 @@ impl Server {
     }
 
     pub fn login(&self, collection: &str, identity: &str, password: &str) -> Result<String> {
-        let body = serde_json::json!({"identity": identity, "password": password});
-        let path = format!("/api/collections/{collection}/auth-with-password");
-        let answer = self.client().send(&Request::json("POST", &path, &body))?;
-        match answer.json().get("token").and_then(|t| t.as_str()) {
-            Some(token) => Ok(token.to_owned()),
-            None => bail!("login on {} answered {}: {}", self.program.name, answer.status, answer.text()),
-        }
+        login(&self.client(), collection, identity, password)
+            .with_context(|| format!("on {}", self.program.name))
+    }
+}
+
+/// A token of this account.
+pub fn login(client: &Client, collection: &str, identity: &str, password: &str) -> Result<String> {
+    let body = serde_json::json!({"identity": identity, "password": password});
+    let path = format!("/api/collections/{collection}/auth-with-password");
+    let answer = client.send(&Request::json("POST", &path, &body))?;
+    match answer.json().get("token").and_then(|t| t.as_str()) {
+        Some(token) => Ok(token.to_owned()),
+        None => bail!("login answered {}: {}", answer.status, answer.text()),
     }
 }
 

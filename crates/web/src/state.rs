@@ -11,6 +11,7 @@ use observe::RequestLog;
 
 use crate::describe::openapi::Documents;
 use crate::gate::Policy;
+use crate::identified::Telling;
 use crate::meters::Meters;
 use crate::public::Public;
 use crate::watch::{LIVE, METRICS, READY, Watch};
@@ -25,6 +26,7 @@ struct Inner {
     policy: ArcSwap<Policy>,
     public: Option<Public>,
     meters: Meters,
+    telling: Telling,
     watch: Watch,
     /// Paths of [`Watch`] that are files of the site.
     taken: Vec<&'static str>,
@@ -42,6 +44,7 @@ impl State {
             policy,
             public,
             meters: Meters::default(),
+            telling: Telling::default(),
             watch,
             taken,
         }))
@@ -62,6 +65,11 @@ impl State {
 
     pub fn meters(&self) -> &Meters {
         &self.0.meters
+    }
+
+    /// How many failures may still be told of.
+    pub fn telling(&self) -> &Telling {
+        &self.0.telling
     }
 
     /// The answer to whoever asks whether this process lives or is ready.

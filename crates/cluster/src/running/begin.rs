@@ -13,9 +13,10 @@ use crate::database::{self, APP, Admin, Databases, data_of};
 use crate::error::{Doing, Error};
 use crate::node::{Node, Plan, Role};
 use crate::programs::Programs;
-use crate::spawn::{Place, Spawner, Spec, postgres_user};
+use crate::site::{Site, Sites};
+use crate::spawn::{Spawner, Spec, postgres_user};
 use crate::state::{self, Entry, Keeper, State};
-use crate::topology::{Engine, FileStore, Topology};
+use crate::topology::{Engine, FileStore, Share, Topology};
 use crate::{Result, files, ports, web};
 
 impl Cluster {
@@ -54,7 +55,6 @@ impl Cluster {
                     topology: topology.clone(),
                     owner: crate::process::Identity::own(),
                     nodes: Vec::new(),
-                    made: Vec::new(),
                 },
             )?),
             dir,
@@ -75,6 +75,7 @@ impl Cluster {
     ) -> Result<()> {
         let spawner = Arc::new(Spawner::start(cancelled)?);
         let topology = self.topology.clone();
+        let sites = Sites::new(&topology, &self.dir)?;
         let add = |cluster: &mut Cluster, plan: Plan| -> Result<Arc<Node>> {
             cluster.keeper.change(|state| {
                 state.nodes.push(Entry {
@@ -84,7 +85,6 @@ impl Cluster {
                     process: None,
                     restarts: 0,
                     data: plan.data.clone(),
-                    usage: None,
                 });
             })?;
             let node = Arc::new(Node::new(plan, spawner.clone(), cluster.keeper.clone()));
@@ -99,8 +99,9 @@ impl Cluster {
                 let dir = self.node_dir(&name)?;
                 database::give(&dir)?;
                 database::check_version(&dir, &name, bin)?;
-                let address = addresses.find(&name, topology.database.port, n)?;
-                databases.push(add(self, plan_database(name, address, &dir, &admin))?);
+                let site = sites.find(&name, &topology.database.share())?;
+                let address = addresses.find(&name, site.ip(), (topology.database.port, n), 5432)?;
+                databases.push(add(self, plan_database(name, address, &dir, &admin, site))?);
             }
             self.databases =
                 Some(Databases { admin, settings: topology.database.clone(), nodes: databases.clone() });
@@ -111,13 +112,14 @@ impl Cluster {
         {
             let dir = self.node_dir("s3")?;
             std::fs::create_dir_all(dir.join("data")).doing(|| format!("cannot make {}", dir.display()))?;
-            let address = addresses.find("s3", 0, 1)?;
+            let site = sites.find("s3", &Share::default())?;
+            let address = addresses.find("s3", site.ip(), (0, 1), 8333)?;
             let mut inner = [0; files::PORTS];
             for port in &mut inner {
                 *port = addresses.free()?;
             }
             store = Some((address, self.secret.clone()));
-            let plan = files::plan(weed, (address, inner), &dir, &self.secret, Place::default());
+            let plan = files::plan(weed, (address, inner), &dir, &self.secret, site);
             add(self, plan)?;
         }
         let url = data_url(&databases, &self.secret);
@@ -127,9 +129,10 @@ impl Cluster {
         for n in 1..=topology.web.nodes {
             let name = format!("web-{n}");
             let dir = self.node_dir(&name)?;
-            let address = addresses.find(&name, topology.web.port, n)?;
+            let site = sites.find(&name, &topology.web.share())?;
+            let address = addresses.find(&name, site.ip(), (topology.web.port, n), 8090)?;
             let pando = (programs.pando.as_path(), url.as_deref());
-            let plan = web::plan(&topology, (name, address, &dir), pando, &variables, Place::default())?;
+            let plan = web::plan(&topology, (name, address, &dir), pando, &variables, site)?;
             if variables.contains_key("PANDO_FILES_SHARED") {
                 files::mount(&shared, &dir)?;
             }
@@ -168,7 +171,8 @@ impl Cluster {
     }
 }
 
-fn plan_database(name: String, address: SocketAddr, dir: &Path, admin: &Admin) -> Plan {
+fn plan_database(name: String, address: SocketAddr, dir: &Path, admin: &Admin, site: Site) -> Plan {
+    let (place, ground) = site.take();
     let admin = admin.clone();
     let data = data_of(dir);
     let spec = Spec::new(admin.bin.join("postgres"), "/")
@@ -181,11 +185,12 @@ fn plan_database(name: String, address: SocketAddr, dir: &Path, admin: &Admin) -
         address,
         dir: dir.to_path_buf(),
         // Immediate: its children would otherwise go on without it.
-        spec: Spec { orphaned: "QUIT", ..spec },
+        spec: Spec { orphaned: "QUIT", place, ..spec },
         ready: Box::new(move || admin.is_true(address, "select true")),
         // Connections are ended, and everything is written.
         stop: Signal::INT,
         data: Some(data),
+        ground,
     }
 }
 
@@ -201,8 +206,18 @@ struct Addresses {
 }
 
 impl Addresses {
-    /// `first` is the port of the first of its kind, and this is number `n`.
-    fn find(&mut self, name: &str, first: u16, n: u32) -> Result<SocketAddr> {
+    /// `first` is the port of the first of its kind, and this is number `n`. Where each node has an address of its own,
+    /// every port of it is free.
+    fn find(
+        &mut self,
+        name: &str,
+        own: Option<IpAddr>,
+        (first, n): (u16, u32),
+        usual: u16,
+    ) -> Result<SocketAddr> {
+        if let Some(ip) = own {
+            return Ok(SocketAddr::new(ip, if first > 0 { first } else { usual }));
+        }
         let ip = IpAddr::V4(Ipv4Addr::LOCALHOST);
         if first > 0 {
             let port = u16::try_from(u32::from(first) + n - 1).unwrap_or(first);

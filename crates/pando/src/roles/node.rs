@@ -60,6 +60,9 @@ async fn once(
     let events = app::realtime::dispatch::run(assembled.parts.clone(), ended(stopped.clone()));
     let realtime_task = tokio::spawn(events);
 
+    if let Some(metrics) = &metrics {
+        metrics.set_sampler(assembled.sampler());
+    }
     let watch = Watch { health: assembled.health(), metrics };
     let health = watch.health.clone();
     let role = if purpose == Purpose::Web { "web" } else { "serve" };

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use cluster::{Cluster, Programs, Status, Topology};
+use observe::messages::{Format, Speaker};
 
 use crate::cli::{Cli, Command, Up};
 
@@ -28,7 +29,8 @@ pub fn run(cli: &Cli) -> Option<Result<()>> {
 }
 
 fn up(command: &Up, dir: Option<&Path>) -> Result<()> {
-    observe::messages::init("info");
+    let speaker = Speaker { node: "local".into(), role: "up" };
+    observe::messages::init("info", Format::Text, speaker);
     let mut topology = Topology::read(&command.topology)?;
     if command.no_limits {
         topology = topology.unlimited();

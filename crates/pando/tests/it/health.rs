@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use testkit::pando::Engine;
 use testkit::server::Server;
-use testkit::{Client, Request, fault, tools};
+use testkit::{Client, Request, exposition, fault, tools};
 
 use crate::candidate::Candidate;
 
@@ -39,6 +39,19 @@ impl Watched {
     fn figures(&self) -> String {
         let (status, text) = self.ask("/metrics").expect("figures");
         assert_eq!(status, 200, "{text}");
+        let families = exposition::parse(&text).unwrap_or_else(|error| panic!("{error:#}\n{text}"));
+        // Every one of them, and each of its labels, is listed for people.
+        let documented = std::fs::read_to_string(tools::workspace().join("docs/metrics.md")).unwrap();
+        for (name, family) in families {
+            let line = documented.lines().find(|line| line.contains(&format!("`{name}`")));
+            let line = line.unwrap_or_else(|| panic!("{name} is not documented"));
+            if name.starts_with("pando_") {
+                let labels = family.series.keys().flat_map(|(_, labels)| labels);
+                for (label, _) in labels.filter(|(label, _)| label != "le") {
+                    assert!(line.contains(&format!("`{label}`")), "{name}: {label}");
+                }
+            }
+        }
         text
     }
 
@@ -98,6 +111,17 @@ fn is_shown_without_being_seen(engine: Engine) {
     let figures = watched.figures();
     assert_eq!(value(&figures, route) - before, 3.0);
     assert!(value(&figures, r#"pando_http_request_duration_seconds_count{route="record_list"}"#) >= 4.0);
+    for line in [
+        r#"pando_store_operation_duration_seconds_count{database="data",operation="select"}"#,
+        r#"pando_pool_task_duration_seconds_count{pool="password"}"#,
+        "pando_event_loop_lag_seconds_count",
+        "pando_collections",
+    ] {
+        assert!(value(&figures, line) >= 1.0, "{line}");
+    }
+    for line in [r#"pando_jobs_due{kind="mail"}"#, "pando_jobs_dead", "pando_realtime_clients"] {
+        assert!(value(&figures, line) >= 0.0);
+    }
     assert!(value(&figures, "process_resident_memory_bytes") > 1e6);
     assert!(value(&figures, "process_start_time_seconds") > 1.6e9);
 }

@@ -26,6 +26,8 @@ mod oauth2;
 mod passkeys;
 mod public;
 mod realtime;
+mod replicas;
+mod request_ids;
 mod sdk;
 mod settings;
 mod tidy;

@@ -16,6 +16,7 @@ nodes = 0
 engine = 'postgres'
 replicas = 2
 synchronous = 1
+fsync = false
 ";
 
 fn until(what: &str, mut is_so: impl FnMut() -> bool) {

@@ -1,6 +1,7 @@
 //! Nothing is lost: a mixed load is judged while processes die, and the judge itself is judged by planted faults.
 
 mod kills;
+mod matrix;
 mod planted;
 
 use std::net::SocketAddr;

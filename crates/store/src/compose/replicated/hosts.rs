@@ -12,6 +12,7 @@ use tokio::sync::{Notify, watch};
 
 use super::ledger::{Ledger, Moment, Terms};
 use super::life::{Life, Primary};
+use super::write::Receipts;
 use crate::engine::postgres::{Address, Sight};
 
 pub struct Hosts {
@@ -33,6 +34,7 @@ pub struct Hosts {
     pub waiting: AtomicUsize,
     /// Whether this process has made what Pando needs in a database.
     pub bootstrapped: AtomicBool,
+    pub receipts: Receipts,
     pub counts: Counts,
 }
 
@@ -77,6 +79,7 @@ impl Hosts {
             active: AtomicU64::new(0),
             waiting: AtomicUsize::new(0),
             bootstrapped: AtomicBool::new(false),
+            receipts: Receipts::new(),
             counts: Counts { reads: zeros(), repeated: zeros() },
         }
     }

@@ -100,7 +100,10 @@ impl Engine for Replicated {
 
     async fn commit(&self, batch: Batch) -> Result<Vec<usize>> {
         self.hosts.touch(self.hosts.now());
-        self.hosts.commit(batch, self.waits).await
+        match self.waits {
+            true => self.hosts.commit(batch).await,
+            false => self.hosts.commit_unwaited(batch).await,
+        }
     }
 
     async fn begin(&self, limit: Duration) -> Result<Arc<dyn engine::Transaction>> {
@@ -133,6 +136,18 @@ impl Engine for Replicated {
 
     fn unwaited(&self) -> Option<Arc<dyn Engine>> {
         Some(Arc::new(Replicated { waits: false, ..self.clone() }))
+    }
+
+    fn gauges(&self) -> Vec<(&'static str, f64)> {
+        let mut sums: Vec<(&'static str, f64)> = Vec::new();
+        let lives = self.hosts.lives.iter().filter_map(|life| life.load_full());
+        for (name, value) in lives.flat_map(|life| life.engine.gauges()) {
+            match sums.iter_mut().find(|(known, _)| *known == name) {
+                Some((_, sum)) => *sum += value,
+                None => sums.push((name, value)),
+            }
+        }
+        sums
     }
 
     async fn close(&self) {

@@ -9,11 +9,13 @@ use tokio::time::Instant;
 
 use super::hosts::Hosts;
 use super::life::Primary;
+use super::write::UNCONFIRMED;
+use crate::engine::postgres::PostgresTransaction;
 use crate::engine::{self, Engine, ViewColumn};
 use crate::error::{Error, Result};
 
 pub struct ReplicatedTransaction {
-    inner: Arc<dyn engine::Transaction>,
+    inner: PostgresTransaction,
     hosts: Arc<Hosts>,
     primary: Arc<Primary>,
 }
@@ -24,7 +26,7 @@ impl ReplicatedTransaction {
         loop {
             let primary = hosts.writable(deadline).await?;
             let begun = tokio::select! {
-                begun = primary.life.engine.begin(limit) => begun,
+                begun = primary.life.engine.transaction(limit) => begun,
                 () = primary.life.until_quiet() => Err(Error::Away("the primary stopped answering".into())),
             };
             match begun {
@@ -100,15 +102,26 @@ impl engine::Transaction for ReplicatedTransaction {
         if !commit {
             return self.step(self.inner.finish(false)).await;
         }
-        tokio::select! {
-            finished = self.inner.finish(true) => finished.map_err(|error| match error {
-                // The connection was gone before the commit was asked for.
-                Error::Away(text) => Error::Aborted(text),
-                other => other,
-            })?,
-            () = self.primary.life.until_over() => {
-                return Err(Error::Uncertain("the primary was lost".into()));
+        let mut receipt = self.hosts.receipts.take();
+        let began = Instant::now();
+        let finished = tokio::select! {
+            finished = self.inner.finish_with(true, Some(&receipt)) => finished,
+            () = self.primary.life.until_over() => Err(Error::Uncertain("the primary was lost".into())),
+        };
+        match finished {
+            Ok(()) if began.elapsed() < UNCONFIRMED => {
+                receipt.advance();
+                self.hosts.receipts.give_back(receipt);
             }
+            Ok(()) | Err(Error::Uncertain(_)) => {
+                let deadline = Instant::now() + Duration::from_millis(base::limits::PRIMARY_WAIT_MS);
+                if !self.hosts.settle(&receipt, deadline).await? {
+                    return Err(Error::Aborted("the primary was lost".into()));
+                }
+            }
+            // The connection was gone before the commit was asked for.
+            Err(Error::Away(text)) => return Err(Error::Aborted(text)),
+            Err(error) => return Err(error),
         }
         self.hosts.spread(self.hosts.now()).await;
         Ok(())

@@ -7,6 +7,7 @@ mod commit;
 mod connect;
 mod console;
 mod probe;
+mod receipt;
 mod schema;
 mod shared;
 mod standing;
@@ -31,9 +32,11 @@ use query::{Batch, Column, Row, Select};
 pub use self::address::Address;
 use self::codec::{Param, Raw};
 pub use self::commit::Rendered;
+pub use self::connect::STATEMENT_MS;
 use self::connect::{SILENCE, data_failure, is_ended, is_stale, pool_failure};
 pub use self::probe::{Agreed, Probe, Quorum, Role, Sight};
-use self::transaction::PostgresTransaction;
+pub use self::receipt::Receipt;
+pub use self::transaction::PostgresTransaction;
 use super::shared::Shared;
 use super::{Console, Engine, Transaction, ViewColumn, decode};
 use crate::error::{Error, Result};
@@ -71,6 +74,10 @@ impl Postgres {
         Ok(Postgres::over(connect::pool(address.config.clone(), Some(hook))?))
     }
 
+    pub async fn transaction(&self, limit: Duration) -> Result<PostgresTransaction> {
+        PostgresTransaction::begin(self.0.clone(), limit).await
+    }
+
     fn over(pool: Pool) -> Postgres {
         Postgres(Arc::new(Inner { pool, views: RwLock::default(), version: AtomicU64::new(0) }))
     }
@@ -96,16 +103,15 @@ impl Postgres {
         Ok(())
     }
 
-    /// What [`Postgres::commit_rendered`] takes.
-    pub fn render(&self, batch: Batch) -> Rendered {
-        Rendered::new(batch, &self.0.views())
-    }
-
     /// As [`Engine::commit`]. What fails as [`Error::Away`] may be tried again elsewhere.
-    pub async fn commit_rendered(&self, rendered: Arc<Rendered>) -> Result<Vec<usize>> {
+    pub async fn commit_rendered(
+        &self,
+        rendered: Arc<Rendered>,
+        receipt: Option<Receipt>,
+    ) -> Result<Vec<usize>> {
         // On a task of its own: a caller that goes away must not leave a connection half way through.
         let inner = self.0.clone();
-        tokio::spawn(async move { inner.commit(&rendered).await })
+        tokio::spawn(async move { inner.commit(&rendered, receipt.as_ref()).await })
             .await
             .map_err(|error| Error::Internal(error.to_string()))?
     }
@@ -172,9 +178,9 @@ impl Inner {
         Ok(rows.first().map_or(0, |row| row.get(0).as_number() as u64))
     }
 
-    async fn commit(&self, rendered: &Rendered) -> Result<Vec<usize>> {
+    async fn commit(&self, rendered: &Rendered, receipt: Option<&Receipt>) -> Result<Vec<usize>> {
         let mut client = self.client().await?;
-        let result = match tokio::time::timeout(SILENCE, rendered.commit(&mut client)).await {
+        let result = match tokio::time::timeout(SILENCE, rendered.commit(&mut client, receipt)).await {
             Ok(result) => result,
             Err(_) => {
                 drop(deadpool_postgres::Object::take(client));
@@ -245,11 +251,11 @@ impl Engine for Postgres {
     }
 
     async fn commit(&self, batch: Batch) -> Result<Vec<usize>> {
-        self.commit_rendered(Arc::new(self.render(batch))).await
+        self.commit_rendered(Arc::new(self.render(batch)), None).await
     }
 
     async fn begin(&self, limit: Duration) -> Result<Arc<dyn Transaction>> {
-        Ok(Arc::new(PostgresTransaction::begin(self.0.clone(), limit).await?))
+        Ok(Arc::new(self.transaction(limit).await?))
     }
 
     async fn schema_version(&self) -> Result<u64> {
@@ -278,6 +284,16 @@ impl Engine for Postgres {
 
     async fn ping(&self) -> Result<()> {
         self.0.number(Statement { sql: "SELECT 1::float8".into(), params: Vec::new() }).await.map(drop)
+    }
+
+    fn gauges(&self) -> Vec<(&'static str, f64)> {
+        let status = self.0.pool.status();
+        vec![
+            ("pando_store_connections", status.size as f64),
+            ("pando_store_connections_idle", status.available as f64),
+            ("pando_store_connections_waiting", status.waiting as f64),
+            ("pando_store_connections_max", status.max_size as f64),
+        ]
     }
 
     async fn close(&self) {
