@@ -51,6 +51,7 @@ mod hosts;
 mod ledger;
 mod life;
 mod read;
+mod shared;
 mod steward;
 mod transaction;
 mod watch;
@@ -75,6 +76,7 @@ use self::hosts::Hosts;
 use self::read::{Count, Hours, Ping, Rows, Version, View};
 use self::transaction::ReplicatedTransaction;
 use crate::engine::postgres::Address;
+use crate::engine::shared::Shared;
 use crate::engine::{self, Console, Engine, ViewColumn};
 use crate::error::{Error, Result};
 
@@ -186,6 +188,10 @@ impl Engine for Replicated {
         // One host may show what others do not have yet: whoever reads by this version must find it everywhere.
         self.hosts.spread(self.hosts.now()).await;
         Ok(asked)
+    }
+
+    fn shared(&self) -> Option<&dyn Shared> {
+        Some(self)
     }
 
     async fn describe_view(&self, query: &str) -> Result<Vec<ViewColumn>> {
