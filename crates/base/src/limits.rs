@@ -103,6 +103,8 @@ pub const REPLICA_ACTIVE_MS: u64 = 250;
 pub const REPLICA_SILENT_MS: u64 = 500;
 /// After this long without an answer a host is connected to anew.
 pub const HOST_GIVE_UP_MS: u64 = 5_000;
+/// A host that refuses to tell its position so many times in a row is connected to anew.
+pub const HOST_REFUSALS_MAX: u32 = 20;
 /// The first wait before a host that is gone is connected to again; it doubles.
 pub const HOST_RETRY_MS: u64 = 20;
 /// The same at most.
