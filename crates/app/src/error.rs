@@ -68,6 +68,9 @@ impl Error {
 impl From<store::Error> for Error {
     fn from(error: store::Error) -> Self {
         let message = match error.kind() {
+            _ if matches!(error, store::Error::Outdated(_)) => {
+                "The collections have changed meanwhile. Try again."
+            }
             Kind::Unavailable => "The database is not available right now. Try again later.",
             _ => "Something went wrong while processing your request.",
         };

@@ -11,6 +11,7 @@ mod status;
 
 mod database;
 mod files;
+mod patroni;
 mod web;
 
 mod groups;

@@ -1,6 +1,7 @@
 //! What a cluster's directory remembers: which processes there are, and whose the directory is. Written whole at every
 //! change, so that another process can read it at any time, also after the one that wrote it is gone.
 
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::Write;
 use std::net::SocketAddr;
@@ -26,6 +27,9 @@ pub(crate) struct State {
     /// Who runs it; none after an orderly end.
     pub owner: Option<Identity>,
     pub nodes: Vec<Entry>,
+    /// Ports by what they are for, so that the next run has the same.
+    #[serde(default)]
+    pub ports: BTreeMap<String, u16>,
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]

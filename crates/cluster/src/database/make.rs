@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use base::limits::{NODE_COPY_MS, NODE_START_MS};
 
-use super::configure::{give, owned};
+use super::configure::{create_application, give, owned};
 use super::{ADMIN, Databases};
 use crate::Result;
 use crate::error::{Doing, Error};
@@ -26,7 +26,7 @@ impl Databases {
         primary.start()?;
         primary.wait_ready()?;
         self.make_slots(&primary)?;
-        self.create_application(&primary)?;
+        create_application(&self.admin, primary.address())?;
         for node in self.others(primary.name()) {
             if Self::data(node).exists() && !Self::is_standby(node) {
                 self.rewind_or_copy(node, &primary)?;

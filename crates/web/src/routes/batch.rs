@@ -280,8 +280,8 @@ async fn one(
         _ => return Err(Error::bad_request().details("no such action in a batch")),
     };
     let method = Method::from_bytes(inner.request.method.as_bytes()).unwrap_or_default();
-    if is_first && inner.visit.count(state, &gate::Asked { method: &method, path, in_batch: true }).is_some()
-    {
+    let counted = gate::Asked { method: &method, path, in_batch: true };
+    if is_first && inner.visit.count(state, &counted).await.is_some() {
         return Err(gate::too_many());
     }
     let cx = Context::within(state.parts(), &inner.request, open.store());

@@ -177,7 +177,11 @@ impl Ledger {
 
     fn follow(&mut self, host: usize, now: Moment) {
         let keeps_up = self.lag(host, now).is_some_and(|lag| lag <= self.terms.lease);
+        let lag_max = self.terms.lag_max;
         let host = &mut self.hosts[host];
+        if now.saturating_sub(host.kept) > lag_max {
+            host.keeping = None;
+        }
         if keeps_up {
             host.keeping.get_or_insert(now);
             host.kept = now;

@@ -4,11 +4,14 @@ mod hosts;
 mod ledger;
 mod life;
 mod read;
+mod shared;
 mod steward;
 mod transaction;
 mod watch;
 mod write;
 
+#[cfg(test)]
+mod ledger_tests;
 #[cfg(test)]
 mod tests;
 
@@ -26,6 +29,7 @@ use self::hosts::Hosts;
 use self::read::{Count, Hours, Ping, Rows, Version, View};
 use self::transaction::ReplicatedTransaction;
 use crate::engine::postgres::Address;
+use crate::engine::shared::Shared;
 use crate::engine::{self, Console, Engine, ViewColumn};
 use crate::error::{Error, Result};
 
@@ -114,6 +118,10 @@ impl Engine for Replicated {
         // One host may show what others do not have yet: whoever reads by this version must find it everywhere.
         self.hosts.spread(self.hosts.now()).await;
         Ok(asked)
+    }
+
+    fn shared(&self) -> Option<&dyn Shared> {
+        Some(self)
     }
 
     async fn describe_view(&self, query: &str) -> Result<Vec<ViewColumn>> {

@@ -134,7 +134,10 @@ impl Hosts {
     fn target(&self, asked: Moment, avoided: Set) -> Option<Target> {
         let now = self.now();
         let mut best: Option<(usize, Arc<Life>)> = None;
-        for (host, life) in self.lives.iter().enumerate() {
+        // The clock decides between hosts that have the same to do.
+        let first = now as usize % self.lives.len();
+        for host in (first..self.lives.len()).chain(0..first) {
+            let life = &self.lives[host];
             if avoided >> host & 1 == 1 {
                 continue;
             }
