@@ -44,7 +44,10 @@ pub const STORE_WAIT_MS: u64 = 10_000;
 /// How long a transaction may be open whatever the settings say. On SQLite all other writes wait meanwhile.
 pub const TRANSACTION_MS_MAX: u64 = 60_000;
 /// How often a transaction is tried when others are in its way.
-pub const TRANSACTION_ATTEMPTS_MAX: u32 = 5;
+pub const TRANSACTION_ATTEMPTS_MAX: u32 = 16;
+/// A transaction that others were in the way of comes back after up to this long, which doubles with each try.
+pub const TRANSACTION_PAUSE_MS: u64 = 4;
+pub const TRANSACTION_PAUSE_MS_MAX: u64 = 250;
 /// The longest address of a request in a batch, as the reference has it.
 pub const BATCH_URL_CHARS_MAX: usize = 2_000;
 /// The largest body of a batch unless the settings say otherwise.
