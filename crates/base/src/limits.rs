@@ -71,6 +71,12 @@ pub const STATEMENTS_MAX: usize = 256;
 pub const SQLITE_READERS_MAX: usize = 16;
 /// Connections to PostgreSQL.
 pub const POSTGRES_CONNECTIONS_MAX: usize = 32;
+/// Statements that read one table's records by id at the same time; further reads wait and share the next.
+pub const POSTGRES_GATHERERS_MAX: usize = 2;
+/// Records that one such statement reads.
+pub const POSTGRES_GATHERED_MAX: usize = 64;
+/// Reads of one table that wait for such a statement.
+pub const POSTGRES_GATHER_WAITING_MAX: usize = 4_096;
 /// How long a connection to PostgreSQL may take to open.
 pub const POSTGRES_CONNECT_MS: u64 = 5_000;
 

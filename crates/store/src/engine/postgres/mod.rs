@@ -5,6 +5,7 @@ mod codec;
 mod commit;
 mod connect;
 mod console;
+mod gather;
 mod schema;
 mod transaction;
 
@@ -25,10 +26,12 @@ use query::{Batch, Column, Row, Select};
 use self::codec::{Param, Raw};
 use self::commit::Rendered;
 use self::connect::{SILENCE, failure, is_ended, is_stale, pool_failure};
+use self::gather::Gather;
 use self::transaction::PostgresTransaction;
 use super::{Console, Engine, Transaction, ViewColumn, decode};
 use crate::error::{Error, Result};
 use crate::sql::{Dialect, Renderer, Statement, Views};
+use crate::unhurried::ToTheEnd;
 
 pub struct Postgres(Arc<Inner>);
 
@@ -37,12 +40,18 @@ struct Inner {
     views: RwLock<Arc<Views>>,
     /// The schema version that `views` belongs to.
     version: AtomicU64,
+    gather: Gather,
 }
 
 impl Postgres {
     /// Connects, and makes Pando's own tables and functions where they are missing.
     pub async fn open(url: &str) -> Result<Postgres> {
-        let inner = Inner { pool: connect::pool(url)?, views: RwLock::default(), version: AtomicU64::new(0) };
+        let inner = Inner {
+            pool: connect::pool(url)?,
+            views: RwLock::default(),
+            version: AtomicU64::new(0),
+            gather: Gather::default(),
+        };
         let mut client = inner.client().await?;
         bootstrap::bootstrap(&mut client).await?;
         inner.reload_views(&client).await?;
@@ -166,6 +175,12 @@ impl Engine for Postgres {
     }
 
     async fn select(&self, select: &Select) -> Result<Vec<Row>> {
+        // Several rows of a view may have one id.
+        if let Some((table, id)) = gather::point(select)
+            && !self.0.views().contains(table)
+        {
+            return self.0.gathered(select, table, id).await;
+        }
         match self.0.select(select).await {
             // A view that another process made is asked for an order that it has not.
             Err(Error::Refused(text)) if text.contains("_pando_seq") => {
@@ -187,11 +202,9 @@ impl Engine for Postgres {
     }
 
     async fn commit(&self, batch: Batch) -> Result<Vec<usize>> {
-        // On a task of its own: a caller that goes away must not leave a connection half way through.
+        // A caller that goes away must not leave a connection half way through.
         let inner = self.0.clone();
-        tokio::spawn(async move { inner.commit(batch).await })
-            .await
-            .map_err(|error| Error::Internal(error.to_string()))?
+        ToTheEnd::of(async move { inner.commit(batch).await }).await
     }
 
     async fn begin(&self, limit: Duration) -> Result<Arc<dyn Transaction>> {
