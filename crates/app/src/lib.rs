@@ -7,6 +7,7 @@ pub mod catalog;
 pub mod collections;
 pub mod crons;
 pub mod error;
+pub mod figures;
 pub mod files;
 pub mod jobs;
 pub mod logs;

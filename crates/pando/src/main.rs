@@ -14,11 +14,18 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
     let cli = cli::Cli::parse();
+    if let Some(done) = roles::up::run(&cli) {
+        return match done {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(error) => fail(&error),
+        };
+    }
     let config = match config::Config::load(&cli) {
         Ok(config) => config,
         Err(error) => return fail(&error),
     };
-    observe::messages::init(&config.log.messages);
+    let speaker = observe::messages::Speaker { node: config.node_name(), role: cli.command.role() };
+    observe::messages::init(&config.log.messages, config.log.format.into(), speaker);
     // Whoever encrypts without naming a provider of its own gets this one. A second one cannot be there yet.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
@@ -28,8 +35,11 @@ fn main() -> ExitCode {
     let done = runtime.block_on(async {
         match cli.command {
             cli::Command::Serve(_) => roles::serve::run(config).await,
+            cli::Command::Web(_) => roles::web::run(config).await,
             cli::Command::Types(types) => roles::types::run(config, types).await,
             cli::Command::Superuser(command) => roles::superuser::run(config, command).await,
+            // These have ended above: they have no configuration of their own.
+            cli::Command::Up(_) | cli::Command::Status(_) | cli::Command::Down(_) => Ok(()),
         }
     });
     // Blocking work that nobody waits for any more must not hold up the end.

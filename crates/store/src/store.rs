@@ -10,10 +10,12 @@ use base::{Clock, Name};
 use parking_lot::Mutex;
 use query::{Batch, Change, ChangeItem, ChangeKind, Committed, Op, Row, Select};
 
-use crate::engine::postgres::Postgres;
+use crate::compose::{Gathered, Replicated};
+use crate::engine::postgres::{Address, Postgres};
 use crate::engine::sqlite::Sqlite;
 use crate::engine::{self, Engine, ViewColumn};
 use crate::error::{Error, Result};
+use crate::meters::{Meters, Operation};
 use crate::unhurried::ToTheEnd;
 
 /// Told of every commit, after it is durable and before the writer gets its answer.
@@ -52,9 +54,18 @@ pub async fn open(options: Options) -> Result<Store> {
                 tokio::task::spawn_blocking(move || Sqlite::open(&dir, file, options.exclusive, now));
             Arc::new(opened.await.map_err(|error| Error::Internal(error.to_string()))??)
         }
-        Target::Postgres { url } => Arc::new(Postgres::open(url).await?),
+        Target::Postgres { url } => match &Address::all(url)?[..] {
+            [only] => Arc::new(Gathered::over(Arc::new(Postgres::open(only).await?))),
+            hosts => Arc::new(Gathered::over(Arc::new(Replicated::open(hosts).await?))),
+        },
     };
-    Ok(Store::new(engine, options.node, options.clock, options.listener))
+    let database = match options.target {
+        Target::Sqlite { file, .. } => file.split_once('.').map_or(file, |(stem, _)| stem),
+        Target::Postgres { .. } => "data",
+    };
+    let Options { node, clock, listener, .. } = options;
+    let announcer = Announcer { node, clock, listener, sequence: AtomicU64::new(0) };
+    Ok(Store::metered(engine, announcer, database))
 }
 
 /// Keeps every server out of a SQLite directory until what is returned is dropped. Fails when one is there.
@@ -73,12 +84,13 @@ pub struct Store(Arc<Inner>);
 struct Inner {
     engine: Arc<dyn Engine>,
     outlet: Outlet,
+    meters: Arc<Meters>,
 }
 
 /// Where it is told what was written.
 enum Outlet {
     /// To everybody, at once.
-    Announce(Announcer),
+    Announce(Arc<Announcer>),
     /// To nobody before the transaction ends.
     Collect(Mutex<Written>),
 }
@@ -116,7 +128,24 @@ impl Announcer {
 impl Store {
     pub fn new(engine: Arc<dyn Engine>, node: Node, clock: Arc<dyn Clock>, listener: Listener) -> Self {
         let announcer = Announcer { node, clock, listener, sequence: AtomicU64::new(0) };
-        Store(Arc::new(Inner { engine, outlet: Outlet::Announce(announcer) }))
+        Store::metered(engine, announcer, "data")
+    }
+
+    /// `database` is what metrics call it.
+    fn metered(engine: Arc<dyn Engine>, announcer: Announcer, database: &'static str) -> Self {
+        let (outlet, meters) = (Outlet::Announce(Arc::new(announcer)), Arc::new(Meters::new(database)));
+        Store(Arc::new(Inner { engine, outlet, meters }))
+    }
+
+    /// The same store for writes that nobody reads at once: see [`Engine::unwaited`].
+    pub fn unwaited(&self) -> Store {
+        match (self.0.engine.unwaited(), &self.0.outlet) {
+            (Some(engine), Outlet::Announce(announcer)) => {
+                let (outlet, meters) = (Outlet::Announce(announcer.clone()), self.0.meters.clone());
+                Store(Arc::new(Inner { engine, outlet, meters }))
+            }
+            _ => self.clone(),
+        }
     }
 
     /// Whether what is read and written is part of an open transaction.
@@ -127,8 +156,10 @@ impl Store {
     /// Opens a transaction, to be undone if it is still open after `limit`. While it is open on SQLite all other
     /// writes wait.
     pub async fn begin(&self, limit: Duration) -> Result<Transaction> {
-        let engine = self.0.engine.begin(limit).await?;
-        let inner = Inner { engine: engine.clone(), outlet: Outlet::Collect(Mutex::default()) };
+        let meters = self.0.meters.clone();
+        let engine = meters.measure(Operation::Begin, self.0.engine.begin(limit)).await?;
+        let outlet = Outlet::Collect(Mutex::default());
+        let inner = Inner { engine: engine.clone(), outlet, meters };
         Ok(Transaction { outer: self.clone(), store: Store(Arc::new(inner)), engine })
     }
 
@@ -137,16 +168,16 @@ impl Store {
     }
 
     pub async fn select(&self, select: &Select) -> Result<Vec<Row>> {
-        self.0.engine.select(select).await
+        self.0.meters.measure(Operation::Select, self.0.engine.select(select)).await
     }
 
     /// The first row, if any.
     pub async fn first(&self, select: &Select) -> Result<Option<Row>> {
-        Ok(self.0.engine.select(select).await?.into_iter().next())
+        Ok(self.select(select).await?.into_iter().next())
     }
 
     pub async fn count(&self, select: &Select) -> Result<u64> {
-        self.0.engine.count(select).await
+        self.0.meters.measure(Operation::Count, self.0.engine.count(select)).await
     }
 
     /// See [`Engine::count_by_hour`].
@@ -194,6 +225,13 @@ impl Store {
         self.0.engine.optimize().await
     }
 
+    /// Sets the gauges of the database's inside. Asks nothing of the database itself.
+    pub fn sample(&self) {
+        for (name, value) in self.0.engine.gauges() {
+            self.0.meters.gauge(name, value);
+        }
+    }
+
     pub async fn close(&self) {
         self.0.engine.close().await;
     }
@@ -203,7 +241,7 @@ impl Inner {
     async fn commit(&self, batch: Batch) -> Result<Committed> {
         let mut items: Vec<Option<ChangeItem>> = batch.ops.iter().map(|op| Some(announced(op))).collect();
         let (schema, jobs) = (!batch.ddl.is_empty(), !batch.jobs.is_empty());
-        let missing = self.engine.commit(batch).await?;
+        let missing = self.meters.measure(Operation::Commit, self.engine.commit(batch)).await?;
         for index in &missing {
             if let Some(item) = items.get_mut(*index) {
                 *item = None;
@@ -242,7 +280,7 @@ impl Transaction {
     /// Makes everything durable, and announces it as one change.
     pub async fn commit(self) -> Result<Option<Arc<Change>>> {
         ToTheEnd::of(async move {
-            self.engine.finish(true).await?;
+            self.store.0.meters.measure(Operation::Finish, self.engine.finish(true)).await?;
             match (&self.outer.0.outlet, &self.store.0.outlet) {
                 (Outlet::Announce(announcer), Outlet::Collect(written)) => {
                     let written = std::mem::take(&mut *written.lock());
@@ -257,7 +295,7 @@ impl Transaction {
 
     /// Undoes everything. Fails when it was undone before, by its deadline or because of others.
     pub async fn rollback(self) -> Result<()> {
-        self.engine.finish(false).await
+        self.store.0.meters.measure(Operation::Finish, self.engine.finish(false)).await
     }
 }
 

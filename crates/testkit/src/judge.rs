@@ -383,9 +383,21 @@ impl Run<'_> {
                 *a = Value::Null;
             }
         }
+        for pointer in send.additions.iter().filter(|_| self.engine.is_some()) {
+            if e.pointer(pointer).is_none() && !taken_out(&mut a, pointer) {
+                found.push(Difference::new("accepted addition", pointer.as_str(), "none"));
+            }
+        }
         found.extend(self.bindings.compare(&e, &a));
         found
     }
+}
+
+/// Takes a member out of its object; `false` when it is not there.
+fn taken_out(value: &mut Value, pointer: &str) -> bool {
+    let (parent, name) = pointer.rsplit_once('/').unwrap_or_default();
+    let parent = value.pointer_mut(parent).and_then(Value::as_object_mut);
+    parent.is_some_and(|members| members.remove(name).is_some())
 }
 
 /// Where the candidate does not answer as its accepted deviation says.

@@ -10,18 +10,20 @@ use base::limits::{
     JOBS_POLL_MS, JOBS_RUNNING_MAX,
 };
 use base::{Kind, Name, Value};
+use observe::RequestId;
 use query::select::SortKey;
 use query::{Assign, Batch, Column, ColumnType, Expr, Guard, Op, Operand, Operator, Row, Select, Sort};
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
 use tokio::task::JoinSet;
 
-use super::{QUEUE, Work};
+use super::meters::Running;
+use super::{Payload, QUEUE, UNKNOWN};
 use crate::error::{Error, Result};
 use crate::parts::Parts;
 
-const TABLE: &str = "_pando_jobs";
+pub(super) const TABLE: &str = "_pando_jobs";
 /// The queue of jobs that were given up.
-const DEAD: &str = "dead";
+pub(super) const DEAD: &str = "dead";
 
 /// A job that this process holds.
 struct Taken {
@@ -29,13 +31,28 @@ struct Taken {
     payload: String,
     /// This run included.
     attempts: u32,
+    /// What is to be done, unless a later version alone knows.
+    known: serde_json::Result<Payload>,
+}
+
+impl Taken {
+    /// The request that caused it; one that nobody asked for goes by its own id.
+    fn request(&self) -> RequestId {
+        let caused = self.known.as_ref().ok().and_then(Payload::request);
+        caused.or_else(|| RequestId::read(self.id.as_bytes())).unwrap_or_else(RequestId::make)
+    }
+
+    fn kind(&self) -> &'static str {
+        self.known.as_ref().map_or(UNKNOWN, |payload| payload.work.kind())
+    }
 }
 
 /// Runs jobs until `stop` completes. `wake` tells of new ones; without it they are found a little later. Jobs that
-/// are still running a while after the stop are left to their lease.
+/// are still running a while after the stop are cut off and given back, for another process to take at once.
 pub async fn run(parts: Arc<Parts>, wake: Arc<Notify>, stop: impl Future<Output = ()>) {
     tokio::pin!(stop);
     let holder: Name = base::id::record().into();
+    let (cut, is_cut) = watch::channel(false);
     let mut running = JoinSet::new();
     loop {
         let room = JOBS_RUNNING_MAX - running.len();
@@ -45,7 +62,9 @@ pub async fn run(parts: Arc<Parts>, wake: Arc<Notify>, stop: impl Future<Output 
                 Ok(jobs) => {
                     took = jobs.len();
                     for job in jobs {
-                        running.spawn(hold(parts.clone(), holder.clone(), job));
+                        let request = job.request();
+                        let held = hold(parts.clone(), holder.clone(), job, is_cut.clone());
+                        running.spawn(request.scope(held));
                     }
                 }
                 Err(error) => tracing::warn!(details = error.details, "cannot look for jobs: {error}"),
@@ -62,10 +81,17 @@ pub async fn run(parts: Arc<Parts>, wake: Arc<Notify>, stop: impl Future<Output 
             () = tokio::time::sleep(Duration::from_millis(JOBS_POLL_MS)) => {}
         }
     }
-    let drained = async { while running.join_next().await.is_some() {} };
-    if tokio::time::timeout(Duration::from_millis(JOBS_DRAIN_MS), drained).await.is_err() {
-        tracing::info!("unfinished jobs go on after the next start");
+    if !ended(&mut running).await {
+        tracing::info!("unfinished jobs are given back");
+        let _ = cut.send(true);
+        ended(&mut running).await;
     }
+}
+
+/// Whether all end within a while.
+async fn ended(running: &mut JoinSet<()>) -> bool {
+    let all = async { while running.join_next().await.is_some() {} };
+    tokio::time::timeout(Duration::from_millis(JOBS_DRAIN_MS), all).await.is_ok()
 }
 
 /// Deletes jobs that were given up long ago.
@@ -79,15 +105,15 @@ pub async fn forget_dead(parts: &Parts) -> Result<()> {
     Ok(())
 }
 
-fn due() -> Operand {
+pub(super) fn due() -> Operand {
     Operand::base("due", ColumnType::Number)
 }
 
-fn less(left: impl Into<Operand>, right: impl Into<Operand>) -> Expr {
+pub(super) fn less(left: impl Into<Operand>, right: impl Into<Operand>) -> Expr {
     Expr::Compare { left: left.into(), op: Operator::Lt, right: right.into() }
 }
 
-fn number(number: i64) -> Value {
+pub(super) fn number(number: i64) -> Value {
     Value::Number(number as f64)
 }
 
@@ -137,31 +163,37 @@ async fn claim(parts: &Parts, holder: &Name, row: &Row, now: i64) -> Result<Opti
         ..Batch::default()
     };
     match parts.store.commit(batch).await {
-        Ok(_) => Ok(Some(Taken {
-            id,
-            payload: row.get(1).text_or_empty().to_string(),
-            attempts: row.get(2).as_number() as u32 + 1,
-        })),
+        Ok(_) => {
+            let payload = row.get(1).text_or_empty().to_string();
+            let known = Payload::read(&payload);
+            Ok(Some(Taken { id, payload, attempts: row.get(2).as_number() as u32 + 1, known }))
+        }
         Err(store::Error::Guard(_)) => Ok(None),
         Err(error) => Err(error.into()),
     }
 }
 
 /// Runs the job while its lease is renewed, and settles it.
-async fn hold(parts: Arc<Parts>, holder: Name, job: Taken) {
-    let outcome = {
+async fn hold(parts: Arc<Parts>, holder: Name, job: Taken, mut is_cut: watch::Receiver<bool>) {
+    let measured = Running::begin(job.kind());
+    let ran = {
         // A task of its own, so that a panic ends the run and not the runner.
-        let mut run = tokio::spawn(perform(parts.clone(), job.payload.clone()));
+        let work = perform(parts.clone(), job.payload.clone());
+        let mut run = tokio::spawn(job.request().scope(work));
         let deadline = tokio::time::sleep(Duration::from_millis(JOB_RUN_MS));
         tokio::pin!(deadline);
+        // A sender that is gone means the same.
+        let cut = async { drop(is_cut.wait_for(|cut| *cut).await) };
+        tokio::pin!(cut);
         let abort = AbortOnDrop(run.abort_handle());
-        let outcome = loop {
+        let ran = loop {
             tokio::select! {
-                outcome = &mut run => break match outcome {
+                outcome = &mut run => break Some(match outcome {
                     Ok(outcome) => outcome,
                     Err(error) => Err(Error::new(Kind::Internal, "The job panicked.").details(error)),
-                },
-                () = &mut deadline => break Err(Error::new(Kind::Unavailable, "The job took too long.")),
+                }),
+                () = &mut deadline => break Some(Err(Error::new(Kind::Unavailable, "The job took too long."))),
+                () = &mut cut => break None,
                 () = tokio::time::sleep(Duration::from_millis(JOB_LEASE_MS / 3)) => {
                     // A lease that cannot be renewed may be lost; what runs twice must bear it.
                     let lease = parts.clock.now().0 + JOB_LEASE_MS as i64;
@@ -172,11 +204,18 @@ async fn hold(parts: Arc<Parts>, holder: Name, job: Taken) {
             }
         };
         drop(abort);
-        outcome
+        ran
     };
-    let settle_as = match outcome {
-        Ok(()) => Settle::Done,
-        Err(error) => {
+    let settle_as = match ran {
+        None => {
+            measured.end("cut");
+            Settle::Back(parts.clock.now().0)
+        }
+        Some(Ok(())) => {
+            measured.end("done");
+            Settle::Done
+        }
+        Some(Err(error)) => {
             let details = error.details.as_deref().unwrap_or_default();
             if job.attempts >= JOB_ATTEMPTS_MAX {
                 tracing::error!(
@@ -185,8 +224,10 @@ async fn hold(parts: Arc<Parts>, holder: Name, job: Taken) {
                     details,
                     "a job was given up: {error}"
                 );
+                measured.end("dead");
                 Settle::Dead(parts.clock.now().0)
             } else {
+                measured.end("failed");
                 let wait = retry_ms(job.attempts);
                 tracing::warn!(job = &*job.id, attempt = job.attempts, details, "a job failed: {error}");
                 Settle::Due(parts.clock.now().0 + wait as i64)
@@ -207,10 +248,10 @@ impl Drop for AbortOnDrop {
 }
 
 async fn perform(parts: Arc<Parts>, payload: String) -> Result<()> {
-    let work: Work = serde_json::from_str(&payload).map_err(|error| {
+    let payload = Payload::read(&payload).map_err(|error| {
         Error::new(Kind::Unsupported, "This version does not know the job.").details(error)
     })?;
-    super::run(&parts, work).await
+    super::run(&parts, payload.work).await
 }
 
 /// Twice as long each time, with up to a quarter more, so that jobs that failed together do not come back together.
@@ -223,6 +264,8 @@ enum Settle {
     Done,
     /// Due at this time.
     Due(i64),
+    /// The same, as if it had not been taken.
+    Back(i64),
     /// Given up at this time.
     Dead(i64),
 }
@@ -236,6 +279,10 @@ async fn settle(parts: &Parts, holder: &Name, job: &Taken, outcome: Settle) -> R
     let op = match outcome {
         Settle::Done => Op::Delete { table, id, row: None },
         Settle::Due(at) => Op::Update { table, id, set: vec![due(at)] },
+        Settle::Back(at) => {
+            let set = vec![due(at), ("attempts".into(), Assign::Add(-1.0))];
+            Op::Update { table, id, set }
+        }
         Settle::Dead(at) => {
             let queue = ("queue".into(), Assign::Set(Value::from(DEAD)));
             Op::Update { table, id, set: vec![queue, due(at)] }

@@ -40,6 +40,11 @@ impl Logs {
         Logs { store, clock, spooled: Mutex::new(None), swept: AtomicI64::new(0) }
     }
 
+    /// Sets the gauges of the database that the log is kept in.
+    pub fn sample(&self) {
+        self.store.sample();
+    }
+
     /// Called about once a second, with nothing on a quiet server. `days_max` is how long entries are kept.
     pub async fn write(&self, entries: Vec<LogEntry>, days_max: i64) -> Result<()> {
         let mut spooled = self.spooled.lock().await;

@@ -75,6 +75,17 @@ pub trait Engine: Send + Sync {
         Ok(())
     }
 
+    /// What can be told of the engine's inside without asking the database: metrics and their values.
+    fn gauges(&self) -> Vec<(&'static str, f64)> {
+        Vec::new()
+    }
+
+    /// The same database, whose commits are durable when they return but may be seen by reads that begin a little later
+    /// only. `None` where that would spare nothing.
+    fn unwaited(&self) -> Option<Arc<dyn Engine>> {
+        None
+    }
+
     /// Finishes what is queued and closes files and connections.
     async fn close(&self);
 }

@@ -164,6 +164,7 @@ pub async fn admit(state: &State, head: &Head, visit: &Visit) -> Option<Response
     }
     let path = percent_decode_str(head.uri.path()).decode_utf8_lossy();
     let wait = visit.count(state, &Asked { method: &head.method, path: &path, in_batch: false })?;
+    state.meters().refused.increment(1);
     let mut refused = wire::error::response(too_many());
     refused.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(wait.as_secs() + 1));
     Some(refused)
