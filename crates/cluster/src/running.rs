@@ -2,6 +2,7 @@
 
 mod begin;
 mod cleanup;
+mod control;
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -16,6 +17,7 @@ use crate::status::{self, Status};
 use crate::topology::Topology;
 
 pub use cleanup::down;
+pub use control::{Control, Request, ask};
 
 /// All processes of a topology. Those that still run end when it is dropped, at once and without order: `stop` is the
 /// orderly end.
