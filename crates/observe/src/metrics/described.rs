@@ -210,6 +210,7 @@ pub const METRICS: &[Described] = &[
         "Due jobs that nobody works on, of all nodes together."
     ),
     metric!(Gauge, Seconds, "pando_jobs_oldest_due_seconds", [], "How long the oldest of them is due."),
+    metric!(Gauge, Count, "pando_nodes", [], "Processes that serve the same database, this one included."),
     metric!(Gauge, Count, "pando_jobs_dead", [], "Jobs that were given up and are kept to be looked at."),
     metric!(Gauge, Count, "pando_jobs_running", ["kind"], "Jobs that this process works on."),
     metric!(
