@@ -107,6 +107,8 @@ impl Command {
             Command::Up(_) => "up",
             Command::Status(_) => "status",
             Command::Down(_) => "down",
+            Command::Promote { .. } => "promote",
+            Command::Rejoin { .. } => "rejoin",
         }
     }
 }
