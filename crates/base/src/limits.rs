@@ -44,7 +44,10 @@ pub const STORE_WAIT_MS: u64 = 10_000;
 /// How long a transaction may be open whatever the settings say. On SQLite all other writes wait meanwhile.
 pub const TRANSACTION_MS_MAX: u64 = 60_000;
 /// How often a transaction is tried when others are in its way.
-pub const TRANSACTION_ATTEMPTS_MAX: u32 = 5;
+pub const TRANSACTION_ATTEMPTS_MAX: u32 = 16;
+/// A transaction that others were in the way of comes back after up to this long, which doubles with each try.
+pub const TRANSACTION_PAUSE_MS: u64 = 4;
+pub const TRANSACTION_PAUSE_MS_MAX: u64 = 250;
 /// The longest address of a request in a batch, as the reference has it.
 pub const BATCH_URL_CHARS_MAX: usize = 2_000;
 /// The largest body of a batch unless the settings say otherwise.
@@ -71,6 +74,20 @@ pub const STATEMENTS_MAX: usize = 256;
 pub const SQLITE_READERS_MAX: usize = 16;
 /// Connections to PostgreSQL.
 pub const POSTGRES_CONNECTIONS_MAX: usize = 32;
+/// Statements that read one table's records by id at the same time; further reads wait and share the next.
+pub const GATHERED_READ_TURNS_MAX: usize = 2;
+/// Reads that share a statement.
+pub const GATHERED_READS_MAX: usize = 64;
+/// Reads of one table that wait for such a statement.
+pub const GATHERED_READS_WAITING_MAX: usize = 4_096;
+/// Commits of one insert into the same table at the same time; further inserts wait and share the next.
+pub const GATHERED_INSERT_TURNS_MAX: usize = 4;
+/// Inserts that share a commit.
+pub const GATHERED_INSERTS_MAX: usize = 64;
+/// Bytes of an insert that may share a commit.
+pub const GATHERED_INSERT_BYTES_MAX: usize = 64 << 10;
+/// Inserts into one table that wait for such a commit.
+pub const GATHERED_INSERTS_WAITING_MAX: usize = 4_096;
 /// How long a connection to PostgreSQL may take to open.
 pub const POSTGRES_CONNECT_MS: u64 = 5_000;
 
@@ -96,7 +113,7 @@ pub const REPLICA_POLL_WRITING_MS: u64 = 2;
 /// The same when nobody asks for data.
 pub const REPLICA_POLL_IDLE_MS: u64 = 100;
 /// Two questions to a host are at least this far apart.
-pub const REPLICA_POLL_MS_MIN: u64 = 1;
+pub const REPLICA_POLL_MS_MIN: u64 = 2;
 /// How long after a request positions are still asked for often.
 pub const REPLICA_ACTIVE_MS: u64 = 250;
 /// A host that has not answered for this long is asked for no data.

@@ -10,7 +10,7 @@ use base::{Clock, Name};
 use parking_lot::Mutex;
 use query::{Batch, Change, ChangeItem, ChangeKind, Committed, Op, Row, Select};
 
-use crate::compose::Replicated;
+use crate::compose::{Gathered, Replicated};
 use crate::engine::postgres::{Address, Postgres};
 use crate::engine::shared::Shared;
 use crate::engine::sqlite::Sqlite;
@@ -56,8 +56,8 @@ pub async fn open(options: Options) -> Result<Store> {
             Arc::new(opened.await.map_err(|error| Error::Internal(error.to_string()))??)
         }
         Target::Postgres { url } => match &Address::all(url)?[..] {
-            [only] => Arc::new(Postgres::open(only).await?),
-            hosts => Arc::new(Replicated::open(hosts).await?),
+            [only] => Arc::new(Gathered::over(Arc::new(Postgres::open(only).await?))),
+            hosts => Arc::new(Gathered::over(Arc::new(Replicated::open(hosts).await?))),
         },
     };
     let database = match options.target {

@@ -23,7 +23,7 @@ pub trait Engine: Send + Sync {
     /// `"sqlite"` or `"postgres"`, for messages.
     fn name(&self) -> &'static str;
 
-    /// Every acknowledged commit of this process is visible.
+    /// Every acknowledged commit is visible, of whatever process where several share a database.
     async fn select(&self, select: &Select) -> Result<Vec<Row>>;
 
     /// How many rows the query has, its limit, offset and sort aside.

@@ -41,6 +41,7 @@ use super::shared::Shared;
 use super::{Console, Engine, Transaction, ViewColumn, decode};
 use crate::error::{Error, Result};
 use crate::sql::{Dialect, Renderer, Statement, Views};
+use crate::unhurried::ToTheEnd;
 
 pub struct Postgres(Arc<Inner>);
 
@@ -109,11 +110,9 @@ impl Postgres {
         rendered: Arc<Rendered>,
         receipt: Option<Receipt>,
     ) -> Result<Vec<usize>> {
-        // On a task of its own: a caller that goes away must not leave a connection half way through.
+        // A caller that goes away must not leave a connection half way through.
         let inner = self.0.clone();
-        tokio::spawn(async move { inner.commit(&rendered, receipt.as_ref()).await })
-            .await
-            .map_err(|error| Error::Internal(error.to_string()))?
+        ToTheEnd::of(async move { inner.commit(&rendered, receipt.as_ref()).await }).await
     }
 }
 
