@@ -3,6 +3,7 @@
 mod bench;
 mod licences;
 mod needs;
+mod scale;
 mod test;
 
 use std::process::ExitCode;
@@ -18,6 +19,8 @@ cargo xtask COMMAND
   licences   every dependency's licence against deny.toml
   bench      Pando against PocketBase on one core; writes docs/benchmarks.md
              [--postgres] [--floor] [--growth] [--records N] [--seconds S] [--rounds R] [--only CASE] [--no-build] [--dry]
+  scale      what more web nodes and more replicas buy, in small shares of a core; writes docs/benchmarks.md
+             [--only nodes|replicas] [--most N] [--node-cpu C] [--database-cpu C] [--seconds S] [--rounds R] [--no-build] [--dry]
 ";
 
 fn main() -> ExitCode {
@@ -36,6 +39,7 @@ fn run(args: &[String]) -> Result<()> {
         Some("test") => test::run(&args[1..]),
         Some("tidy") => tidy(),
         Some("bench") => bench::run(&args[1..]),
+        Some("scale") => scale::run(&args[1..]),
         Some("licences") => licences::run(),
         Some("help" | "--help" | "-h") | None => {
             print!("{HELP}");
