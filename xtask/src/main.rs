@@ -1,6 +1,7 @@
 //! The project's chores, one command each. Never part of what ships.
 
 mod bench;
+mod faults;
 mod licences;
 mod needs;
 mod scale;
@@ -21,6 +22,8 @@ cargo xtask COMMAND
              [--postgres] [--floor] [--growth] [--records N] [--seconds S] [--rounds R] [--only CASE] [--no-build] [--dry]
   scale      what more web nodes and more replicas buy, in small shares of a core; writes docs/benchmarks.md
              [--only nodes|replicas] [--most N] [--node-cpu C] [--database-cpu C] [--seconds S] [--rounds R] [--no-build] [--dry]
+  faults     processes of a cluster under load killed, frozen and cut off in turn; proves that nothing is lost
+             [--minutes N] [--only primary/kill] [--replicas N] [--patroni] [--no-network] [--release] [--no-build]
 ";
 
 fn main() -> ExitCode {
@@ -40,6 +43,7 @@ fn run(args: &[String]) -> Result<()> {
         Some("tidy") => tidy(),
         Some("bench") => bench::run(&args[1..]),
         Some("scale") => scale::run(&args[1..]),
+        Some("faults") => faults::run(&args[1..]),
         Some("licences") => licences::run(),
         Some("help" | "--help" | "-h") | None => {
             print!("{HELP}");

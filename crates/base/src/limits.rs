@@ -44,7 +44,10 @@ pub const STORE_WAIT_MS: u64 = 10_000;
 /// How long a transaction may be open whatever the settings say. On SQLite all other writes wait meanwhile.
 pub const TRANSACTION_MS_MAX: u64 = 60_000;
 /// How often a transaction is tried when others are in its way.
-pub const TRANSACTION_ATTEMPTS_MAX: u32 = 5;
+pub const TRANSACTION_ATTEMPTS_MAX: u32 = 16;
+/// A transaction that others were in the way of comes back after up to this long, which doubles with each try.
+pub const TRANSACTION_PAUSE_MS: u64 = 4;
+pub const TRANSACTION_PAUSE_MS_MAX: u64 = 250;
 /// The longest address of a request in a batch, as the reference has it.
 pub const BATCH_URL_CHARS_MAX: usize = 2_000;
 /// The largest body of a batch unless the settings say otherwise.
@@ -110,7 +113,7 @@ pub const REPLICA_POLL_WRITING_MS: u64 = 2;
 /// The same when nobody asks for data.
 pub const REPLICA_POLL_IDLE_MS: u64 = 100;
 /// Two questions to a host are at least this far apart.
-pub const REPLICA_POLL_MS_MIN: u64 = 1;
+pub const REPLICA_POLL_MS_MIN: u64 = 2;
 /// How long after a request positions are still asked for often.
 pub const REPLICA_ACTIVE_MS: u64 = 250;
 /// A host that has not answered for this long is asked for no data.
@@ -159,6 +162,24 @@ pub const BODY_READ_MS: u64 = 120_000;
 pub const DRAIN_MS: u64 = 10_000;
 /// How often another process's changes to the same database are looked for.
 pub const FOREIGN_CHANGES_MS: u64 = 250;
+/// The same where several nodes work on one database.
+pub const NODE_LOOK_MS: u64 = 100;
+/// How long a node goes by collections and settings that it has not made sure of anew.
+pub const NODE_LEASE_MS: u64 = 1_000;
+/// How often a node tells the others that it is there.
+pub const NODE_BEAT_MS: u64 = 1_000;
+/// A node that was silent for this long is not counted as there.
+pub const NODE_SILENT_MS: u64 = 5_000;
+/// How often a change of collections or settings is begun anew because another node was faster.
+pub const CHANGE_TRIES_MAX: u32 = 10;
+/// The part of what is left of a count that a node takes at once is one of so many.
+pub const COUNTER_SHARES: u64 = 8;
+/// Counts that nodes share at a time.
+pub const COUNTERS_MAX: u64 = 1_000_000;
+/// How often counts that are over are dropped.
+pub const COUNTER_SWEEP_MS: u64 = 30_000;
+/// How long a request waits for a shared count before its node counts alone.
+pub const COUNTER_WAIT_MS: u64 = 1_000;
 /// How long request log entries wait to be written together.
 pub const LOG_FLUSH_MS: u64 = 1_000;
 /// Request log entries in one batch.

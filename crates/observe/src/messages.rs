@@ -63,7 +63,7 @@ where
                     false => ("", ""),
                 };
                 let target = event.metadata().target();
-                write!(to, "{} {colour}{level:>5}{plain} {target}: ", SystemClock.now())?;
+                write!(to, "{} {colour}{level:>5}{plain} {target}: ", now())?;
                 cx.format_fields(to.by_ref(), event)?;
                 match request {
                     Some(request) => writeln!(to, " request={request}"),
@@ -72,6 +72,11 @@ where
             }
         }
     }
+}
+
+/// As RFC 3339 has it.
+fn now() -> String {
+    SystemClock.now().to_string().replacen(' ', "T", 1)
 }
 
 fn colour(level: &Level) -> &'static str {
@@ -88,7 +93,7 @@ impl Lines {
         let mut line = String::with_capacity(256);
         line.push('{');
         let meta = event.metadata();
-        member(&mut line, "time", &SystemClock.now().to_string());
+        member(&mut line, "time", &now());
         member(&mut line, "level", meta.level().as_str());
         member(&mut line, "target", meta.target());
         member(&mut line, "node", &self.speaker.node);

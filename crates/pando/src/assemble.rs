@@ -4,13 +4,15 @@ use std::sync::Arc;
 
 use anyhow::{Context, Result, bail};
 use app::Parts;
+use app::auth::attempts::Attempts;
 use app::auth::password::Hasher;
 use app::backups::Backups;
 use app::catalog::Catalog;
 use app::files::{Files, Thumbs};
 use app::logs::Logs;
+use app::nodes::Nodes;
 use app::realtime::Realtime;
-use arc_swap::ArcSwap;
+use app::settings::Held;
 use backing::replace::Replacement;
 use backing::{Bus, CpuPool, Fetch, Mailer, QueryCache, RecordCache, Stamps};
 use base::limits::{PASSWORD_QUEUE_MAX, THUMB_QUEUE_MAX};
@@ -77,7 +79,6 @@ pub async fn open(config: &Config, purpose: Purpose) -> Result<Assembled> {
 async fn open_parts(config: &Config, purpose: Purpose) -> Result<Assembled> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let cipher = config.cipher()?;
-    let fixed = config.fixed()?;
     let node = config.node();
     let stamps = Arc::new(Stamps::default());
     let bus = Bus::default();
@@ -137,7 +138,7 @@ async fn open_parts(config: &Config, purpose: Purpose) -> Result<Assembled> {
         filters: Default::default(),
         tokens: Default::default(),
         hasher: Hasher::new(hashing),
-        attempts: Default::default(),
+        attempts: Attempts::new(&store),
         mailer: Mailer::new(
             (purpose != Purpose::Web || !config.mail.outbox.is_empty()).then(|| config.outbox()),
         ),
@@ -146,8 +147,8 @@ async fn open_parts(config: &Config, purpose: Purpose) -> Result<Assembled> {
             (purpose != Purpose::Web || config.files.shared).then(|| config.dir.join("storage")),
             Thumbs::new(scaling, half_the_processors()),
         ),
-        settings: ArcSwap::from_pointee(fixed.over(Default::default())),
-        fixed,
+        settings: Held::new(config.fixed()?),
+        nodes: Nodes::new(&store, format!("{} {}", config.node_name(), config.listen_address())),
         cipher,
         logs: Logs::new(log_store.clone(), clock.clone()),
         // Nothing tells this process yet of what others write to the same server.

@@ -63,6 +63,17 @@ pub enum Command {
     Status(Topology),
     /// Stop a topology that runs, or clean up after one that did not stop in order
     Down(Topology),
+    /// Make a standby the primary in a topology that runs
+    Promote {
+        /// The standby; without one, the most advanced
+        #[arg(value_name = "NODE", default_value = "any")]
+        node: String,
+    },
+    /// Let an old primary follow the new one in a topology that runs
+    Rejoin {
+        #[arg(value_name = "NODE")]
+        node: String,
+    },
 }
 
 #[derive(Args)]
@@ -96,6 +107,8 @@ impl Command {
             Command::Up(_) => "up",
             Command::Status(_) => "status",
             Command::Down(_) => "down",
+            Command::Promote { .. } => "promote",
+            Command::Rejoin { .. } => "rejoin",
         }
     }
 }

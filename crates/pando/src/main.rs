@@ -40,6 +40,7 @@ fn main() -> ExitCode {
             cli::Command::Superuser(command) => roles::superuser::run(config, command).await,
             // These have ended above: they have no configuration of their own.
             cli::Command::Up(_) | cli::Command::Status(_) | cli::Command::Down(_) => Ok(()),
+            cli::Command::Promote { .. } | cli::Command::Rejoin { .. } => Ok(()),
         }
     });
     // Blocking work that nobody waits for any more must not hold up the end.

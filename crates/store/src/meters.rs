@@ -22,7 +22,7 @@ pub enum Operation {
 const OPERATIONS: [&str; 5] = ["select", "count", "commit", "begin", "finish"];
 
 /// Kinds of failure, as few as can be acted on.
-const KINDS: [&str; 12] = [
+const KINDS: [&str; 13] = [
     "taken",
     "guard",
     "refused",
@@ -35,6 +35,7 @@ const KINDS: [&str; 12] = [
     "locked",
     "full",
     "internal",
+    "outdated",
 ];
 
 fn kind(error: &Error) -> usize {
@@ -51,6 +52,7 @@ fn kind(error: &Error) -> usize {
         Error::Locked(_) => 9,
         Error::Full(_) => 10,
         Error::Internal(_) => 11,
+        Error::Outdated(_) => 12,
     }
 }
 

@@ -12,6 +12,7 @@ use query::{Batch, Change, ChangeItem, ChangeKind, Committed, Op, Row, Select};
 
 use crate::compose::{Gathered, Replicated};
 use crate::engine::postgres::{Address, Postgres};
+use crate::engine::shared::Shared;
 use crate::engine::sqlite::Sqlite;
 use crate::engine::{self, Engine, ViewColumn};
 use crate::error::{Error, Result};
@@ -199,6 +200,11 @@ impl Store {
     /// See [`Engine::external_version`].
     pub fn external_version(&self) -> u64 {
         self.0.engine.external_version()
+    }
+
+    /// See [`Engine::shared`].
+    pub fn shared(&self) -> Option<&dyn Shared> {
+        self.0.engine.shared()
     }
 
     pub async fn describe_view(&self, query: &str) -> Result<Vec<ViewColumn>> {

@@ -52,7 +52,7 @@ impl Told {
         };
         // Not the query, which may hold what is nobody's business.
         let path = shortened(self.uri.path(), LOG_URL_CHARS_MAX);
-        tracing::error!(status, method = %self.method, path = ?path, error, details, "a request failed");
+        tracing::error!(status, method = %self.method, %path, error, details, "a request failed");
     }
 }
 

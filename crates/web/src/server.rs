@@ -39,6 +39,7 @@ async fn answer(
     id: &RequestId,
 ) -> Response<Body> {
     let begun = state.meters().begin(&head.method, head.uri.path());
+    let unsure = gate::be_sure(state, &head).await;
     let visit = Visit::new(state.policy(), &head, peer);
     head.extensions.insert(visit.clone());
     let logged = state.log().enabled().then(|| Started::new(&head, visit.clone()));
@@ -46,6 +47,7 @@ async fn answer(
     let told = Told::of(&head);
     let refused = match cors::preflight(&head) {
         Some(response) => Some(response),
+        None if unsure.is_some() => unsure,
         None => gate::admit(state, &head, &visit).await,
     };
     let mut response = match refused {

@@ -34,7 +34,7 @@ struct Inner {
 
 impl State {
     pub fn new(parts: Arc<Parts>, log: RequestLog, public: Option<Public>, watch: Watch) -> Self {
-        let policy = ArcSwap::from_pointee(Policy::new(parts.settings.load_full()));
+        let policy = ArcSwap::from_pointee(Policy::new(parts.settings.load_full(), &parts));
         let mut taken = vec![LIVE, READY, METRICS];
         taken.retain(|path| public.as_ref().is_some_and(|public| public.holds(path)));
         State(Arc::new(Inner {
@@ -100,7 +100,7 @@ impl State {
         if policy.is_made_of(&settings) {
             return arc_swap::Guard::into_inner(policy);
         }
-        let policy = Arc::new(Policy::new(arc_swap::Guard::into_inner(settings)));
+        let policy = Arc::new(Policy::new(arc_swap::Guard::into_inner(settings), &self.0.parts));
         self.0.policy.store(policy.clone());
         policy
     }

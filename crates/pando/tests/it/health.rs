@@ -210,3 +210,33 @@ fn the_way_to_the_end_is_told_while_requests_finish() {
     assert!(answer.starts_with("HTTP/1.1 400"), "{answer}");
     assert_eq!(watched.server.terminate(WAIT), Some(0));
 }
+
+#[test]
+fn files_of_the_site_keep_their_paths() {
+    let candidate = Candidate::new(Engine::Sqlite);
+    let dir = tempfile::tempdir().unwrap();
+    let site = dir.path().join("pb_public");
+    std::fs::create_dir(&site).unwrap();
+    for (name, text) in [("livez", "a file"), ("metrics", "another"), ("index.html", "the first page")] {
+        std::fs::write(site.join(name), text).unwrap();
+    }
+    let server = candidate.program.start(&dir.path().join("data")).unwrap();
+    let client = server.client();
+    let token = server.superuser_token().unwrap();
+    let get = |path: &str| client.send(&Request::get(path).token(&token)).unwrap();
+    assert_eq!(get("/livez").text(), "a file");
+    assert_eq!(get("/metrics").text(), "another");
+    // What leads nowhere is the first page, but this leads somewhere.
+    assert_eq!(get("/elsewhere").text(), "the first page");
+    assert!(get("/readyz").text().contains("ready"));
+    assert_eq!(client.send(&Request::new("POST", "/readyz")).unwrap().status, 404);
+    // Nobody's log is to be full of it.
+    let until = Instant::now() + WAIT;
+    let logged =
+        |url: &str| get(&format!("/api/logs?filter=(data.url='{url}')")).json()["totalItems"].clone();
+    while logged("/readyz") == 0 {
+        assert!(Instant::now() < until, "the POST is logged");
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    assert_eq!(logged("/readyz"), 1);
+}

@@ -14,29 +14,31 @@ const PARAMS_MAX: usize = 32_767;
 /// A guard of these operations as a statement that yields one truth value: does it hold?
 pub fn guard(dialect: Dialect, views: &Views, guard: &Guard, index: usize, ops: &[Op]) -> Statement {
     let mut out = Renderer::new(dialect, views);
-    let (select, present) = match guard {
-        Guard::Exists(select) => (select, true),
-        Guard::Absent(select) => (select, false),
-    };
-    // Two that share a row and then both want to change it wait for each other for ever.
-    let changes = ops.iter().any(|op| match (op, &select.from) {
-        (Op::Update { table, .. } | Op::Delete { table, .. }, Source::Table(of)) => table == of,
-        _ => false,
-    });
-    let lock = match (present, changes) {
-        (true, true) => Some("FOR NO KEY UPDATE"),
-        (true, false) => Some("FOR SHARE"),
-        (false, _) => None,
-    };
     // PostgreSQL's statements are sent without waiting for each other's answers, so a guard that does not hold
     // must fail by itself.
-    match dialect {
-        Dialect::Sqlite => out.sql.push_str(if present { "SELECT " } else { "SELECT NOT " }),
-        Dialect::Postgres => {
-            out.sql.push_str(if present { "SELECT pando.guard(" } else { "SELECT pando.guard(NOT " })
+    out.sql.push_str(match dialect {
+        Dialect::Sqlite => "SELECT ",
+        Dialect::Postgres => "SELECT pando.guard(",
+    });
+    match guard {
+        Guard::Exists(select) => {
+            // Two that share a row and then both want to change it wait for each other for ever.
+            let changes = ops.iter().any(|op| match (op, &select.from) {
+                (Op::Update { table, .. } | Op::Delete { table, .. }, Source::Table(of)) => table == of,
+                _ => false,
+            });
+            out.exists(select, Some(if changes { "FOR NO KEY UPDATE" } else { "FOR SHARE" }));
+        }
+        Guard::Absent(select) => {
+            out.sql.push_str("NOT ");
+            out.exists(select, None);
+        }
+        Guard::Version(version) => {
+            out.sql.push_str(dialect.schema_version());
+            out.sql.push('=');
+            out.param(Value::Number(*version as f64));
         }
     }
-    out.exists(select, lock);
     if dialect == Dialect::Postgres {
         out.sql.push(',');
         out.param(Value::Number(index as f64));

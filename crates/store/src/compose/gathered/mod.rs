@@ -23,6 +23,7 @@ use query::{Batch, Row, Select};
 
 use self::inserts::Inserts;
 use self::reads::Reads;
+use crate::engine::shared::Shared;
 use crate::engine::{Console, Engine, Transaction, ViewColumn};
 use crate::error::Result;
 
@@ -77,6 +78,10 @@ impl Engine for Gathered {
 
     fn external_version(&self) -> u64 {
         self.inner.external_version()
+    }
+
+    fn shared(&self) -> Option<&dyn Shared> {
+        self.inner.shared()
     }
 
     async fn describe_view(&self, query: &str) -> Result<Vec<ViewColumn>> {

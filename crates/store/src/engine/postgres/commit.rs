@@ -11,7 +11,7 @@ use tokio_postgres::Statement as Prepared;
 use tokio_postgres::types::ToSql;
 
 use super::codec::Param;
-use super::connect::{failure, is_ended, is_stale, may_retry};
+use super::connect::{data_failure, failure, is_ended, is_stale, may_retry};
 use super::receipt::{Receipt, is_withdrawn};
 use super::{bootstrap, schema};
 use crate::error::{Error, Result};
@@ -112,7 +112,7 @@ impl Rendered {
                 Err(Failed::Driver(error)) if is_ended(&error) => {
                     return Err(Error::Uncertain(failure(error).to_string()));
                 }
-                Err(Failed::Driver(error)) => return Err(failure(error)),
+                Err(Failed::Driver(error)) => return Err(data_failure(error)),
             }
         }
         Err(Error::Internal("a batch ran out of attempts".into()))

@@ -9,6 +9,7 @@ mod console;
 mod probe;
 mod receipt;
 mod schema;
+mod shared;
 mod standing;
 mod transaction;
 
@@ -32,10 +33,11 @@ pub use self::address::Address;
 use self::codec::{Param, Raw};
 pub use self::commit::Rendered;
 pub use self::connect::STATEMENT_MS;
-use self::connect::{SILENCE, failure, is_ended, is_stale, pool_failure};
+use self::connect::{SILENCE, data_failure, is_ended, is_stale, pool_failure};
 pub use self::probe::{Agreed, Probe, Quorum, Role, Sight};
 pub use self::receipt::Receipt;
 pub use self::transaction::PostgresTransaction;
+use super::shared::Shared;
 use super::{Console, Engine, Transaction, ViewColumn, decode};
 use crate::error::{Error, Result};
 use crate::sql::{Dialect, Renderer, Statement, Views};
@@ -96,6 +98,7 @@ impl Postgres {
     /// Told that the schema has this version by now.
     pub async fn follow_schema(&self, version: u64) -> Result<()> {
         if self.0.version.swap(version, Ordering::AcqRel) != version {
+            self.0.pool.manager().statement_caches.clear();
             self.0.reload_views(&self.0.client().await?).await?;
         }
         Ok(())
@@ -150,7 +153,8 @@ impl Inner {
             let ended = is_ended(&error);
             if again && (ended || client.is_closed() || is_stale(&error)) {
                 again = false;
-                client.statement_cache.clear();
+                // What one connection has prepared for an older schema, all have.
+                self.pool.manager().statement_caches.clear();
                 if ended {
                     // The server went away or is about to: the idle connections are as dead as this one.
                     drop(deadpool_postgres::Object::take(client));
@@ -158,7 +162,7 @@ impl Inner {
                 }
                 continue;
             }
-            return Err(failure(error));
+            return Err(data_failure(error));
         }
     }
 
@@ -227,7 +231,7 @@ impl Engine for Postgres {
     async fn select(&self, select: &Select) -> Result<Vec<Row>> {
         match self.0.select(select).await {
             // A view that another process made is asked for an order that it has not.
-            Err(Error::Refused(text)) if text.contains("_pando_seq") => {
+            Err(Error::Outdated(text)) if text.contains("_pando_seq") => {
                 self.0.reload_views(&self.0.client().await?).await?;
                 self.0.select(select).await
             }
@@ -258,6 +262,10 @@ impl Engine for Postgres {
         let version = self.0.number(Statement { sql: sql.into(), params: Vec::new() }).await?;
         self.follow_schema(version).await?;
         Ok(version)
+    }
+
+    fn shared(&self) -> Option<&dyn Shared> {
+        Some(self)
     }
 
     async fn describe_view(&self, query: &str) -> Result<Vec<ViewColumn>> {

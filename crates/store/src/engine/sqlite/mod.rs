@@ -227,6 +227,10 @@ impl Engine for Sqlite {
         self.shared.external.load(Ordering::Acquire)
     }
 
+    fn shared(&self) -> Option<&dyn super::shared::Shared> {
+        None
+    }
+
     async fn describe_view(&self, query: &str) -> Result<Vec<ViewColumn>> {
         let query = query.to_owned();
         self.readers.read(move |connection| describe::describe(connection, &query)).await
