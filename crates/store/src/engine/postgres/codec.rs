@@ -119,7 +119,13 @@ impl Raw<'_> {
             Type::TIMESTAMPTZ | Type::TIMESTAMP => match micros(bytes) {
                 Some(micros) => {
                     let stamp = Timestamp(micros.div_euclid(1000).saturating_add(EPOCH_MS));
-                    decode::text_value(&stamp.to_string(), ty)
+                    let written = stamp.written();
+                    let text = std::str::from_utf8(&written).unwrap_or_default();
+                    match ty {
+                        // Already in the form of such a column.
+                        ColumnType::Date => Value::text(text),
+                        ty => decode::text_value(text, ty),
+                    }
                 }
                 None => ty.zero(),
             },
