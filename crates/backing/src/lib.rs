@@ -8,6 +8,7 @@ pub mod cache;
 pub mod cpu_pool;
 pub mod fetch;
 pub mod mail;
+pub mod relocation;
 pub mod replace;
 pub mod stamps;
 

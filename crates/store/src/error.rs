@@ -28,6 +28,9 @@ pub enum Error {
     /// Other transactions were in the way, and this one was undone: the same steps may go through the next time.
     #[error("the transaction was undone because of others: {0}")]
     Aborted(String),
+    /// The data has moved to another database, which is not open yet; nothing was written.
+    #[error("the data has moved to another database")]
+    Moved,
     /// Another process holds the directory.
     #[error("{0}")]
     Locked(String),
@@ -50,6 +53,7 @@ impl Error {
             Error::Index { name, why } => Error::Index { name: name.clone(), why: why.clone() },
             Error::Unavailable(text) => Error::Unavailable(text.clone()),
             Error::Expired => Error::Expired,
+            Error::Moved => Error::Moved,
             Error::Aborted(text) => Error::Aborted(text.clone()),
             Error::Locked(text) => Error::Locked(text.clone()),
             Error::Full(text) => Error::Full(text.clone()),
@@ -73,6 +77,7 @@ impl Error {
             Error::Unavailable(_)
             | Error::Expired
             | Error::Aborted(_)
+            | Error::Moved
             | Error::Locked(_)
             | Error::Full(_) => Kind::Unavailable,
             Error::Internal(_) => Kind::Internal,

@@ -5,10 +5,12 @@
 pub mod contract;
 pub mod engine;
 pub mod error;
+mod gate;
 pub mod sql;
 pub mod store;
 mod unhurried;
 
+pub use engine::transfer;
 pub use engine::{Console, ConsoleColumn, Engine, ViewColumn};
 pub use error::{Error, Result};
 pub use store::{Listener, Options, Store, Target, Transaction, check_file, lock, open};

@@ -2,9 +2,10 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use base::topology::Node;
 use base::{Clock, Name};
 use parking_lot::Mutex;
@@ -12,8 +13,10 @@ use query::{Batch, Change, ChangeItem, ChangeKind, Committed, Op, Row, Select};
 
 use crate::engine::postgres::Postgres;
 use crate::engine::sqlite::Sqlite;
+use crate::engine::transfer::{Arrival, Departure};
 use crate::engine::{self, Engine, ViewColumn};
 use crate::error::{Error, Result};
+use crate::gate::Gate;
 use crate::unhurried::ToTheEnd;
 
 /// Told of every commit, after it is durable and before the writer gets its answer.
@@ -71,8 +74,12 @@ pub fn check_file(path: &Path) -> Result<()> {
 pub struct Store(Arc<Inner>);
 
 struct Inner {
-    engine: Arc<dyn Engine>,
+    engine: ArcSwap<Arc<dyn Engine>>,
     outlet: Outlet,
+    gate: Arc<Gate>,
+    switched: AtomicBool,
+    /// Whether a step of this transaction was refused because the data has moved.
+    moved: AtomicBool,
 }
 
 /// Where it is told what was written.
@@ -116,7 +123,24 @@ impl Announcer {
 impl Store {
     pub fn new(engine: Arc<dyn Engine>, node: Node, clock: Arc<dyn Clock>, listener: Listener) -> Self {
         let announcer = Announcer { node, clock, listener, sequence: AtomicU64::new(0) };
-        Store(Arc::new(Inner { engine, outlet: Outlet::Announce(announcer) }))
+        Store(Arc::new(Inner::new(engine, Outlet::Announce(announcer), Arc::default())))
+    }
+
+    /// Whether a switch is to be expected: then a write that finds the data moved waits for it.
+    pub fn expect_switch(&self, expected: bool) {
+        self.0.gate.expected(expected);
+    }
+
+    /// From here on everything is read from and written to the other store's database. Writes that wait go there.
+    pub fn switch_to(&self, other: &Store) {
+        self.0.engine.store(other.0.engine.load_full());
+        self.0.switched.store(true, Ordering::Release);
+        self.0.gate.switch();
+    }
+
+    /// Whether it was switched to another database since it was opened.
+    pub fn has_switched(&self) -> bool {
+        self.0.switched.load(Ordering::Relaxed)
     }
 
     /// Whether what is read and written is part of an open transaction.
@@ -127,31 +151,31 @@ impl Store {
     /// Opens a transaction, to be undone if it is still open after `limit`. While it is open on SQLite all other
     /// writes wait.
     pub async fn begin(&self, limit: Duration) -> Result<Transaction> {
-        let engine = self.0.engine.begin(limit).await?;
-        let inner = Inner { engine: engine.clone(), outlet: Outlet::Collect(Mutex::default()) };
+        let engine = self.0.engine().begin(limit).await?;
+        let inner = Inner::new(engine.clone(), Outlet::Collect(Mutex::default()), self.0.gate.clone());
         Ok(Transaction { outer: self.clone(), store: Store(Arc::new(inner)), engine })
     }
 
     pub fn engine_name(&self) -> &'static str {
-        self.0.engine.name()
+        self.0.engine().name()
     }
 
     pub async fn select(&self, select: &Select) -> Result<Vec<Row>> {
-        self.0.engine.select(select).await
+        self.0.engine().select(select).await
     }
 
     /// The first row, if any.
     pub async fn first(&self, select: &Select) -> Result<Option<Row>> {
-        Ok(self.0.engine.select(select).await?.into_iter().next())
+        Ok(self.0.engine().select(select).await?.into_iter().next())
     }
 
     pub async fn count(&self, select: &Select) -> Result<u64> {
-        self.0.engine.count(select).await
+        self.0.engine().count(select).await
     }
 
     /// See [`Engine::count_by_hour`].
     pub async fn count_by_hour(&self, select: &Select, column: &Name) -> Result<Vec<(String, u64)>> {
-        self.0.engine.count_by_hour(select, column).await
+        self.0.engine().count_by_hour(select, column).await
     }
 
     /// Commits, and announces what was committed. A caller that goes away does not keep a write that happened from
@@ -162,48 +186,85 @@ impl Store {
     }
 
     pub async fn schema_version(&self) -> Result<u64> {
-        self.0.engine.schema_version().await
+        self.0.engine().schema_version().await
     }
 
     /// See [`Engine::external_version`].
     pub fn external_version(&self) -> u64 {
-        self.0.engine.external_version()
+        self.0.engine().external_version()
     }
 
     pub async fn describe_view(&self, query: &str) -> Result<Vec<ViewColumn>> {
-        self.0.engine.describe_view(query).await
+        self.0.engine().describe_view(query).await
     }
 
     /// See [`Engine::snapshot`].
     pub async fn snapshot(&self, to: &Path) -> Result<()> {
-        self.0.engine.snapshot(to).await
+        self.0.engine().snapshot(to).await
     }
 
     /// See [`Engine::console`]. What it wrote is not announced.
     pub async fn console(&self, sql: &str) -> Result<engine::Console> {
         let (inner, sql) = (self.0.clone(), sql.to_owned());
-        ToTheEnd::of(async move { inner.engine.console(&sql).await }).await
+        ToTheEnd::of(async move { inner.engine().console(&sql).await }).await
+    }
+
+    /// See [`Engine::depart`].
+    pub async fn depart(&self) -> Result<Box<dyn Departure>> {
+        self.0.engine().depart().await
+    }
+
+    /// See [`Engine::arrive`].
+    pub async fn arrive(&self) -> Result<Box<dyn Arrival>> {
+        self.0.engine().arrive().await
     }
 
     pub async fn ping(&self) -> Result<()> {
-        self.0.engine.ping().await
+        self.0.engine().ping().await
     }
 
     /// See [`Engine::optimize`].
     pub async fn optimize(&self) -> Result<()> {
-        self.0.engine.optimize().await
+        self.0.engine().optimize().await
     }
 
     pub async fn close(&self) {
-        self.0.engine.close().await;
+        self.0.engine().close().await;
     }
 }
 
 impl Inner {
+    fn new(engine: Arc<dyn Engine>, outlet: Outlet, gate: Arc<Gate>) -> Self {
+        let engine = ArcSwap::from_pointee(engine);
+        Inner { engine, outlet, gate, switched: AtomicBool::default(), moved: AtomicBool::default() }
+    }
+
+    fn engine(&self) -> Arc<dyn Engine> {
+        Arc::clone(&self.engine.load())
+    }
+
+    /// A batch that finds the data moved is none the less done, where the data is now.
+    async fn write(&self, batch: Batch) -> Result<Vec<usize>> {
+        let Some(passage) = self.gate.passage() else {
+            return self.engine().commit(batch).await;
+        };
+        match self.engine().commit(batch.clone()).await {
+            Err(Error::Moved) => {}
+            other => return other,
+        }
+        passage.wait().await?;
+        if matches!(self.outlet, Outlet::Collect(_)) {
+            // The whole of it is done again, in a transaction of the other database.
+            self.moved.store(true, Ordering::Relaxed);
+            return Err(Error::Moved);
+        }
+        self.engine().commit(batch).await
+    }
+
     async fn commit(&self, batch: Batch) -> Result<Committed> {
         let mut items: Vec<Option<ChangeItem>> = batch.ops.iter().map(|op| Some(announced(op))).collect();
         let (schema, jobs) = (!batch.ddl.is_empty(), !batch.jobs.is_empty());
-        let missing = self.engine.commit(batch).await?;
+        let missing = self.write(batch).await?;
         for index in &missing {
             if let Some(item) = items.get_mut(*index) {
                 *item = None;
@@ -242,6 +303,9 @@ impl Transaction {
     /// Makes everything durable, and announces it as one change.
     pub async fn commit(self) -> Result<Option<Arc<Change>>> {
         ToTheEnd::of(async move {
+            if self.store.0.moved.load(Ordering::Relaxed) {
+                return Err(again());
+            }
             self.engine.finish(true).await?;
             match (&self.outer.0.outlet, &self.store.0.outlet) {
                 (Outlet::Announce(announcer), Outlet::Collect(written)) => {
@@ -257,8 +321,16 @@ impl Transaction {
 
     /// Undoes everything. Fails when it was undone before, by its deadline or because of others.
     pub async fn rollback(self) -> Result<()> {
-        self.engine.finish(false).await
+        self.engine.finish(false).await?;
+        match self.store.0.moved.load(Ordering::Relaxed) {
+            true => Err(again()),
+            false => Ok(()),
+        }
     }
+}
+
+fn again() -> Error {
+    Error::Aborted("the data has moved to another database".into())
 }
 
 fn announced(op: &Op) -> ChangeItem {

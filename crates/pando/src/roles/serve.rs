@@ -57,6 +57,14 @@ async fn once(config: &Config, bound: &mut Option<std::net::TcpListener>) -> Res
     let events = app::realtime::dispatch::run(assembled.parts.clone(), ended(stopped.clone()));
     let realtime_task = tokio::spawn(events);
 
+    let attend = super::attend::run(
+        config.dir.clone(),
+        assembled.parts.clone(),
+        assembled.log_store.clone(),
+        ended(stopped.clone()),
+    );
+    let attend_task = tokio::spawn(attend);
+
     greet(config, &assembled, address).await?;
     let state = web::State::new(assembled.parts.clone(), log, public(config)?);
     let router = web::router(state.clone());
@@ -74,6 +82,7 @@ async fn once(config: &Config, bound: &mut Option<std::net::TcpListener>) -> Res
     let _ = stop.send(true);
     let _ = realtime_task.await;
     let _ = follow_task.await;
+    let _ = attend_task.await;
     let _ = crons_task.await;
     let _ = jobs_task.await;
     let _ = log_task.await;

@@ -18,6 +18,7 @@ mod encryption;
 mod files;
 mod jobs;
 mod mail;
+mod moving;
 mod oauth2;
 mod passkeys;
 mod public;

@@ -1,11 +1,14 @@
 //! The engine over a PostgreSQL server: a pool of connections, each with its prepared statements.
 
+mod arrival;
 mod bootstrap;
 mod codec;
 mod commit;
 mod connect;
 mod console;
+mod departure;
 mod schema;
+mod stand;
 mod transaction;
 
 #[cfg(test)]
@@ -26,6 +29,7 @@ use self::codec::{Param, Raw};
 use self::commit::Rendered;
 use self::connect::{SILENCE, failure, is_ended, is_stale, pool_failure};
 use self::transaction::PostgresTransaction;
+use super::transfer::{Arrival, Departure};
 use super::{Console, Engine, Transaction, ViewColumn, decode};
 use crate::error::{Error, Result};
 use crate::sql::{Dialect, Renderer, Statement, Views};
@@ -222,6 +226,14 @@ impl Engine for Postgres {
 
     async fn ping(&self) -> Result<()> {
         self.0.number(Statement { sql: "SELECT 1::float8".into(), params: Vec::new() }).await.map(drop)
+    }
+
+    async fn depart(&self) -> Result<Box<dyn Departure>> {
+        Ok(Box::new(departure::PostgresDeparture::new(self.0.clone())))
+    }
+
+    async fn arrive(&self) -> Result<Box<dyn Arrival>> {
+        Ok(Box::new(arrival::PostgresArrival::open(&self.0).await?))
     }
 
     async fn close(&self) {

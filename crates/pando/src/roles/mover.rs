@@ -1,0 +1,104 @@
+//! `pando move`: all data to another database, and the files to another place, while the server goes on.
+
+mod ends;
+mod progress;
+
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail};
+use app::transfer::{self, Mark, Transfer};
+use backing::relocation::{self, Mover, Relocation};
+use base::limits::{TRANSFER_ANSWER_MS, TRANSFER_LOOK_MS};
+
+use self::ends::{Source, Target};
+use self::progress::Progress;
+use crate::cli::Move;
+use crate::config::Config;
+
+pub async fn run(config: Config, command: Move) -> Result<()> {
+    if let Some(to) = &command.to {
+        data(&config, to, command.dry_run).await?;
+    }
+    Ok(())
+}
+
+async fn data(config: &Config, to: &str, dry_run: bool) -> Result<()> {
+    let mut source = Source::open(config).await?;
+    let target = Target::of(to)?;
+    if let Some(mark) = transfer::left(&source.store).await? {
+        match source.onward(config, &mark, &target).await? {
+            Some(onward) => source = onward,
+            None => return finish(config, &source, &target, &mark).await,
+        }
+    }
+    let target_store = target.open().await?;
+    let progress = Progress::new();
+    let tell = |step: transfer::Step<'_>| progress.tell(&step);
+    if dry_run {
+        let prospect = transfer::check(&source.store, &target_store, &tell).await.map_err(told)?;
+        progress.prospect(&prospect);
+        return match prospect.problems.is_empty() {
+            true => Ok(()),
+            false => bail!("{} things keep the data from being moved", prospect.problems.len()),
+        };
+    }
+    let mark = Mark { id: base::id::record(), from: source.name.clone(), to: target.name() };
+    let relocation = Relocation { id: mark.id.clone(), url: target.url() };
+    let mover = Mover::begin(&config.dir, &relocation).with_context(|| {
+        format!("cannot begin in {}: is another move going on there?", config.dir.display())
+    })?;
+    let _lock = source.keep_or_await(config, &mover, &relocation.id).await?;
+    if let Target::Postgres { .. } = &target {
+        // Before the switch, so that whoever starts right after it finds the way.
+        relocation::remember(&config.dir, &relocation)?;
+    }
+    println!("Moving {} to {}", mark.from, mark.to);
+    let begun = Instant::now();
+    let transfer = Transfer { from: &source.store, to: &target_store, mark, tell: &tell };
+    let moved = transfer::run(&transfer).await.map_err(told)?;
+    source.store.close().await;
+    target_store.close().await;
+    target.settle()?;
+    progress.moved(&moved, begun.elapsed());
+    drop(mover);
+    target.advise(config);
+    Ok(())
+}
+
+/// The data has moved already, by this move or by one that died right after the switch.
+async fn finish(config: &Config, source: &Source, target: &Target, mark: &Mark) -> Result<()> {
+    if mark.to != target.name() {
+        bail!("{} has moved to {} already", mark.from, mark.to);
+    }
+    source.store.close().await;
+    target.settle()?;
+    let store = target.open_settled().await?;
+    if transfer::arriving(&store).await?.is_some_and(|arriving| arriving.id == mark.id) {
+        transfer::confirm(&store).await?;
+    }
+    store.close().await;
+    println!("{} has moved to {}", mark.from, mark.to);
+    target.advise(config);
+    Ok(())
+}
+
+/// Waits until the server says that it follows, so that it can go on at once after the switch.
+async fn answered(mover: &Mover, id: &str) -> Result<()> {
+    let until = Instant::now() + Duration::from_millis(TRANSFER_ANSWER_MS);
+    while !mover.is_awaited(id) {
+        if Instant::now() > until {
+            bail!(
+                "the server that runs does not follow the move: its messages say why. Or stop it, move, and start it again"
+            );
+        }
+        tokio::time::sleep(Duration::from_millis(TRANSFER_LOOK_MS)).await;
+    }
+    Ok(())
+}
+
+fn told(error: app::Error) -> anyhow::Error {
+    match &error.details {
+        Some(details) => anyhow::anyhow!("{error} {details}"),
+        None => error.into(),
+    }
+}

@@ -1,0 +1,254 @@
+//! `pando move`: everything goes to another database and back, and every answer stays as it was, to the byte. While
+//! it goes on, clients read and write; nothing acknowledged is lost, and nobody is told to go away.
+
+use std::io::{BufRead, BufReader};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+
+use testkit::pando::Engine;
+use testkit::postgres::{Options, Postgres};
+use testkit::server::{Program, SUPERUSER};
+use testkit::{Request, Server, judge};
+
+use crate::candidate::{BINARY, Candidate};
+
+const DATA: &str = include_str!("differential/data.txt");
+
+/// More for the move than the corpus has: a view, indexes, odd texts, rules, an account, files, numbers at the edges.
+const MORE: &str = r#"setup more
+as superuser
+POST /api/collections {"name":"odd","type":"base","listRule":"","viewRule":"","fields":[{"name":"ctid","type":"text"},{"name":"t","type":"text"},{"name":"n","type":"number"},{"name":"j","type":"json"},{"name":"d","type":"date"},{"name":"tags","type":"select","values":["a","b c","ü"],"maxSelect":3},{"name":"aVeryLongFieldNameThatIsLongerThanWhatPostgresKeepsOfAnyIdentifier","type":"text"}],"indexes":["CREATE UNIQUE INDEX idx_odd_t ON odd (t) WHERE t != ''","CREATE INDEX idx_odd_n ON odd (n, d DESC)","CREATE INDEX idx_odd_nocase ON odd (t COLLATE NOCASE)"]}
+POST /api/collections/odd/records {"id":"odd000000000001","ctid":"x","t":"ß 'quoted' \"double\" \\ back\n\ttab 😀","n":1e300,"j":{"b":1,"a":[1.50,{"z":null,"y":1e5}],"":"é"},"d":"0001-01-01 00:00:00.000Z","tags":["a","ü"]}
+POST /api/collections/odd/records {"id":"odd000000000002","t":"","n":-0.1,"j":"null","d":"9999-12-31 23:59:59.999Z","tags":["b c"],"aVeryLongFieldNameThatIsLongerThanWhatPostgresKeepsOfAnyIdentifier":"long"}
+POST /api/collections/odd/records {"id":"odd000000000003","t":"A","n":9007199254740993,"j":1234567890123}
+POST /api/collections/odd/records {"id":"odd000000000004","t":"B","n":0.30000000000000004,"j":"[1, 2]"}
+POST /api/collections/odd/records {"id":"odd000000000005","t":"C","j":1.0}
+DELETE /api/collections/odd/records/odd000000000004
+POST /api/collections/odd/records {"id":"odd000000000006","t":"aaaa first by nothing","n":6}
+POST /api/collections {"name":"sums","type":"view","listRule":"","viewRule":"","viewQuery":"SELECT id, t, (n * 2) AS twice FROM odd WHERE n > 0"}
+POST /api/collections {"name":"oversums","type":"view","listRule":"","viewRule":"","viewQuery":"SELECT id, twice FROM sums"}
+POST /api/collections {"name":"papers","type":"base","viewRule":"","listRule":"","fields":[{"name":"doc","type":"file","maxSelect":3}]}
+POST /api/collections/papers/records multipart:id=papersrecord001;doc@paper one.txt=hello;doc@picture.png=<fixture png-40x30>
+PATCH /api/settings {"meta":{"appName":"Moved","appURL":"https://example.com"}}
+"#;
+
+const READS: [&str; 24] = [
+    "/api/collections?perPage=200",
+    "/api/collections/odd",
+    "/api/collections/odd/records",
+    "/api/collections/odd/records?sort=t,id",
+    "/api/collections/odd/records?sort=-n,d,id",
+    "/api/collections/odd/records?filter=n%3E0%26%26t%21=''",
+    "/api/collections/odd/records?filter=j.a.0=1.5",
+    "/api/collections/odd/records?filter=tags%3F='a'",
+    "/api/collections/odd/records/odd000000000001",
+    "/api/collections/sums/records?sort=id",
+    "/api/collections/oversums/records?sort=id",
+    "/api/collections/papers/records",
+    "/api/collections/posts/records?perPage=500&expand=author.city,editors.boss,comments_via_post.by",
+    "/api/collections/posts/records?sort=-day,title,id&fields=id,title,day,doc,place",
+    "/api/collections/posts/records?filter=doc.b.c='x'||tags:length%3E2",
+    "/api/collections/posts/records?filter=author.city.name~'o'&sort=@rowid",
+    "/api/collections/posts/records?sort=-@rowid",
+    "/api/collections/people/records?expand=friends,boss,account",
+    "/api/collections/cities/records?filter=geoDistance(at.lon,at.lat,23,42)%3C500",
+    "/api/collections/comments/records?sort=score,id",
+    "/api/collections/users/records?sort=email",
+    "/api/collections/_superusers/records?fields=id,email,created",
+    "/api/settings",
+    "/api/backups/none?token=x",
+];
+
+/// What a server answers to all of it.
+fn answers(server: &Server) -> Vec<String> {
+    let token = server.superuser_token().unwrap();
+    let ask = |target: &str| {
+        let answer = server.client().send(&Request::get(target).token(&token)).unwrap();
+        assert!(answer.status < 500 || target.contains("backups"), "{target}: {}", answer.text());
+        format!("{target}\n{} {}", answer.status, answer.text())
+    };
+    let mut out: Vec<String> =
+        READS.iter().filter(|target| !target.contains("backups")).map(|target| ask(target)).collect();
+    let papers = server.client().send(&Request::get("/api/collections/papers/records")).unwrap().json();
+    for name in papers["items"][0]["doc"].as_array().unwrap() {
+        out.push(ask(&format!("/api/files/papers/papersrecord001/{}", name.as_str().unwrap())));
+    }
+    out
+}
+
+fn assert_same(one: &[String], other: &[String]) {
+    for (one, other) in one.iter().zip(other) {
+        pretty(one, other);
+    }
+    assert_eq!(one.len(), other.len());
+}
+
+fn pretty(one: &str, other: &str) {
+    if one != other {
+        let at = one.bytes().zip(other.bytes()).position(|(one, other)| one != other).unwrap_or(0);
+        let around = |text: &str| text.chars().skip(at.saturating_sub(80)).take(240).collect::<String>();
+        panic!("before: …{}…\n after: …{}…\n{}", around(one), around(other), one.lines().next().unwrap());
+    }
+}
+
+fn fill(server: &Server) {
+    judge::apply(DATA, server);
+    judge::apply(MORE, server);
+}
+
+fn mover(dir: &Path, words: &[&str]) -> Command {
+    let mut command = Command::new(BINARY);
+    command.arg("move").arg("--dir").arg(dir).args(words).current_dir(dir);
+    for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("PANDO_")) {
+        command.env_remove(name);
+    }
+    command
+}
+
+/// Moves and returns what was said.
+fn moved(dir: &Path, words: &[&str]) -> String {
+    let out = mover(dir, words).output().unwrap();
+    let text = format!("{}{}", String::from_utf8_lossy(&out.stdout), String::from_utf8_lossy(&out.stderr));
+    assert!(out.status.success(), "{text}");
+    text
+}
+
+fn refused(dir: &Path, words: &[&str]) -> String {
+    let out = mover(dir, words).output().unwrap();
+    let text = format!("{}{}", String::from_utf8_lossy(&out.stdout), String::from_utf8_lossy(&out.stderr));
+    assert!(!out.status.success(), "{text}");
+    text
+}
+
+fn sqlite() -> Program {
+    Candidate::new(Engine::Sqlite).program
+}
+
+#[test]
+fn everything_is_there_after_a_move_and_after_the_way_back() {
+    let dir = tempfile::tempdir().unwrap();
+    let data = dir.path().join("data");
+    let postgres = Postgres::start(Options::default()).unwrap();
+    let url = postgres.database().unwrap();
+    let server = sqlite().start(&data).unwrap();
+    fill(&server);
+    let token = server.superuser_token().unwrap();
+    let before = answers(&server);
+    drop(server);
+
+    moved(&data, &["--to", &url]);
+    // The directory alone leads to the data.
+    let server = sqlite().serve(&data).unwrap();
+    assert_same(&before, &answers(&server));
+    let get = Request::get("/api/collections/_superusers/records").token(&token);
+    assert_eq!(server.client().send(&get).unwrap().status, 200, "an old token is good");
+    judge::apply(
+        "setup w\nas superuser\nPOST /api/collections/odd/records {\"id\":\"odd000000000007\",\"t\":\"on postgres\"}\n",
+        &server,
+    );
+    let before = answers(&server);
+    assert_eq!(
+        postgres.sql("test0", "select t from odd where id='odd000000000007'").unwrap().trim(),
+        "on postgres"
+    );
+    drop(server);
+
+    moved(&data, &["--to", data.to_str().unwrap()]);
+    let server = sqlite().serve(&data).unwrap();
+    assert_same(&before, &answers(&server));
+    assert!(server.log().contains("SQLite"), "{}", server.log());
+    drop(server);
+    // The server that was left cannot be written to, and says where to go.
+    let (code, log) = Program { data: Some(url), ..sqlite() }
+        .serve_to_end(&dir.path().join("other"), std::time::Duration::from_secs(20))
+        .unwrap();
+    assert!(code.is_some_and(|code| code != 0) && log.contains("has moved to"), "{log}");
+    let oracle = testkit::oracle::program().unwrap();
+    oracle.upsert_superuser(&data, SUPERUSER.0, SUPERUSER.1).unwrap();
+    let server = oracle.serve(&data).unwrap();
+    let reference = answers(&server);
+    for (one, other) in before.iter().zip(&reference).filter(|(one, _)| one.contains("/records")) {
+        if one.starts_with("/api/collections/_superusers") || one.contains("sort=@rowid") {
+            continue;
+        }
+        // The reference picks fields in a random order.
+        let body =
+            |text: &str| serde_json::from_str::<serde_json::Value>(text.split_once(' ').unwrap().1).unwrap();
+        let split = |text: &str| body(text.split_once('\n').unwrap().1);
+        assert_eq!(split(one), split(other), "{one}");
+    }
+}
+
+/// A mover whose lines are read as they come.
+struct Running {
+    child: Child,
+    lines: std::io::Lines<BufReader<std::process::ChildStdout>>,
+    said: Vec<String>,
+}
+
+impl Running {
+    fn start(dir: &Path, words: &[&str]) -> Running {
+        let mut child = mover(dir, words).stdout(Stdio::piped()).stderr(Stdio::inherit()).spawn().unwrap();
+        let lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        Running { child, lines, said: Vec::new() }
+    }
+
+    /// Reads until a line begins with the words; false at the end.
+    fn until(&mut self, words: &str) -> bool {
+        while let Some(Ok(line)) = self.lines.next() {
+            let found = line.starts_with(words);
+            self.said.push(line);
+            if found {
+                return true;
+            }
+        }
+        false
+    }
+
+    fn end(mut self) -> String {
+        self.until("\0");
+        let status = self.child.wait().unwrap();
+        let said = self.said.join("\n");
+        assert!(status.success(), "{said}");
+        said
+    }
+}
+
+#[test]
+fn what_cannot_be_moved_is_named_first() {
+    let dir = tempfile::tempdir().unwrap();
+    let data = dir.path().join("data");
+    let postgres = Postgres::start(Options::default()).unwrap();
+    let url = postgres.database().unwrap();
+    let server = sqlite().start(&data).unwrap();
+    fill(&server);
+    judge::apply(
+        "setup w\nas superuser\nPOST /api/collections/odd/records {\"id\":\"odd00000000nul0\",\"t\":\"a\\u0000b\"}\n",
+        &server,
+    );
+    for words in [&["--to", &url, "--dry-run"][..], &["--to", &url]] {
+        let text = refused(&data, words);
+        assert!(text.contains("odd/odd00000000nul0/t") && text.contains("U+0000"), "{text}");
+    }
+    // Nothing happened: the server goes on.
+    judge::apply("setup w\nas superuser\nDELETE /api/collections/odd/records/odd00000000nul0\n", &server);
+    let text = moved(&data, &["--to", &url, "--dry-run"]);
+    assert!(text.contains("posts: 6 rows"), "{text}");
+    let mut running = Running::start(&data, &["--to", &url]);
+    assert!(running.until("Switched"));
+    let said = running.end();
+    assert!(said.contains("equal on both sides"), "{said}");
+    judge::apply(
+        "setup w\nas superuser\nPOST /api/collections/odd/records {\"id\":\"odd000000000009\",\"t\":\"there\"}\n",
+        &server,
+    );
+    assert_eq!(
+        postgres.sql("test0", "select t from odd where id='odd000000000009'").unwrap().trim(),
+        "there"
+    );
+    // To a database with data nothing is moved.
+    let other = dir.path().join("other");
+    drop(sqlite().start(&other).unwrap());
+    let text = refused(&other, &["--to", &url]);
+    assert!(text.contains("there is data already"), "{text}");
+}
