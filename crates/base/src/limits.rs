@@ -323,6 +323,10 @@ pub const TRANSFER_ROUND_MS: u64 = 200;
 pub const TRANSFER_ROUNDS_MAX: usize = 50;
 /// How long the switch may keep writers waiting, well below [`STORE_WAIT_MS`].
 pub const TRANSFER_HOLD_MS: u64 = 5_000;
+/// How often the switch is tried when others hold on to what they write.
+pub const TRANSFER_HOLDS_MAX: usize = 5;
+/// How long servers have to answer a mover's roll call.
+pub const TRANSFER_ROLL_MS: u64 = 2_000;
 /// How often a server looks whether the database that it serves was left, while a move goes on.
 pub const TRANSFER_LOOK_MS: u64 = 5;
 /// How long a mover waits for the server to say that it follows.

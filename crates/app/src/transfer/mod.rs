@@ -5,6 +5,7 @@
 mod check;
 mod copy;
 mod marks;
+pub mod roll;
 mod sum;
 mod switch;
 mod tables;

@@ -3,8 +3,8 @@
 
 use std::time::{Duration, Instant};
 
-use base::limits::TRANSFER_HOLD_MS;
-use store::transfer::{Arrival, Departure, stays};
+use base::limits::{TRANSFER_HOLD_MS, TRANSFER_HOLDS_MAX};
+use store::transfer::{Arrival, Departure, Hold, stays};
 
 use super::sum::{Sum, carry_over};
 use super::tables::Plan;
@@ -18,7 +18,7 @@ pub async fn switch(
     sums: &mut [Sum],
 ) -> Outcome<Duration> {
     let limit = Duration::from_millis(TRANSFER_HOLD_MS);
-    let mut hold = departure.hold(limit).await?;
+    let mut hold = hold(departure, limit).await?;
     let begun = Instant::now();
     let carried = tokio::time::timeout(limit, async {
         let touched = hold.touched().await?;
@@ -35,4 +35,15 @@ pub async fn switch(
     }
     hold.leave(&transfer.mark.text()).await?;
     Ok(begun.elapsed())
+}
+
+/// Somebody may write for a while, all the time: then another moment must do.
+async fn hold(departure: &mut dyn Departure, limit: Duration) -> Outcome<Box<dyn Hold>> {
+    for _ in 1..TRANSFER_HOLDS_MAX {
+        match departure.hold(limit).await {
+            Err(error) if error.kind() == base::Kind::Unavailable => {}
+            other => return Ok(other?),
+        }
+    }
+    Ok(departure.hold(limit).await?)
 }

@@ -16,10 +16,19 @@ use crate::place;
 
 pub async fn run(dir: PathBuf, parts: Arc<Parts>, logs: Store, stop: impl Future<Output = ()>) {
     tokio::pin!(stop);
+    let (node, mut version) = (base::id::record(), 0);
     loop {
         tokio::select! {
             () = &mut stop => return,
             () = tokio::time::sleep(Duration::from_millis(FOREIGN_CHANGES_MS)) => {}
+        }
+        // Answering a roll call is for those that others cannot see: it comes as a new schema version does.
+        let current = parts.catalog.schema().version;
+        if parts.store.engine_name() != "sqlite" && current != version {
+            match transfer::roll::answer(&parts.store, &node).await {
+                Ok(()) => version = current,
+                Err(error) => tracing::warn!(%error, "a roll call is not answered"),
+            }
         }
         let done = match relocation::look(&dir) {
             Ok(Seen::Nothing) => continue,
@@ -38,6 +47,7 @@ pub async fn run(dir: PathBuf, parts: Arc<Parts>, logs: Store, stop: impl Future
 
 /// Nobody needs the notes of a mover that died.
 async fn abandoned(dir: &Path, parts: &Parts) -> Result<()> {
+    transfer::roll::dismiss(&parts.store).await?;
     parts.store.depart().await?.unfollow().await?;
     relocation::tidy(dir)?;
     tracing::info!("a move of the data was given up");

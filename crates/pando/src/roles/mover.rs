@@ -47,7 +47,7 @@ async fn data(config: &Config, to: &str, dry_run: bool) -> Result<()> {
     let mover = Mover::begin(&config.dir, &relocation).with_context(|| {
         format!("cannot begin in {}: is another move going on there?", config.dir.display())
     })?;
-    let _lock = source.keep_or_await(config, &mover, &relocation.id).await?;
+    let _lock = source.keep_or_await(config, &mover, &relocation.id, &target).await?;
     if let Target::Postgres { .. } = &target {
         // Before the switch, so that whoever starts right after it finds the way.
         relocation::remember(&config.dir, &relocation)?;

@@ -252,3 +252,169 @@ fn what_cannot_be_moved_is_named_first() {
     let text = refused(&other, &["--to", &url]);
     assert!(text.contains("there is data already"), "{text}");
 }
+
+/// Clients that go on while the data moves.
+mod clients {
+    use std::collections::BTreeSet;
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+    use std::thread::JoinHandle;
+
+    use serde_json::json;
+    use testkit::{Client, Request};
+
+    const RECORDS: &str = "/api/collections/written/records";
+
+    pub struct Clients {
+        stop: Arc<AtomicBool>,
+        pub acknowledged: Arc<AtomicUsize>,
+        threads: Vec<JoinHandle<Result<BTreeSet<String>, String>>>,
+    }
+
+    impl Clients {
+        /// Each creates records, reads each back at once, and deletes every fourth.
+        pub fn start(port: u16, numbers: std::ops::Range<usize>) -> Clients {
+            let (stop, acknowledged) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicUsize::new(0)));
+            let thread = |number: usize| {
+                let (stop, acknowledged) = (stop.clone(), acknowledged.clone());
+                std::thread::spawn(move || write(port, number, &stop, &acknowledged).inspect_err(|why| eprintln!("{why}")))
+            };
+            let threads = numbers.map(thread).collect();
+            Clients { stop, acknowledged, threads }
+        }
+
+        /// The ids that must be there, and no others.
+        pub fn end(self) -> BTreeSet<String> {
+            self.stop.store(true, Ordering::Relaxed);
+            self.threads.into_iter().flat_map(|thread| thread.join().unwrap().unwrap()).collect()
+        }
+
+        pub fn wait_for(&self, more: usize) {
+            let from = self.acknowledged.load(Ordering::Relaxed);
+            while self.acknowledged.load(Ordering::Relaxed) < from + more {
+                assert!(!self.threads.iter().any(JoinHandle::is_finished), "a client gave up");
+                std::thread::sleep(std::time::Duration::from_millis(2));
+            }
+        }
+    }
+
+    fn write(
+        port: u16,
+        number: usize,
+        stop: &AtomicBool,
+        acknowledged: &AtomicUsize,
+    ) -> Result<BTreeSet<String>, String> {
+        let client = Client::new(port);
+        let mut there = BTreeSet::new();
+        for turn in 0.. {
+            if stop.load(Ordering::Relaxed) {
+                break;
+            }
+            let id = format!("w{number}{turn:013}");
+            let send = |request: Request, expected: u16| {
+                let answer = client.send(&request).map_err(|error| format!("{id}: {error}"))?;
+                if answer.status != expected {
+                    return Err(format!("{id}: {} {}", answer.status, answer.text()));
+                }
+                acknowledged.fetch_add(1, Ordering::Relaxed);
+                Ok(answer)
+            };
+            send(Request::json("POST", RECORDS, &json!({"id": id, "n": turn, "t": "x"})), 200)?;
+            let one = format!("{RECORDS}/{id}");
+            let read = send(Request::get(&one), 200)?;
+            if read.json()["n"] != json!(turn) {
+                return Err(format!("{id} is not what was written: {}", read.text()));
+            }
+            match turn % 4 {
+                0 => {
+                    send(Request::new("DELETE", &one), 204)?;
+                }
+                1 => {
+                    // Two in one transaction.
+                    let second = format!("x{number}{turn:013}");
+                    let body = json!({"requests": [
+                        {"method": "PATCH", "url": one, "body": {"n": turn + 1}},
+                        {"method": "POST", "url": RECORDS, "body": {"id": second, "n": 1}},
+                    ]});
+                    send(Request::json("POST", "/api/batch", &body), 200)?;
+                    there.extend([id, second]);
+                }
+                _ => {
+                    there.insert(id);
+                }
+            }
+        }
+        Ok(there)
+    }
+}
+
+const WRITTEN: &str = r#"setup written
+as superuser
+POST /api/collections {"name":"written","type":"base","listRule":"","viewRule":"","createRule":"","updateRule":"","deleteRule":"","fields":[{"name":"n","type":"number"},{"name":"t","type":"text"}],"indexes":["CREATE INDEX idx_written_n ON written (n)"]}
+PATCH /api/settings {"batch":{"enabled":true,"maxRequests":50}}
+"#;
+
+/// All ids of the collection, by pages.
+fn ids(server: &Server) -> std::collections::BTreeSet<String> {
+    let mut out = std::collections::BTreeSet::new();
+    for page in 1.. {
+        let target = format!("/api/collections/written/records?perPage=500&skipTotal=1&fields=id&page={page}");
+        let items = server.client().send(&Request::get(&target)).unwrap().json()["items"].as_array().unwrap().clone();
+        if items.is_empty() {
+            break;
+        }
+        out.extend(items.iter().map(|item| item["id"].as_str().unwrap().to_owned()));
+    }
+    out
+}
+
+fn listening(server: &Server) -> testkit::sse::Stream {
+    let stream = testkit::sse::Stream::open(server.port()).unwrap();
+    let subscribe = serde_json::json!({"clientId": stream.id, "subscriptions": ["cities/*"]});
+    let answer = server.client().send(&Request::json("POST", "/api/realtime", &subscribe)).unwrap();
+    assert_eq!(answer.status, 204);
+    stream
+}
+
+#[test]
+fn clients_go_on_while_the_data_moves_and_moves_back() {
+    let dir = tempfile::tempdir().unwrap();
+    let data = dir.path().join("data");
+    let postgres = Postgres::start(Options::default()).unwrap();
+    let url = postgres.database().unwrap();
+    let mut server = sqlite().start(&data).unwrap();
+    fill(&server);
+    judge::apply(WRITTEN, &server);
+    let stream = listening(&server);
+    let before = answers(&server);
+
+    let clients = clients::Clients::start(server.port(), 0..4);
+    clients.wait_for(50);
+    let said = moved(&data, &["--to", &url]);
+    clients.wait_for(50);
+    let there = clients.end();
+    assert_eq!(ids(&server), there, "{said}");
+    let in_postgres = postgres.sql("test0", "select count(*) from written").unwrap();
+    assert_eq!(in_postgres.trim(), there.len().to_string());
+    assert_same(&before, &answers(&server));
+    // The mover wrote beside the server, so streams began anew; they hear of what is written now.
+    assert!(stream.wait_closed(std::time::Duration::from_secs(10)));
+    let stream = listening(&server);
+    judge::apply("setup w\nas superuser\nPATCH /api/collections/cities/records/city00000000001 {\"pop\":7}\nPATCH /api/collections/cities/records/city00000000001 {\"pop\":1200000}\n", &server);
+    let heard = stream.wait_for(std::time::Duration::from_secs(10), |event| event.data.contains("\"pop\":1200000"));
+    assert!(heard.is_some(), "no event after the move");
+    drop(stream);
+
+    let clients = clients::Clients::start(server.port(), 4..8);
+    clients.wait_for(50);
+    let said = moved(&data, &["--to", data.to_str().unwrap()]);
+    clients.wait_for(50);
+    let mut all = clients.end();
+    all.extend(there);
+    assert_eq!(ids(&server), all, "{said}");
+    assert_same(&before, &answers(&server));
+    server.restart().unwrap();
+    assert_eq!(ids(&server), all);
+    assert!(server.log().contains("SQLite"), "{}", server.log());
+    assert_same(&before, &answers(&server));
+}

@@ -117,5 +117,5 @@ pub trait Arrival: Stand {
 
 /// Keys of the bookkeeping table that belong to the database itself and do not travel.
 pub fn stays(key: &str) -> bool {
-    [MOVED, ARRIVING, "schema_version", "functions"].contains(&key)
+    [MOVED, ARRIVING, "schema_version", "functions", "moving"].contains(&key) || key.starts_with("attends:")
 }

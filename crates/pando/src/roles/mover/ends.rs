@@ -1,13 +1,15 @@
 //! Where the data comes from and where it goes.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use anyhow::{Result, bail};
-use app::transfer::Mark;
+use app::transfer::{Mark, roll};
 use backing::relocation::{self, ARRIVING, Mover};
+use base::limits::TRANSFER_ROLL_MS;
 use store::Store;
 
-use super::answered;
+use super::{answered, told};
 use crate::config::Config;
 use crate::place;
 
@@ -65,8 +67,12 @@ impl Source {
         config: &Config,
         mover: &Mover,
         id: &str,
+        target: &Target,
     ) -> Result<Option<Box<dyn Send>>> {
-        let Some(dir) = &self.dir else { return Ok(None) };
+        let Some(dir) = &self.dir else {
+            self.call_roll(config, mover, id, target).await?;
+            return Ok(None);
+        };
         match store::lock(dir) {
             Ok(lock) => Ok(Some(Box::new(lock))),
             Err(store::Error::Locked(_)) => {
@@ -74,6 +80,29 @@ impl Source {
                 answered(mover, id).await.map(|()| None)
             }
             Err(error) => Err(error.into()),
+        }
+    }
+}
+
+impl Source {
+    /// One server can follow, if it is on this directory; several cannot.
+    async fn call_roll(&self, config: &Config, mover: &Mover, id: &str, target: &Target) -> Result<()> {
+        roll::call(&self.store, id).await.map_err(told)?;
+        tokio::time::sleep(Duration::from_millis(TRANSFER_ROLL_MS)).await;
+        let servers = roll::answers(&self.store, id).await.map_err(told)?;
+        roll::dismiss(&self.store).await.map_err(told)?;
+        match (servers, target) {
+            (0, _) => Ok(()),
+            (1, Target::Directory(dir)) if config.dir.canonicalize().is_ok_and(|own| own == *dir) => {
+                println!("A server runs on {}: it goes on, and follows", self.name);
+                answered(mover, id).await
+            }
+            (1, _) => bail!(
+                "a server runs on {}, and would not follow to {}: stop it, or move into its own --dir",
+                self.name,
+                target.name()
+            ),
+            _ => bail!("{servers} servers run on {}: stop all but one on this machine", self.name),
         }
     }
 }
