@@ -60,7 +60,7 @@ async fn in_directory(config: &Config, mark: &transfer::Mark) -> Result<Config> 
     if !here {
         bail!("the data has moved to SQLite in {}: serve that directory, without data.url", mark.to);
     }
-    relocation::settle(dir)?;
+    settle(dir).await?;
     let store = beside(dir, "data.db").await?;
     let arrived = transfer::arriving(&store).await?;
     if arrived.is_some_and(|arrived| arrived.id == mark.id) {
@@ -83,6 +83,16 @@ async fn left_by(dir: &Path, mark: &transfer::Mark) -> Result<bool> {
     let left = transfer::left(&store).await?;
     store.close().await;
     Ok(left.is_some_and(|left| left.id == mark.id))
+}
+
+/// Puts a database that has arrived in its place. Nobody may be filling it any more.
+pub async fn settle(dir: &Path) -> Result<()> {
+    let arriving = dir.join(relocation::ARRIVING);
+    if arriving.join("data.db").exists() {
+        // Whoever filled it may have died: closing it leaves one whole file.
+        beside(&arriving, "data.db").await?.close().await;
+    }
+    Ok(relocation::settle(dir)?)
 }
 
 /// A file of a directory that others may have open as well.

@@ -15,7 +15,8 @@ pub struct Gate {
     switches: watch::Sender<u64>,
 }
 
-/// A write that began before the switch.
+/// When a write began: what it waits for is the first switch after that.
+#[derive(Clone)]
 pub struct Passage(watch::Receiver<u64>);
 
 impl Gate {
@@ -27,16 +28,24 @@ impl Gate {
         self.switches.send_modify(|switches| *switches += 1);
     }
 
+    /// For a write that might find the data moved; `None` while no switch is to be expected.
     pub fn passage(&self) -> Option<Passage> {
-        self.expected.load(Ordering::Acquire).then(|| Passage(self.switches.subscribe()))
+        self.expected.load(Ordering::Acquire).then(|| self.ticket())
     }
-}
 
-impl Passage {
-    /// Until the data is where it has moved to.
-    pub async fn wait(mut self) -> Result<()> {
+    /// For a transaction: it keeps to the database that it was opened on, whatever comes.
+    pub fn ticket(&self) -> Passage {
+        Passage(self.switches.subscribe())
+    }
+
+    /// Until the data is where it has moved to since the passage was taken.
+    pub async fn wait(&self, mut passage: Passage) -> Result<()> {
+        let switched = passage.0.has_changed().unwrap_or(false);
+        if !switched && !self.expected.load(Ordering::Acquire) {
+            return Err(Error::Moved);
+        }
         let wait = Duration::from_millis(STORE_WAIT_MS);
-        match tokio::time::timeout(wait, self.0.changed()).await {
+        match tokio::time::timeout(wait, passage.0.changed()).await {
             Ok(Ok(())) => Ok(()),
             _ => Err(Error::Moved),
         }

@@ -16,7 +16,7 @@ use crate::engine::sqlite::Sqlite;
 use crate::engine::transfer::{Arrival, Departure};
 use crate::engine::{self, Engine, ViewColumn};
 use crate::error::{Error, Result};
-use crate::gate::Gate;
+use crate::gate::{Gate, Passage};
 use crate::unhurried::ToTheEnd;
 
 /// Told of every commit, after it is durable and before the writer gets its answer.
@@ -78,6 +78,8 @@ struct Inner {
     outlet: Outlet,
     gate: Arc<Gate>,
     switched: AtomicBool,
+    /// Of a transaction: when it was opened.
+    ticket: Option<Passage>,
     /// Whether a step of this transaction was refused because the data has moved.
     moved: AtomicBool,
 }
@@ -151,8 +153,10 @@ impl Store {
     /// Opens a transaction, to be undone if it is still open after `limit`. While it is open on SQLite all other
     /// writes wait.
     pub async fn begin(&self, limit: Duration) -> Result<Transaction> {
+        let ticket = self.0.gate.ticket();
         let engine = self.0.engine().begin(limit).await?;
-        let inner = Inner::new(engine.clone(), Outlet::Collect(Mutex::default()), self.0.gate.clone());
+        let outlet = Outlet::Collect(Mutex::default());
+        let inner = Inner { ticket: Some(ticket), ..Inner::new(engine.clone(), outlet, self.0.gate.clone()) };
         Ok(Transaction { outer: self.clone(), store: Store(Arc::new(inner)), engine })
     }
 
@@ -236,7 +240,14 @@ impl Store {
 impl Inner {
     fn new(engine: Arc<dyn Engine>, outlet: Outlet, gate: Arc<Gate>) -> Self {
         let engine = ArcSwap::from_pointee(engine);
-        Inner { engine, outlet, gate, switched: AtomicBool::default(), moved: AtomicBool::default() }
+        Inner {
+            engine,
+            outlet,
+            gate,
+            ticket: None,
+            switched: AtomicBool::default(),
+            moved: AtomicBool::default(),
+        }
     }
 
     fn engine(&self) -> Arc<dyn Engine> {
@@ -245,6 +256,15 @@ impl Inner {
 
     /// A batch that finds the data moved is none the less done, where the data is now.
     async fn write(&self, batch: Batch) -> Result<Vec<usize>> {
+        if let Some(ticket) = &self.ticket {
+            let done = self.engine().commit(batch).await;
+            if matches!(done, Err(Error::Moved)) {
+                // The whole of it is done again, in a transaction of the other database.
+                self.gate.wait(ticket.clone()).await?;
+                self.moved.store(true, Ordering::Relaxed);
+            }
+            return done;
+        }
         let Some(passage) = self.gate.passage() else {
             return self.engine().commit(batch).await;
         };
@@ -252,12 +272,7 @@ impl Inner {
             Err(Error::Moved) => {}
             other => return other,
         }
-        passage.wait().await?;
-        if matches!(self.outlet, Outlet::Collect(_)) {
-            // The whole of it is done again, in a transaction of the other database.
-            self.moved.store(true, Ordering::Relaxed);
-            return Err(Error::Moved);
-        }
+        self.gate.wait(passage).await?;
         self.engine().commit(batch).await
     }
 

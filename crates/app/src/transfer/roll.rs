@@ -63,8 +63,7 @@ pub async fn dismiss(store: &Store) -> Result<()> {
     let rows = store.select(&entries()).await?;
     let keys = rows.iter().map(|row| row.get(0).text_or_empty());
     let keys = keys.filter(|key| *key == CALL || key.starts_with(ANSWER));
-    let ops: Vec<Op> =
-        keys.map(|key| Op::Delete { table: META.into(), id: key.into(), row: None }).collect();
+    let ops: Vec<Op> = keys.map(|key| Op::Delete { table: META.into(), id: key.into(), row: None }).collect();
     if !ops.is_empty() {
         store.commit(Batch { ops, ..Batch::default() }).await?;
     }

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use anyhow::Result;
 use app::{Parts, transfer};
-use backing::relocation::{self, Relocation, Seen};
+use backing::relocation::{self, ARRIVING, Relocation, Seen};
 use base::limits::{FOREIGN_CHANGES_MS, TRANSFER_LOOK_MS};
 use store::{Store, Target};
 
@@ -89,6 +89,14 @@ async fn wait(dir: &Path, parts: &Parts, relocation: &Relocation) -> Result<bool
     }
 }
 
+/// The mover puts the new files in their place; if it died, this does.
+async fn settled(dir: &Path) -> Result<()> {
+    while dir.join(ARRIVING).exists() && matches!(relocation::look(dir)?, Seen::Going(_)) {
+        tokio::time::sleep(Duration::from_millis(TRANSFER_LOOK_MS)).await;
+    }
+    place::settle(dir).await
+}
+
 async fn arrive(dir: &Path, parts: &Parts, logs: &Store, early: Option<Store>) -> Result<()> {
     let next = match early {
         Some(next) => {
@@ -98,7 +106,7 @@ async fn arrive(dir: &Path, parts: &Parts, logs: &Store, early: Option<Store>) -
             next
         }
         None => {
-            relocation::settle(dir)?;
+            settled(dir).await?;
             let next = place::open(Target::Sqlite { dir: dir.to_owned(), file: "data.db" }, true).await?;
             logs.switch_to(&place::beside(dir, "auxiliary.db").await?);
             next

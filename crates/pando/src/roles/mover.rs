@@ -58,7 +58,7 @@ async fn data(config: &Config, to: &str, dry_run: bool) -> Result<()> {
     let moved = transfer::run(&transfer).await.map_err(told)?;
     source.store.close().await;
     target_store.close().await;
-    target.settle()?;
+    target.settle().await?;
     progress.moved(&moved, begun.elapsed());
     drop(mover);
     target.advise(config);
@@ -71,7 +71,7 @@ async fn finish(config: &Config, source: &Source, target: &Target, mark: &Mark) 
         bail!("{} has moved to {} already", mark.from, mark.to);
     }
     source.store.close().await;
-    target.settle()?;
+    target.settle().await?;
     let store = target.open_settled().await?;
     if transfer::arriving(&store).await?.is_some_and(|arriving| arriving.id == mark.id) {
         transfer::confirm(&store).await?;

@@ -155,10 +155,10 @@ impl Target {
     }
 
     /// What has arrived is put in its place.
-    pub fn settle(&self) -> Result<()> {
+    pub async fn settle(&self) -> Result<()> {
         match self {
             Target::Postgres { .. } => Ok(()),
-            Target::Directory(dir) => Ok(relocation::settle(dir)?),
+            Target::Directory(dir) => place::settle(dir).await,
         }
     }
 
