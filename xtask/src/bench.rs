@@ -3,6 +3,7 @@
 
 mod cases;
 mod data;
+mod floor;
 mod logins;
 mod machine;
 mod realtime;
@@ -39,6 +40,8 @@ enum What {
     Logins,
     /// Many event streams.
     Realtime,
+    /// The processor time of a request, beside the least that it can take.
+    Floor,
 }
 
 pub struct Options {
@@ -75,6 +78,10 @@ fn options(args: &[String]) -> Result<Options> {
             "--growth" => options.what = What::Growth,
             "--logins" => options.what = What::Logins,
             "--realtime" => options.what = What::Realtime,
+            "--floor" => {
+                options.what = What::Floor;
+                options.engine = Engine::Postgres;
+            }
             "--clients" => options.clients = value()?.parse()?,
             "--no-build" => options.build = false,
             "--dry" => options.dry = true,
@@ -97,7 +104,18 @@ pub fn run(args: &[String]) -> Result<()> {
     }
     if options.build && !pando::is_oracle() {
         let mut cargo = std::process::Command::new(env!("CARGO"));
-        cargo.current_dir(tools::workspace()).args(["build", "--release", "-p", "pando"]);
+        cargo.current_dir(tools::workspace()).args([
+            "build",
+            "--release",
+            "-p",
+            "pando",
+            "-p",
+            "xtask",
+            "--bin",
+            "pando",
+            "--bin",
+            "floor",
+        ]);
         if !cargo.status()?.success() {
             bail!("the release build failed");
         }
@@ -111,6 +129,7 @@ pub fn run(args: &[String]) -> Result<()> {
             if options.dry { Ok(()) } else { report.write(&document()) }
         }
         What::Realtime => realtime::run(&options),
+        What::Floor => floor::run(&options),
     }
 }
 
@@ -141,7 +160,7 @@ impl Pair {
             }
         };
         let url = postgres.as_ref().map(|p| p.database()).transpose()?;
-        let built = built()?;
+        let built = built("pando")?;
         let candidate = pando::program(&built.to_string_lossy(), url)?;
         if let Some(postgres) = &postgres {
             data::make_on_postgres(&candidate, &dir.path().join("postgres"), postgres, records)?;
@@ -162,10 +181,10 @@ impl Pair {
     }
 }
 
-fn built() -> Result<PathBuf> {
+fn built(program: &str) -> Result<PathBuf> {
     let target =
         std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| tools::workspace().join("target"), PathBuf::from);
-    Ok(target.join("release/pando"))
+    Ok(target.join("release").join(program))
 }
 
 fn chosen(options: &Options) -> impl Iterator<Item = &'static Case> {
@@ -200,7 +219,8 @@ fn case_line(options: &Options, pair: &Pair, case: &'static Case, log: bool) -> 
     let mut slices = [Vec::new(), Vec::new()];
     for round in 0..options.rounds {
         for (side, server) in servers.iter().enumerate() {
-            let script = cases::script(case, server, options.records, round, pair.dir.path())?;
+            let token = cases::token(case, server)?;
+            let script = cases::script(case, server.port(), token, options.records, round, pair.dir.path())?;
             if round == 0 {
                 wrk::run(server.port(), &script, 1, LOAD_CORE, CONNECTIONS)?;
             }

@@ -17,7 +17,7 @@ cargo xtask COMMAND
   tidy       layering, purity, file length, forbidden words, unused dependencies
   licences   every dependency's licence against deny.toml
   bench      Pando against PocketBase on one core; writes docs/benchmarks.md
-             [--postgres] [--growth] [--records N] [--seconds S] [--rounds R] [--only CASE] [--no-build] [--dry]
+             [--postgres] [--floor] [--growth] [--records N] [--seconds S] [--rounds R] [--only CASE] [--no-build] [--dry]
 ";
 
 fn main() -> ExitCode {

@@ -21,7 +21,7 @@ use crate::files::Files;
 use crate::logs::Logs;
 use crate::realtime::Realtime;
 use crate::rules::FilterCache;
-use crate::settings::{Cipher, Settings};
+use crate::settings::{Cipher, Fixed, Settings};
 
 pub struct Parts {
     pub store: Store,
@@ -39,7 +39,10 @@ pub struct Parts {
     pub passkeys: passkeys::Options,
     pub realtime: Realtime,
     pub clock: Arc<dyn Clock>,
+    /// Those in force: what is stored, under what the configuration fixes.
     pub settings: ArcSwap<Settings>,
+    /// What the configuration sets in place of the stored settings.
+    pub fixed: Fixed,
     pub files: Files,
     pub backups: Backups,
     /// Schedules of the configuration.

@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use query::Batch;
+use model::Collection;
+use query::{Batch, Guard, Select};
 
 use crate::catalog;
 use crate::error::{Error, Result};
@@ -27,7 +28,8 @@ pub async fn refresh(parts: &Parts) -> Result<()> {
     parts.catalog.reload(&parts.store).await?;
     // Not while settings change: what was read before must not come after.
     let _changing = parts.catalog.changing.lock().await;
-    if let Some(settings) = settings::load(&parts.store, &parts.cipher).await?
+    let stored = settings::load(&parts.store, &parts.cipher).await?;
+    if let Some(settings) = stored.map(|stored| parts.fixed.over(stored))
         && settings != **parts.settings.load()
     {
         // Only when they changed: who made something of them sees it by the pointer.
@@ -38,7 +40,9 @@ pub async fn refresh(parts: &Parts) -> Result<()> {
 
 async fn install(parts: &Parts) -> Result<()> {
     let now = parts.clock.now();
-    let mut batch = Batch::default();
+    // Of several that start at once on an empty database, one makes it: this is judged when nobody else changes it.
+    let any = Select::table(catalog::TABLE, vec![Collection::id_column()]).limit(1);
+    let mut batch = Batch { guards: vec![Guard::Absent(any)], ..Batch::default() };
     for collection in model::collection::system::all(&now.to_string()) {
         batch.ddl.extend(model::collection::plan(None, &collection));
         batch.ops.push(catalog::insert(&collection));

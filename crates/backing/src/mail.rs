@@ -76,13 +76,18 @@ trait Transport: Send + Sync {
 }
 
 pub struct Mailer {
-    outbox: Outbox,
+    outbox: Option<Outbox>,
 }
 
 impl Mailer {
-    /// `outbox` is where mails go that are sent without an SMTP server. It is made when the first one comes.
-    pub fn new(outbox: PathBuf) -> Self {
-        Mailer { outbox: Outbox::new(outbox) }
+    /// `outbox` is where mails go that are sent without an SMTP server. It is made when the first one comes. Without
+    /// one, mails wait until there is a server.
+    pub fn new(outbox: Option<PathBuf>) -> Self {
+        Mailer { outbox: outbox.map(Outbox::new) }
+    }
+
+    pub fn has_outbox(&self) -> bool {
+        self.outbox.is_some()
     }
 
     pub async fn send(&self, smtp: Option<&Smtp>, message: &Message, now: Timestamp) -> Result<()> {
@@ -90,7 +95,12 @@ impl Mailer {
         let sending = async {
             match smtp {
                 Some(smtp) => smtp::open(smtp)?.send(&message).await,
-                None => self.outbox.send(&message).await,
+                None => match &self.outbox {
+                    Some(outbox) => outbox.send(&message).await,
+                    None => Err(Error::Unavailable(
+                        "there is no SMTP server: set smtp in the settings, or mail.outbox in the configuration".into(),
+                    )),
+                },
             }
         };
         match tokio::time::timeout(Duration::from_millis(SMTP_SEND_MS), sending).await {
@@ -200,7 +210,7 @@ mod tests {
     #[tokio::test]
     async fn without_a_server_mails_are_files() {
         let dir = tempfile::tempdir().unwrap();
-        let mailer = Mailer::new(dir.path().join("outbox"));
+        let mailer = Mailer::new(Some(dir.path().join("outbox")));
         mailer.send(None, &message(), Timestamp(0)).await.unwrap();
         let files: Vec<_> = std::fs::read_dir(dir.path().join("outbox")).unwrap().flatten().collect();
         assert_eq!(files.len(), 1);

@@ -74,6 +74,48 @@ pub const POSTGRES_CONNECTIONS_MAX: usize = 32;
 /// How long a connection to PostgreSQL may take to open.
 pub const POSTGRES_CONNECT_MS: u64 = 5_000;
 
+/// How long a replica may be read after its position was proven, and thus how long a write may have to wait for replicas
+/// that do not keep up. All processes on one database must have the same.
+pub const REPLICA_LEASE_MS: u64 = 100;
+/// What those who wait for the end of others' leases wait beyond it.
+pub const REPLICA_LEASE_MARGIN_MS: u64 = 10;
+/// A replica that is further behind is put out.
+pub const REPLICA_LAG_MS_MAX: u64 = 1_000;
+/// How long a replica must have kept up before it is let in; doubled each time that it was put out.
+pub const REPLICA_JOIN_MS: u64 = 250;
+/// The same at most.
+pub const REPLICA_JOIN_MS_MAX: u64 = 60_000;
+/// A replica that was in for this long starts anew when it is put out.
+pub const REPLICA_FORGIVEN_MS: u64 = 300_000;
+/// How old the last look at any database host may be when the primary is read.
+pub const REPLICA_LOOK_MS: u64 = 2_500;
+/// How often database hosts are asked for their positions while requests are going on.
+pub const REPLICA_POLL_MS: u64 = 5;
+/// The same while a commit waits for replicas.
+pub const REPLICA_POLL_WRITING_MS: u64 = 2;
+/// The same when nobody asks for data.
+pub const REPLICA_POLL_IDLE_MS: u64 = 100;
+/// Two questions to a host are at least this far apart.
+pub const REPLICA_POLL_MS_MIN: u64 = 1;
+/// How long after a request positions are still asked for often.
+pub const REPLICA_ACTIVE_MS: u64 = 250;
+/// A host that has not answered for this long is asked for no data.
+pub const REPLICA_SILENT_MS: u64 = 500;
+/// After this long without an answer a host is connected to anew.
+pub const HOST_GIVE_UP_MS: u64 = 5_000;
+/// The first wait before a host that is gone is connected to again; it doubles.
+pub const HOST_RETRY_MS: u64 = 20;
+/// The same at most.
+pub const HOST_RETRY_MS_MAX: u64 = 250;
+/// How long a process that starts looks for a primary before a replica will do.
+pub const HOSTS_OPEN_MS: u64 = 5_000;
+/// How long a request waits for a primary, or for any host that can be read.
+pub const PRIMARY_WAIT_MS: u64 = 10_000;
+/// How often it is looked whether replicas are to be put in or out.
+pub const REPLICA_CHORES_MS: u64 = 50;
+/// How often the hosts' state is measured.
+pub const REPLICA_METRICS_MS: u64 = 1_000;
+
 /// Bytes that the record cache may hold.
 pub const RECORD_CACHE_BYTES_MAX: u64 = 64 << 20;
 /// Bytes that the query cache may hold.
@@ -93,6 +135,8 @@ pub const TOKEN_CACHE_MAX: usize = 10_000;
 
 /// Connections that one process serves at a time; more wait in the kernel's queue.
 pub const CONNECTIONS_MAX: usize = 32_768;
+/// How long nobody new is let in after that failed.
+pub const ACCEPT_RETRY_MS: u64 = 20;
 /// How long a client may take to send a request's head.
 pub const HEADER_READ_MS: u64 = 30_000;
 /// How long a client may take to send a request's body.
@@ -267,8 +311,8 @@ pub const UPLOAD_READ_MS: u64 = 3_600_000;
 pub const UPLOAD_REST_MS: u64 = 1_000;
 /// Bytes that tell what kind of file it is.
 pub const SNIFF_BYTES_MAX: usize = 3072;
-/// How often a change of a record's files starts over because another one was faster.
-pub const FILE_TRIES_MAX: usize = 8;
+/// How often a change of a record's files or lists starts over because another one was faster.
+pub const UPDATE_TRIES_MAX: usize = 16;
 
 /// Ranges of one request; with more, the whole file is sent.
 pub const RANGES_MAX: usize = 32;
@@ -335,3 +379,39 @@ pub const TRANSFER_ANSWER_MS: u64 = 30_000;
 pub const TRANSFER_ATTEMPTS_MAX: usize = 3;
 /// Values that cannot be moved, of which each is named.
 pub const TRANSFER_PROBLEMS_MAX: usize = 50;
+
+/// Nodes of one topology that one machine runs.
+pub const CLUSTER_NODES_MAX: u64 = 64;
+/// Characters of a topology's name.
+pub const TOPOLOGY_NAME_CHARS_MAX: usize = 40;
+/// How long a node of a topology may take to be ready.
+pub const NODE_START_MS: u64 = 60_000;
+/// How long a node of a topology may take to end when it is asked to.
+pub const NODE_STOP_MS: u64 = 15_000;
+/// How long a question to a node of a topology may take.
+pub const NODE_ASK_MS: u64 = 5_000;
+/// How long a copy of a database may take.
+pub const NODE_COPY_MS: u64 = 3_600_000;
+/// The first pause before a dead node is started again; it doubles.
+pub const NODE_RESTART_MS_MIN: u64 = 250;
+/// The longest pause before a dead node is started again.
+pub const NODE_RESTART_MS_MAX: u64 = 30_000;
+/// Log that a primary keeps for a standby that is away.
+pub const STANDBY_LOG_MIB_MAX: u64 = 1_024;
+
+/// How long what was found out about this process's health is told again without looking.
+pub const HEALTH_CACHE_MS: u64 = 100;
+/// How long what serving needs may take to answer before this process counts as not ready.
+pub const HEALTH_CHECK_MS: u64 = 2_000;
+/// How often what is sampled for metrics is looked at anew, and how long that may take.
+pub const METRICS_SAMPLE_MS: u64 = 1_000;
+/// How often what histograms were told is summed up.
+pub const METRICS_UPKEEP_MS: u64 = 1_000;
+/// How often the event loop's lag is measured.
+pub const LOOP_LAG_MS: u64 = 250;
+/// The unit of processor time in what Linux tells of a process.
+pub const CLOCK_TICKS_PER_SECOND: f64 = 100.0;
+/// Connections to the listener for health and metrics.
+pub const WATCH_CONNECTIONS_MAX: usize = 64;
+/// How long who connects there may take to ask.
+pub const WATCH_READ_MS: u64 = 5_000;

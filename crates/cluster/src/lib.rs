@@ -1,2 +1,37 @@
 //! A topology as plain data, and the processes that make it real on one machine. Knows nothing of collections, rules
-//! or HTTP: a node is a program with arguments, a directory, an address and a log.
+//! or HTTP beyond a readiness question: a node is a program with arguments, a directory, an address and a log.
+
+#[cfg(not(target_os = "linux"))]
+compile_error!("clusters run on Linux: they are made of its processes");
+
+pub mod topology;
+
+mod running;
+mod status;
+
+mod database;
+mod files;
+mod web;
+
+mod groups;
+mod network;
+mod node;
+
+mod error;
+mod ports;
+mod probe;
+mod process;
+mod programs;
+mod site;
+mod spawn;
+mod state;
+
+pub use error::Error;
+pub use groups::Usage;
+pub use node::{Node, Role};
+pub use programs::Programs;
+pub use running::{Cluster, down};
+pub use status::{Condition, DatabaseStatus, NodeStatus, Status};
+pub use topology::Topology;
+
+pub type Result<T, E = Error> = std::result::Result<T, E>;

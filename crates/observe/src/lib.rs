@@ -1,6 +1,11 @@
-//! What is seen of the system from inside: the request log and the process's own messages. Knows where neither is kept.
+//! What is seen of the system from inside: figures, health, the request log and the process's own messages. Knows where
+//! none of them is kept. Everyone else uses the facades `metrics` and `tracing`; only this crate knows what is behind them.
 
+pub mod health;
 pub mod messages;
+pub mod metrics;
 pub mod requests;
 
+pub use health::Health;
+pub use metrics::Metrics;
 pub use requests::{LogEntry, RequestLog, Sink};

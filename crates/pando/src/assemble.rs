@@ -17,6 +17,7 @@ use base::limits::{PASSWORD_QUEUE_MAX, THUMB_QUEUE_MAX};
 use base::topology::Node;
 use base::{Clock, SystemClock};
 use observe::Sink;
+use observe::health::{Check, Health};
 use query::Change;
 use store::{Options, Store, Target};
 use tokio::sync::Notify;
@@ -29,6 +30,8 @@ use crate::place;
 pub enum Purpose {
     /// Serving: the only such process on a data directory.
     Serve,
+    /// Serving as one of several nodes, whose own disks nobody else sees.
+    Web,
     /// A short command, which may run beside a server.
     Command,
 }
@@ -77,6 +80,7 @@ pub async fn open(config: &Config, purpose: Purpose) -> Result<Assembled> {
 async fn open_parts(config: &Config, purpose: Purpose) -> Result<Assembled> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let cipher = config.cipher()?;
+    let fixed = config.fixed()?;
     let node = Node::local();
     let stamps = Arc::new(Stamps::default());
     let bus = Bus::default();
@@ -116,7 +120,8 @@ async fn open_parts(config: &Config, purpose: Purpose) -> Result<Assembled> {
         return Box::pin(open_parts(&elsewhere, purpose)).await;
     }
     let log_store = match on_postgres {
-        true => store.clone(),
+        // Nobody waits for the log.
+        true => store.unwaited(),
         false => store::open(Options {
             target: target("auxiliary.db"),
             node,
@@ -140,10 +145,16 @@ async fn open_parts(config: &Config, purpose: Purpose) -> Result<Assembled> {
         tokens: Default::default(),
         hasher: Hasher::new(hashing),
         attempts: Default::default(),
-        mailer: Mailer::new(config.outbox()),
+        mailer: Mailer::new(
+            (purpose != Purpose::Web || !config.mail.outbox.is_empty()).then(|| config.outbox()),
+        ),
         backups: Backups::new((!on_postgres).then(|| config.dir.clone()), log_store.clone()),
-        files: Files::new(config.dir.join("storage"), Thumbs::new(scaling, half_the_processors())),
-        settings: ArcSwap::from_pointee(app::settings::Settings::default()),
+        files: Files::new(
+            (purpose != Purpose::Web || config.files.shared).then(|| config.dir.join("storage")),
+            Thumbs::new(scaling, half_the_processors()),
+        ),
+        settings: ArcSwap::from_pointee(fixed.over(Default::default())),
+        fixed,
         cipher,
         logs: Logs::new(log_store.clone(), clock.clone()),
         // Nothing tells this process yet of what others write to the same server.
@@ -175,6 +186,21 @@ fn half_the_processors() -> usize {
 }
 
 impl Assembled {
+    /// What must be well for requests to be served.
+    pub fn health(&self) -> Health {
+        let (store, parts) = (self.parts.store.clone(), self.parts.clone());
+        Health::new(vec![
+            Check::new("database", move || {
+                let store = store.clone();
+                async move { store.ping().await.map_err(|error| error.to_string()) }
+            }),
+            Check::new("schema", move || {
+                let loaded = parts.catalog.schema().superusers().is_some();
+                async move { if loaded { Ok(()) } else { Err("no collection is known".into()) } }
+            }),
+        ])
+    }
+
     /// Where request log entries go.
     pub fn log_sink(&self) -> Sink {
         let parts = self.parts.clone();

@@ -23,7 +23,10 @@ Examples:
   pando serve --dir /srv/pb_data --http :80        an existing PocketBase directory, on every address
   pando serve --data postgres://app@db/app         the same API on PostgreSQL
   pando move --to postgres://app@db/app            move everything there, while the server goes on
+  pando web --data postgres://app@db/app --http :80
+                                                   one of any number of nodes on one PostgreSQL
   pando superuser upsert me@example.com secret123  make or change a superuser, also beside a running server
+  pando up topologies/4-replicated.toml            a whole topology on this machine: see also status and down
   pando types --out src/pocketbase-types.ts        TypeScript for the collections, also beside a running server
 
 Every option can stand in pando.toml or in the environment (PANDO_DIR, PANDO_HTTP, PANDO_DATA, …).";
@@ -48,6 +51,8 @@ pub struct Common {
 pub enum Command {
     /// Serve the API: every role in one process
     Serve(Serve),
+    /// Serve the API as one of any number of nodes on one PostgreSQL, which keep nothing of their own
+    Web(Serve),
     /// Write TypeScript types of the collections, for the official JavaScript SDK
     Types(Types),
     /// Move all data to another database, or the files to another place, also while a server runs on them
@@ -55,6 +60,32 @@ pub enum Command {
     /// Manage the superusers, who may do everything
     #[command(subcommand)]
     Superuser(Superuser),
+    /// Run a whole topology on this machine, until Ctrl-C
+    Up(Up),
+    /// Show how the nodes of a topology are doing
+    Status(Topology),
+    /// Stop a topology that runs, or clean up after one that did not stop in order
+    Down(Topology),
+}
+
+#[derive(Args)]
+pub struct Up {
+    /// The topology, as in topologies/4-replicated.toml
+    #[arg(value_name = "TOPOLOGY.toml")]
+    pub topology: PathBuf,
+    /// Give every node as much processor as there is, whatever the topology says
+    #[arg(long)]
+    pub no_limits: bool,
+    /// Leave nodes that die as they are
+    #[arg(long)]
+    pub no_supervise: bool,
+}
+
+#[derive(Args)]
+pub struct Topology {
+    /// Its name, or nothing if there is only one in ./pando_up; `--dir` names its directory instead
+    #[arg(value_name = "NAME")]
+    pub name: Option<String>,
 }
 
 #[derive(Args)]

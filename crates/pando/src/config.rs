@@ -4,13 +4,15 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 use app::crons::OwnCron;
-use app::settings::Cipher;
+use app::settings::{Cipher, Fixed, S3};
 use serde::{Deserialize, Serialize};
 
 use crate::cli::{Cli, Command};
 
 const FILE: &str = "pando.toml";
 const ENV_PREFIX: &str = "PANDO_";
+/// Keys that are true or false, besides those that begin with `allow_`.
+const FLAGS: [&str; 4] = ["index_fallback", "metrics", "shared", "path_style"];
 /// How alike a wrong key must be to a right one to be named.
 const SIMILARITY_MIN: f64 = 0.6;
 
@@ -33,7 +35,22 @@ pub struct Config {
     pub outbound: Outbound,
     pub passkeys: Passkeys,
     pub mail: Mail,
+    pub files: Files,
     pub crons: Vec<Cron>,
+    /// How long requests are still let in after the stop signal, while `/readyz` already says no, so that balancers
+    /// send them elsewhere.
+    pub drain_ms: u64,
+    pub observe: Observe,
+}
+
+/// What is seen of the process from outside.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Observe {
+    /// An address for `/livez`, `/readyz` and `/metrics` alone, open to whoever reaches it; empty for none.
+    pub http: String,
+    /// Whether figures are kept.
+    pub metrics: bool,
 }
 
 /// A schedule of the user's own.
@@ -104,6 +121,27 @@ pub struct Mail {
     pub outbox: String,
 }
 
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Files {
+    /// Whether `storage` in the data directory is one that every node mounts.
+    pub shared: bool,
+    pub s3: Bucket,
+}
+
+/// A bucket for the files of records, in place of the one in the settings.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Bucket {
+    pub endpoint: String,
+    pub bucket: String,
+    pub region: String,
+    pub access_key: String,
+    pub secret: String,
+    /// `endpoint/bucket/key` rather than `bucket.endpoint/key`.
+    pub path_style: bool,
+}
+
 impl Default for Config {
     fn default() -> Self {
         Config {
@@ -118,8 +156,17 @@ impl Default for Config {
             outbound: Outbound::default(),
             passkeys: Passkeys::default(),
             mail: Mail::default(),
+            files: Files::default(),
             crons: Vec::new(),
+            drain_ms: 0,
+            observe: Observe::default(),
         }
+    }
+}
+
+impl Default for Observe {
+    fn default() -> Self {
+        Observe { http: String::new(), metrics: true }
     }
 }
 
@@ -160,7 +207,7 @@ impl Config {
         if let Some(name) = &cli.common.encryption_env {
             config.encryption_env = name.clone();
         }
-        if let Command::Serve(serve) = &cli.command {
+        if let Command::Serve(serve) | Command::Web(serve) = &cli.command {
             if let Some(http) = &serve.http {
                 config.http = http.clone();
             }
@@ -185,6 +232,20 @@ impl Config {
             own.map(|cron| OwnCron { id: cron.id, expression: cron.schedule, url: cron.url }).collect();
         app::crons::check_own(&crons).map_err(anyhow::Error::msg)?;
         Ok(crons)
+    }
+
+    /// What takes the place of stored settings.
+    pub fn fixed(&self) -> Result<Fixed> {
+        let Bucket { endpoint, bucket, region, access_key, secret, path_style } = self.files.s3.clone();
+        if endpoint.is_empty() && bucket.is_empty() {
+            return Ok(Fixed::default());
+        }
+        if endpoint.is_empty() || bucket.is_empty() {
+            bail!("files.s3 needs both an endpoint and a bucket");
+        }
+        let force_path_style = path_style;
+        let enabled = true;
+        Ok(Fixed { s3: Some(S3 { enabled, bucket, region, endpoint, access_key, secret, force_path_style }) })
     }
 
     /// The directory for mails while no SMTP server is set.
@@ -217,11 +278,20 @@ impl Config {
 
     /// The address in a form that can be bound: `:80` and `0.0.0.0:80` are the same.
     pub fn listen_address(&self) -> String {
-        match self.http.strip_prefix(':') {
-            Some(port) => format!("0.0.0.0:{port}"),
-            None if self.http.contains(':') => self.http.clone(),
-            None => format!("{}:8090", self.http),
-        }
+        bindable(&self.http, 8090)
+    }
+
+    /// The address for health and metrics, if there is one.
+    pub fn watch_address(&self) -> Option<String> {
+        (!self.observe.http.is_empty()).then(|| bindable(&self.observe.http, 9090))
+    }
+}
+
+fn bindable(address: &str, port: u16) -> String {
+    match address.strip_prefix(':') {
+        Some(port) => format!("0.0.0.0:{port}"),
+        None if address.contains(':') => address.to_owned(),
+        None => format!("{address}:{port}"),
     }
 }
 
@@ -301,8 +371,8 @@ fn overlay_env(table: &mut toml::Table, vars: impl Iterator<Item = (String, Stri
             at = inner;
         }
         let value = match value.parse::<i64>() {
-            Ok(number) if last.ends_with("_bytes") => toml::Value::Integer(number),
-            _ if last.starts_with("allow_") || last == "index_fallback" => match value.as_str() {
+            Ok(number) if last.ends_with("_bytes") || last.ends_with("_ms") => toml::Value::Integer(number),
+            _ if last.starts_with("allow_") || FLAGS.contains(&last) => match value.as_str() {
                 "true" | "1" => toml::Value::Boolean(true),
                 "false" | "0" | "" => toml::Value::Boolean(false),
                 _ => bail!("{name} is true or false, not {value:?}"),

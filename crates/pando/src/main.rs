@@ -15,6 +15,12 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
     let cli = cli::Cli::parse();
+    if let Some(done) = roles::up::run(&cli) {
+        return match done {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(error) => fail(&error),
+        };
+    }
     let config = match config::Config::load(&cli) {
         Ok(config) => config,
         Err(error) => return fail(&error),
@@ -30,8 +36,11 @@ fn main() -> ExitCode {
         match cli.command {
             cli::Command::Serve(_) => roles::serve::run(config).await,
             cli::Command::Move(command) => roles::mover::run(config, command).await,
+            cli::Command::Web(_) => roles::web::run(config).await,
             cli::Command::Types(types) => roles::types::run(config, types).await,
             cli::Command::Superuser(command) => roles::superuser::run(config, command).await,
+            // These have ended above: they have no configuration of their own.
+            cli::Command::Up(_) | cli::Command::Status(_) | cli::Command::Down(_) => Ok(()),
         }
     });
     // Blocking work that nobody waits for any more must not hold up the end.

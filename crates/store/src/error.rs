@@ -19,9 +19,19 @@ pub enum Error {
     /// An index could not be made: a column is missing, or values repeat. The text is the engine's own.
     #[error("failed to create index {name} - {why}")]
     Index { name: Name, why: String },
-    /// The database does not answer in time; nothing is known to be written.
+    /// The database does not answer in time; nothing was written.
     #[error("the database is not available: {0}")]
     Unavailable(String),
+    /// There is no connection, or the server cannot do this as it stands; nothing was written. Another server of the
+    /// same database may do it, or this one later.
+    #[error("the database cannot be reached: {0}")]
+    Away(String),
+    /// The connection was lost before the answer came: the write happened whole or not at all.
+    #[error("the database did not answer, so the write may have happened: {0}")]
+    Uncertain(String),
+    /// The query itself took longer than a query may.
+    #[error("the database gave up: {0}")]
+    Slow(String),
     /// The transaction was open for longer than it may be, and was undone.
     #[error("the transaction took too long and was undone")]
     Expired,
@@ -52,6 +62,9 @@ impl Error {
             Error::Refused(text) => Error::Refused(text.clone()),
             Error::Index { name, why } => Error::Index { name: name.clone(), why: why.clone() },
             Error::Unavailable(text) => Error::Unavailable(text.clone()),
+            Error::Away(text) => Error::Away(text.clone()),
+            Error::Uncertain(text) => Error::Uncertain(text.clone()),
+            Error::Slow(text) => Error::Slow(text.clone()),
             Error::Expired => Error::Expired,
             Error::Moved => Error::Moved,
             Error::Aborted(text) => Error::Aborted(text.clone()),
@@ -75,6 +88,9 @@ impl Error {
             Error::Taken { .. } | Error::Guard(_) => Kind::Conflict,
             Error::Refused(_) | Error::Index { .. } => Kind::Invalid,
             Error::Unavailable(_)
+            | Error::Away(_)
+            | Error::Uncertain(_)
+            | Error::Slow(_)
             | Error::Expired
             | Error::Aborted(_)
             | Error::Moved

@@ -1,6 +1,7 @@
 //! The data tier: one façade over one small trait, with the engines beneath it. Renders the query language to
 //! SQL and runs it. Never knows a collection, a rule or HTTP.
 
+pub mod compose;
 #[cfg(any(test, feature = "testing"))]
 pub mod contract;
 pub mod engine;

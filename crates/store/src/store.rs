@@ -11,7 +11,8 @@ use base::{Clock, Name};
 use parking_lot::Mutex;
 use query::{Batch, Change, ChangeItem, ChangeKind, Committed, Op, Row, Select};
 
-use crate::engine::postgres::Postgres;
+use crate::compose::Replicated;
+use crate::engine::postgres::{Address, Postgres};
 use crate::engine::sqlite::Sqlite;
 use crate::engine::transfer::{Arrival, Departure};
 use crate::engine::{self, Engine, ViewColumn};
@@ -55,7 +56,10 @@ pub async fn open(options: Options) -> Result<Store> {
                 tokio::task::spawn_blocking(move || Sqlite::open(&dir, file, options.exclusive, now));
             Arc::new(opened.await.map_err(|error| Error::Internal(error.to_string()))??)
         }
-        Target::Postgres { url } => Arc::new(Postgres::open(url).await?),
+        Target::Postgres { url } => match &Address::all(url)?[..] {
+            [only] => Arc::new(Postgres::open(only).await?),
+            hosts => Arc::new(Replicated::open(hosts).await?),
+        },
     };
     Ok(Store::new(engine, options.node, options.clock, options.listener))
 }
@@ -87,7 +91,7 @@ struct Inner {
 /// Where it is told what was written.
 enum Outlet {
     /// To everybody, at once.
-    Announce(Announcer),
+    Announce(Arc<Announcer>),
     /// To nobody before the transaction ends.
     Collect(Mutex<Written>),
 }
@@ -125,7 +129,7 @@ impl Announcer {
 impl Store {
     pub fn new(engine: Arc<dyn Engine>, node: Node, clock: Arc<dyn Clock>, listener: Listener) -> Self {
         let announcer = Announcer { node, clock, listener, sequence: AtomicU64::new(0) };
-        Store(Arc::new(Inner::new(engine, Outlet::Announce(announcer), Arc::default())))
+        Store(Arc::new(Inner::new(engine, Outlet::Announce(Arc::new(announcer)), Arc::default())))
     }
 
     /// Whether a switch is to be expected: then a write that finds the data moved waits for it.
@@ -143,6 +147,16 @@ impl Store {
     /// Whether it was switched to another database since it was opened.
     pub fn has_switched(&self) -> bool {
         self.0.switched.load(Ordering::Relaxed)
+    }
+
+    /// The same store for writes that nobody reads at once: see [`Engine::unwaited`].
+    pub fn unwaited(&self) -> Store {
+        match (self.0.engine().unwaited(), &self.0.outlet) {
+            (Some(engine), Outlet::Announce(announcer)) => {
+                Store(Arc::new(Inner::new(engine, Outlet::Announce(announcer.clone()), Arc::default())))
+            }
+            _ => self.clone(),
+        }
     }
 
     /// Whether what is read and written is part of an open transaction.

@@ -103,16 +103,46 @@ pub struct Client {
     address: SocketAddr,
     stream: RefCell<Option<TcpStream>>,
     wait: Duration,
+    sends_again: bool,
 }
 
 impl Client {
     pub fn new(port: u16) -> Client {
-        Client { address: ([127, 0, 0, 1], port).into(), stream: RefCell::new(None), wait: WAIT }
+        Client::to(([127, 0, 0, 1], port).into())
+    }
+
+    pub fn to(address: SocketAddr) -> Client {
+        Client { address, stream: RefCell::new(None), wait: WAIT, sends_again: true }
+    }
+
+    /// Sends every request at most once, also when the kept connection turns out to be closed.
+    pub fn sending_once(mut self) -> Client {
+        self.sends_again = false;
+        self
     }
 
     pub fn with_timeout(mut self, wait: Duration) -> Client {
         self.wait = wait;
         self
+    }
+
+    /// Opens a connection unless one is kept and still open. When it fails, nothing has been sent.
+    pub fn connect(&self) -> io::Result<()> {
+        let kept = self.stream.borrow_mut().take().filter(is_open);
+        let stream = match kept {
+            Some(stream) => stream,
+            None => self.open()?,
+        };
+        *self.stream.borrow_mut() = Some(stream);
+        Ok(())
+    }
+
+    fn open(&self) -> io::Result<TcpStream> {
+        let stream = TcpStream::connect_timeout(&self.address, self.wait)?;
+        stream.set_nodelay(true)?;
+        stream.set_read_timeout(Some(self.wait))?;
+        stream.set_write_timeout(Some(self.wait))?;
+        Ok(stream)
     }
 
     pub fn send(&self, request: &Request) -> io::Result<Answer> {
@@ -130,14 +160,11 @@ impl Client {
         if let Some(mut stream) = kept {
             // A kept connection may have been closed meanwhile: only then, and before any answer, try anew.
             match self.once(&mut stream, bytes, has_body) {
-                Err(e) if is_closed(&e) => {}
+                Err(e) if self.sends_again && is_closed(&e) => {}
                 other => return self.keep(stream, other),
             }
         }
-        let mut stream = TcpStream::connect_timeout(&self.address, self.wait)?;
-        stream.set_nodelay(true)?;
-        stream.set_read_timeout(Some(self.wait))?;
-        stream.set_write_timeout(Some(self.wait))?;
+        let mut stream = self.open()?;
         let answer = self.once(&mut stream, bytes, has_body);
         self.keep(stream, answer)
     }
@@ -158,6 +185,13 @@ impl Client {
             Err(e) => Err(written.err().unwrap_or(e)),
         }
     }
+}
+
+/// Whether the other side has neither closed the connection nor sent anything unasked.
+fn is_open(stream: &TcpStream) -> bool {
+    let blocks = |is: bool| stream.set_nonblocking(is).is_ok();
+    let looked = blocks(true).then(|| stream.peek(&mut [0]));
+    blocks(false) && matches!(looked, Some(Err(e)) if e.kind() == io::ErrorKind::WouldBlock)
 }
 
 fn is_closed(e: &io::Error) -> bool {

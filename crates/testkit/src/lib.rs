@@ -6,6 +6,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 pub mod authenticator;
+pub mod checker;
 pub mod corpus;
 pub mod diff;
 pub mod fault;
@@ -24,6 +25,7 @@ pub mod smtp;
 pub mod sse;
 pub mod tidy;
 pub mod tools;
+pub mod topology;
 
 pub use http::{Answer, Client, Request};
 pub use server::{Program, Server};

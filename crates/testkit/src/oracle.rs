@@ -17,6 +17,7 @@ pub fn program() -> Result<Program> {
         None => install()?.join("bin/pocketbase"),
     };
     Ok(Program {
+        role: "serve",
         name: "pocketbase".into(),
         path,
         data: None,

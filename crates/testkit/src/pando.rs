@@ -29,5 +29,13 @@ pub fn program(built: &str, data: Option<String>) -> Result<Program> {
     if !path.exists() {
         bail!("no pando binary at {}: build it, or name one in PANDO_BIN", path.display());
     }
-    Ok(Program { name: "pando".into(), path, data, core: None, options: Vec::new(), variables: Vec::new() })
+    Ok(Program {
+        name: "pando".into(),
+        path,
+        role: "serve",
+        data,
+        core: None,
+        options: Vec::new(),
+        variables: Vec::new(),
+    })
 }

@@ -1,6 +1,10 @@
 //! A private PostgreSQL from Debian's packages: its own data directory, port and socket in a temporary
 //! directory, gone when dropped. Never touches a cluster that the machine already runs.
 
+mod replicas;
+
+pub use replicas::Replicas;
+
 use std::fs::{self, File};
 use std::os::unix::fs::{PermissionsExt, chown};
 use std::path::{Path, PathBuf};
@@ -49,11 +53,7 @@ impl Postgres {
     pub fn start(options: Options) -> Result<Postgres> {
         let bin = bin()?;
         let dir = TempDir::with_prefix("pando-postgres-")?;
-        if rustix::process::getuid().is_root() {
-            let (uid, gid) = user("postgres").context("PostgreSQL does not run as root: no user postgres")?;
-            chown(dir.path(), Some(uid), Some(gid))?;
-        }
-        fs::set_permissions(dir.path(), fs::Permissions::from_mode(0o700))?;
+        own(dir.path())?;
         let mut init = unprivileged(&bin.join("initdb"));
         init.current_dir("/").args(["-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C.UTF-8"]);
         tools::run(init.args(["--no-sync", "--no-instructions", "-D"]).arg(dir.path().join("data")))?;
@@ -154,6 +154,16 @@ fn spawn(bin: &Path, dir: &Path, port: u16, options: Options) -> Result<Child> {
     command.args(["-c", "max_connections=200", "-c", "shared_buffers=64MB", "-c", "timezone=UTC"]);
     command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log);
     command.spawn().context("starting postgres")
+}
+
+/// Gives the directory to the user that the server runs as.
+fn own(dir: &Path) -> Result<()> {
+    if rustix::process::getuid().is_root() {
+        let (uid, gid) = user("postgres").context("PostgreSQL does not run as root: no user postgres")?;
+        chown(dir, Some(uid), Some(gid))?;
+    }
+    fs::set_permissions(dir, fs::Permissions::from_mode(0o700))?;
+    Ok(())
 }
 
 /// The command as the user `postgres` when the caller is root, which PostgreSQL refuses to be; ended by the

@@ -23,6 +23,8 @@ const START_MAX: Duration = Duration::from_secs(30);
 pub struct Program {
     pub name: String,
     pub path: PathBuf,
+    /// The command that serves.
+    pub role: &'static str,
     /// Handed over as `--data URL` when set.
     pub data: Option<String>,
     /// The processor core that the server is confined to, for measurements.
@@ -67,6 +69,11 @@ impl Program {
         let mut command = self.command();
         command.args(["superuser", "upsert", email, password, "--dir"]).arg(dir).args(self.data_args());
         tools::run(&mut command).map(drop)
+    }
+
+    /// The same on `role`.
+    pub fn role(self, role: &'static str) -> Program {
+        Program { role, ..self }
     }
 
     /// Runs `serve` and waits for its end, at most `wait`. For servers that are expected to refuse to start.
@@ -118,14 +125,15 @@ pub struct Server {
 }
 
 impl Server {
-    fn spawn(program: Program, dir: PathBuf, port: u16) -> Result<Server> {
+    /// A server that is not waited for.
+    pub fn spawn(program: Program, dir: PathBuf, port: u16) -> Result<Server> {
         fs::create_dir_all(&dir)?;
         // Beside the data directory, not in it: a data directory is compared and handed over whole.
         let log = dir.with_extension(format!("{port}.log"));
         let file = File::options().create(true).append(true).open(&log)?;
         let child = program
             .command()
-            .args(["serve", "--http", &format!("127.0.0.1:{port}"), "--dir"])
+            .args([program.role, "--http", &format!("127.0.0.1:{port}"), "--dir"])
             .arg(&dir)
             .args(program.data_args())
             .stdout(file.try_clone()?)
@@ -135,7 +143,7 @@ impl Server {
         Ok(Server { program, dir, port, log, child })
     }
 
-    fn wait_ready(&mut self) -> Result<()> {
+    pub fn wait_ready(&mut self) -> Result<()> {
         let until = Instant::now() + START_MAX;
         let client = self.client();
         while Instant::now() < until {
@@ -223,13 +231,19 @@ impl Server {
     }
 
     pub fn login(&self, collection: &str, identity: &str, password: &str) -> Result<String> {
-        let body = serde_json::json!({"identity": identity, "password": password});
-        let path = format!("/api/collections/{collection}/auth-with-password");
-        let answer = self.client().send(&Request::json("POST", &path, &body))?;
-        match answer.json().get("token").and_then(|t| t.as_str()) {
-            Some(token) => Ok(token.to_owned()),
-            None => bail!("login on {} answered {}: {}", self.program.name, answer.status, answer.text()),
-        }
+        login(&self.client(), collection, identity, password)
+            .with_context(|| format!("on {}", self.program.name))
+    }
+}
+
+/// A token of this account.
+pub fn login(client: &Client, collection: &str, identity: &str, password: &str) -> Result<String> {
+    let body = serde_json::json!({"identity": identity, "password": password});
+    let path = format!("/api/collections/{collection}/auth-with-password");
+    let answer = client.send(&Request::json("POST", &path, &body))?;
+    match answer.json().get("token").and_then(|t| t.as_str()) {
+        Some(token) => Ok(token.to_owned()),
+        None => bail!("login answered {}: {}", answer.status, answer.text()),
     }
 }
 

@@ -3,6 +3,7 @@
 
 pub mod server;
 pub mod state;
+pub mod watch;
 
 mod body;
 mod compress;
@@ -11,6 +12,7 @@ mod cors;
 mod describe;
 mod extract;
 mod gate;
+mod meters;
 mod multipart;
 mod public;
 mod requestlog;
@@ -24,3 +26,4 @@ pub use describe::typescript;
 pub use public::Public;
 pub use routes::{WIRE, router};
 pub use state::State;
+pub use watch::Watch;

@@ -44,7 +44,7 @@ pub async fn serve(
                 // Out of descriptors, or a peer that left while it waited: neither is a reason to end.
                 Err(error) => {
                     tracing::warn!(%error, "accept failed");
-                    tokio::time::sleep(Duration::from_millis(20)).await;
+                    tokio::time::sleep(Duration::from_millis(limits::ACCEPT_RETRY_MS)).await;
                     continue;
                 }
             },
@@ -54,11 +54,16 @@ pub async fn serve(
         let line = Line::default();
         let socket = line.socket(stream);
         let carrier = line.clone();
+        let counted = state.meters().connection();
         let service = hyper::service::service_fn(move |request: hyper::Request<Incoming>| {
             let (mut router, state) = (router.clone(), state.clone());
             let line = line.clone();
             async move {
                 let (mut head, body) = request.into_parts();
+                if let Some(response) = state.health(&head).await {
+                    return Ok(response);
+                }
+                let begun = state.meters().begin(&head.method, head.uri.path());
                 let visit = Visit::new(state.policy(), &head, peer.ip());
                 head.extensions.insert(visit.clone());
                 let logged = state.log().enabled().then(|| Started::new(&head, visit.clone()));
@@ -83,6 +88,7 @@ pub async fn serve(
                 if let Some(logged) = logged {
                     logged.finish(&state, &response);
                 }
+                begun.answered(response.status());
                 match line.take(&mut response, version, state.parts().clock.now()) {
                     true => Err(HandedOver),
                     false => Ok(compress::apply(codings, response)),
@@ -103,11 +109,11 @@ pub async fn serve(
             if let Some(stream) = carrier.carried() {
                 tokio::spawn(async move {
                     stream.await;
-                    drop(slot);
+                    drop((slot, counted));
                 });
                 return;
             }
-            drop(slot);
+            drop((slot, counted));
         });
     }
     drop(listener);

@@ -4,11 +4,16 @@ use std::sync::Arc;
 
 use app::Parts;
 use arc_swap::ArcSwap;
+use axum::body::Body;
+use axum::http::Response;
+use axum::http::request::Parts as Head;
 use observe::RequestLog;
 
 use crate::describe::openapi::Documents;
 use crate::gate::Policy;
+use crate::meters::Meters;
 use crate::public::Public;
+use crate::watch::{LIVE, METRICS, READY, Watch};
 
 #[derive(Clone)]
 pub struct State(Arc<Inner>);
@@ -19,12 +24,27 @@ struct Inner {
     documents: Documents,
     policy: ArcSwap<Policy>,
     public: Option<Public>,
+    meters: Meters,
+    watch: Watch,
+    /// Paths of [`Watch`] that are files of the site.
+    taken: Vec<&'static str>,
 }
 
 impl State {
-    pub fn new(parts: Arc<Parts>, log: RequestLog, public: Option<Public>) -> Self {
+    pub fn new(parts: Arc<Parts>, log: RequestLog, public: Option<Public>, watch: Watch) -> Self {
         let policy = ArcSwap::from_pointee(Policy::new(parts.settings.load_full()));
-        State(Arc::new(Inner { parts, log, documents: Documents::default(), policy, public }))
+        let mut taken = vec![LIVE, READY, METRICS];
+        taken.retain(|path| public.as_ref().is_some_and(|public| public.holds(path)));
+        State(Arc::new(Inner {
+            parts,
+            log,
+            documents: Documents::default(),
+            policy,
+            public,
+            meters: Meters::default(),
+            watch,
+            taken,
+        }))
     }
 
     pub fn parts(&self) -> &Parts {
@@ -38,6 +58,26 @@ impl State {
 
     pub fn log(&self) -> &RequestLog {
         &self.0.log
+    }
+
+    pub fn meters(&self) -> &Meters {
+        &self.0.meters
+    }
+
+    /// The answer to whoever asks whether this process lives or is ready.
+    pub async fn health(&self, head: &Head) -> Option<Response<Body>> {
+        match self.0.taken.contains(&head.uri.path()) {
+            true => None,
+            false => self.0.watch.health(head).await,
+        }
+    }
+
+    /// The figures, unless the path is a file of the site.
+    pub async fn figures(&self) -> Option<Response<Body>> {
+        match self.0.taken.contains(&METRICS) {
+            true => None,
+            false => self.0.watch.figures().await,
+        }
     }
 
     /// The static files, if there are any.

@@ -10,7 +10,7 @@ use super::data;
 pub struct Case {
     pub name: &'static str,
     /// The collection whose rule wants the owner's token.
-    owned: bool,
+    pub owned: bool,
     /// Lua that returns one request; `id()`, `views()` and `serial()` are at hand.
     request: &'static str,
 }
@@ -53,14 +53,21 @@ done = function(summary, latency)
 end
 ";
 
-/// Writes the script of one case for one server.
-pub fn script(case: &Case, server: &Server, records: usize, seed: usize, dir: &Path) -> Result<PathBuf> {
-    let token = match case.owned {
-        true => {
-            format!("headers['Authorization'] = '{}'\n", server.login("users", data::OWNER.0, data::OWNER.1)?)
-        }
-        false => String::new(),
-    };
+/// The token that a case is asked with, if any.
+pub fn token(case: &Case, server: &Server) -> Result<Option<String>> {
+    case.owned.then(|| server.login("users", data::OWNER.0, data::OWNER.1)).transpose()
+}
+
+/// Writes the script of one case for the server on that port.
+pub fn script(
+    case: &Case,
+    port: u16,
+    token: Option<String>,
+    records: usize,
+    seed: usize,
+    dir: &Path,
+) -> Result<PathBuf> {
+    let token = token.map(|token| format!("headers['Authorization'] = '{token}'\n")).unwrap_or_default();
     let collection = if case.owned { "owned" } else { "posts" };
     let lua = format!(
         r#"
@@ -80,7 +87,7 @@ request = function() return {request} end
         authors = data::authors(records),
         request = case.request,
     );
-    let path = dir.join(format!("{}.lua", server.port()));
+    let path = dir.join(format!("{port}.lua"));
     std::fs::write(&path, lua)?;
     Ok(path)
 }

@@ -18,7 +18,8 @@ pub fn run(options: &Options) -> Result<Logins> {
     let mut report = Logins::new(options.engine);
     for side in 0..2 {
         let server = pair.programs[side].serve(&pair.fresh(side)?)?;
-        let script = cases::script(&cases::CASES[0], &server, options.records, 0, pair.dir.path())?;
+        let script =
+            cases::script(&cases::CASES[0], server.port(), None, options.records, 0, pair.dir.path())?;
         wrk::run(server.port(), &script, 1, LOAD_CORE, VIEWERS)?;
         let (mut alone, mut beside, mut logins) = (Vec::new(), Vec::new(), Vec::new());
         for _ in 0..options.rounds {

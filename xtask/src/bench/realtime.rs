@@ -103,7 +103,7 @@ pub fn run(options: &Options) -> Result<()> {
             Engine::Postgres => Some(Postgres::start(postgres::Options { fsync: true })?),
         };
         let url = postgres.as_ref().map(|p| p.database()).transpose()?;
-        let programs = [oracle::program()?, pando::program(&built()?.to_string_lossy(), url)?];
+        let programs = [oracle::program()?, pando::program(&built("pando")?.to_string_lossy(), url)?];
         let mut sides = Vec::new();
         for (n, program) in programs.into_iter().enumerate() {
             let program = Program { core: Some(SERVER_CORE), ..program };

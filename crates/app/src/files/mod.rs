@@ -30,15 +30,20 @@ use crate::settings::S3;
 
 /// The files' place, which the settings choose while the server runs.
 pub struct Files {
-    dir: PathBuf,
+    dir: Option<PathBuf>,
     opened: ArcSwapOption<(S3, Blobs)>,
     pub thumbs: Thumbs,
 }
 
 impl Files {
-    /// `dir` is used while the settings name no bucket.
-    pub fn new(dir: PathBuf, thumbs: Thumbs) -> Self {
+    /// `dir` is used while the settings name no bucket; `None` when no directory is every node's.
+    pub fn new(dir: Option<PathBuf>, thumbs: Thumbs) -> Self {
         Files { dir, opened: ArcSwapOption::empty(), thumbs }
+    }
+
+    /// Whether there is anywhere to keep files.
+    pub fn has_place(&self, settings: &S3) -> bool {
+        settings.enabled || self.dir.is_some()
     }
 
     /// The place that the settings name. It is opened anew when they name another.
@@ -48,9 +53,16 @@ impl Files {
         {
             return Ok(opened.1.clone());
         }
-        let blobs = match settings.enabled {
-            true => open(settings)?,
-            false => Blobs::open(&Place::Directory(self.dir.clone()))?,
+        let blobs = match &self.dir {
+            _ if settings.enabled => open(settings)?,
+            Some(dir) => Blobs::open(&Place::Directory(dir.clone()))?,
+            None => {
+                return Err(Error::new(
+                    Kind::Unsupported,
+                    "Files have no place that all nodes share: set s3 in the settings, files.s3 in the \
+                     configuration, or files.shared for a directory that every node mounts.",
+                ));
+            }
         };
         self.opened.store(Some(Arc::new((settings.clone(), blobs.clone()))));
         Ok(blobs)
@@ -84,6 +96,12 @@ pub async fn probe(settings: &S3) -> Result<()> {
 impl crate::Parts {
     pub(crate) fn blobs(&self) -> Result<Blobs> {
         self.files.blobs(&self.settings.load().s3)
+    }
+
+    /// The same for removing: where nothing can be kept, nothing is there to remove.
+    pub(crate) fn blobs_if_any(&self) -> Result<Option<Blobs>> {
+        let settings = self.settings.load();
+        self.files.has_place(&settings.s3).then(|| self.files.blobs(&settings.s3)).transpose()
     }
 }
 

@@ -42,8 +42,8 @@ pub fn dropped_fields(old: &Collection, new: &Collection) -> Option<Job> {
 
 /// Does the job of [`removed`]. A name that the record holds again is kept.
 pub async fn remove(parts: &Parts, collection: &str, record: &str, gone: &[String]) -> Result<()> {
+    let Some(blobs) = parts.blobs_if_any()? else { return Ok(()) };
     let held = held(parts, collection, record).await?;
-    let blobs = parts.blobs()?;
     for name in gone.iter().filter(|name| !held.contains(name)) {
         remove_one(&blobs, collection, record, name).await?;
     }
@@ -73,18 +73,21 @@ pub async fn remove_folder(parts: &Parts, collection: &str, before: Timestamp) -
     if collection.is_empty() || collection.contains('/') {
         return Err(Error::not_found());
     }
-    parts.blobs()?.delete_prefix(collection, before).await?;
+    if let Some(blobs) = parts.blobs_if_any()? {
+        blobs.delete_prefix(collection, before).await?;
+    }
     Ok(())
 }
 
-/// Guards that a record's file fields, where they are about to change, still hold what was read: of two changes at
-/// once, each would otherwise undo the other's, and a file would be removed that a record names.
-pub fn unchanged(record: &Record, old: &Record) -> Vec<Guard> {
+/// Guards that a record's file fields, and the `others`, where they are about to change, still hold what was read: of
+/// two changes at once, each would otherwise undo the other's, and a file would be removed that a record names.
+pub fn unchanged(record: &Record, old: &Record, others: impl Fn(usize) -> bool) -> Vec<Guard> {
     let collection = &record.collection;
     let mut guards = Vec::new();
     for (position, field) in collection.fields.iter().enumerate() {
         let before = old.row.get(position);
-        if !matches!(field.kind, FieldKind::File(_)) || record.row.get(position) == before {
+        let counts = matches!(field.kind, FieldKind::File(_)) || others(position);
+        if !counts || record.row.get(position) == before {
             continue;
         }
         let column = &collection.table.columns[position];

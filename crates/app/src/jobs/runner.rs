@@ -12,7 +12,7 @@ use base::limits::{
 use base::{Kind, Name, Value};
 use query::select::SortKey;
 use query::{Assign, Batch, Column, ColumnType, Expr, Guard, Op, Operand, Operator, Row, Select, Sort};
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
 use tokio::task::JoinSet;
 
 use super::{QUEUE, Work};
@@ -32,10 +32,11 @@ struct Taken {
 }
 
 /// Runs jobs until `stop` completes. `wake` tells of new ones; without it they are found a little later. Jobs that
-/// are still running a while after the stop are left to their lease.
+/// are still running a while after the stop are cut off and given back, for another process to take at once.
 pub async fn run(parts: Arc<Parts>, wake: Arc<Notify>, stop: impl Future<Output = ()>) {
     tokio::pin!(stop);
     let holder: Name = base::id::record().into();
+    let (cut, is_cut) = watch::channel(false);
     let mut running = JoinSet::new();
     loop {
         let room = JOBS_RUNNING_MAX - running.len();
@@ -45,7 +46,7 @@ pub async fn run(parts: Arc<Parts>, wake: Arc<Notify>, stop: impl Future<Output 
                 Ok(jobs) => {
                     took = jobs.len();
                     for job in jobs {
-                        running.spawn(hold(parts.clone(), holder.clone(), job));
+                        running.spawn(hold(parts.clone(), holder.clone(), job, is_cut.clone()));
                     }
                 }
                 Err(error) => tracing::warn!(details = error.details, "cannot look for jobs: {error}"),
@@ -62,10 +63,17 @@ pub async fn run(parts: Arc<Parts>, wake: Arc<Notify>, stop: impl Future<Output 
             () = tokio::time::sleep(Duration::from_millis(JOBS_POLL_MS)) => {}
         }
     }
-    let drained = async { while running.join_next().await.is_some() {} };
-    if tokio::time::timeout(Duration::from_millis(JOBS_DRAIN_MS), drained).await.is_err() {
-        tracing::info!("unfinished jobs go on after the next start");
+    if !ended(&mut running).await {
+        tracing::info!("unfinished jobs are given back");
+        let _ = cut.send(true);
+        ended(&mut running).await;
     }
+}
+
+/// Whether all end within a while.
+async fn ended(running: &mut JoinSet<()>) -> bool {
+    let all = async { while running.join_next().await.is_some() {} };
+    tokio::time::timeout(Duration::from_millis(JOBS_DRAIN_MS), all).await.is_ok()
 }
 
 /// Deletes jobs that were given up long ago.
@@ -148,20 +156,24 @@ async fn claim(parts: &Parts, holder: &Name, row: &Row, now: i64) -> Result<Opti
 }
 
 /// Runs the job while its lease is renewed, and settles it.
-async fn hold(parts: Arc<Parts>, holder: Name, job: Taken) {
-    let outcome = {
+async fn hold(parts: Arc<Parts>, holder: Name, job: Taken, mut is_cut: watch::Receiver<bool>) {
+    let ran = {
         // A task of its own, so that a panic ends the run and not the runner.
         let mut run = tokio::spawn(perform(parts.clone(), job.payload.clone()));
         let deadline = tokio::time::sleep(Duration::from_millis(JOB_RUN_MS));
         tokio::pin!(deadline);
+        // A sender that is gone means the same.
+        let cut = async { drop(is_cut.wait_for(|cut| *cut).await) };
+        tokio::pin!(cut);
         let abort = AbortOnDrop(run.abort_handle());
-        let outcome = loop {
+        let ran = loop {
             tokio::select! {
-                outcome = &mut run => break match outcome {
+                outcome = &mut run => break Some(match outcome {
                     Ok(outcome) => outcome,
                     Err(error) => Err(Error::new(Kind::Internal, "The job panicked.").details(error)),
-                },
-                () = &mut deadline => break Err(Error::new(Kind::Unavailable, "The job took too long.")),
+                }),
+                () = &mut deadline => break Some(Err(Error::new(Kind::Unavailable, "The job took too long."))),
+                () = &mut cut => break None,
                 () = tokio::time::sleep(Duration::from_millis(JOB_LEASE_MS / 3)) => {
                     // A lease that cannot be renewed may be lost; what runs twice must bear it.
                     let lease = parts.clock.now().0 + JOB_LEASE_MS as i64;
@@ -172,11 +184,12 @@ async fn hold(parts: Arc<Parts>, holder: Name, job: Taken) {
             }
         };
         drop(abort);
-        outcome
+        ran
     };
-    let settle_as = match outcome {
-        Ok(()) => Settle::Done,
-        Err(error) => {
+    let settle_as = match ran {
+        None => Settle::Back(parts.clock.now().0),
+        Some(Ok(())) => Settle::Done,
+        Some(Err(error)) => {
             let details = error.details.as_deref().unwrap_or_default();
             if job.attempts >= JOB_ATTEMPTS_MAX {
                 tracing::error!(
@@ -223,6 +236,8 @@ enum Settle {
     Done,
     /// Due at this time.
     Due(i64),
+    /// The same, as if it had not been taken.
+    Back(i64),
     /// Given up at this time.
     Dead(i64),
 }
@@ -236,6 +251,10 @@ async fn settle(parts: &Parts, holder: &Name, job: &Taken, outcome: Settle) -> R
     let op = match outcome {
         Settle::Done => Op::Delete { table, id, row: None },
         Settle::Due(at) => Op::Update { table, id, set: vec![due(at)] },
+        Settle::Back(at) => {
+            let set = vec![due(at), ("attempts".into(), Assign::Add(-1.0))];
+            Op::Update { table, id, set }
+        }
         Settle::Dead(at) => {
             let queue = ("queue".into(), Assign::Set(Value::from(DEAD)));
             Op::Update { table, id, set: vec![queue, due(at)] }

@@ -2,7 +2,7 @@
 
 use base::Value;
 use model::field::Modifier;
-use model::{Record, Request, Violation, Violations};
+use model::{Collection, FieldKind, Record, Request, Violation, Violations};
 use serde_json::{Map, Value as Json};
 
 use crate::rules::Context;
@@ -45,6 +45,50 @@ impl Context<'_> {
                 record.set_at(position, value);
             }
         }
+    }
+}
+
+/// Fields whose new value is their old one with a change, as the body asks by a modifier: the change alone for numbers
+/// that have no bounds, which the database can add by itself.
+#[derive(Debug, Default)]
+pub struct Relative(Vec<(usize, Option<f64>)>);
+
+impl Relative {
+    pub fn of(collection: &Collection, body: &Map<String, Json>) -> Relative {
+        let mut found: Vec<(usize, Option<f64>)> = Vec::new();
+        for (key, input) in body {
+            let Some((position, Some(modifier))) = collection.setter(key) else { continue };
+            let field = &collection.fields[position];
+            // A plain value in the same body makes it a value that depends on nothing.
+            if modifier == Modifier::Autogenerate || body.contains_key(&*field.name) {
+                continue;
+            }
+            let change = match &field.kind {
+                FieldKind::Number(number) if !number.required && number.min.or(number.max).is_none() => {
+                    field.modify(modifier, &Value::Number(0.0), input).map(|change| change.as_number())
+                }
+                _ => None,
+            };
+            match found.iter_mut().find(|(known, _)| *known == position) {
+                Some((_, known)) => *known = known.zip(change).map(|(a, b)| a + b),
+                None => found.push((position, change)),
+            }
+        }
+        Relative(found)
+    }
+
+    /// What is to be added to the field, where the database can.
+    pub fn change(&self, position: usize) -> Option<f64> {
+        self.0.iter().find(|(known, _)| *known == position).and_then(|(_, change)| *change)
+    }
+
+    pub fn adds(&self) -> bool {
+        self.0.iter().any(|(_, change)| change.is_some())
+    }
+
+    /// Whether the field must still hold what was read.
+    pub fn needs_old(&self, position: usize) -> bool {
+        self.0.iter().any(|(known, change)| *known == position && change.is_none())
     }
 }
 

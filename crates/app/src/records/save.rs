@@ -5,6 +5,7 @@ use model::field::ValidateContext;
 use model::{FieldKind, Record, Violation, Violations};
 use query::{Assign, Batch, Op};
 
+use super::input::Relative;
 use crate::auth::{owned, passkeys};
 use crate::error::{Error, Result};
 use crate::files;
@@ -124,12 +125,20 @@ impl Context<'_> {
 
     /// The operations that write the columns that changed, and end what ends with them.
     pub(crate) async fn changes(&self, record: &Record, old: &Record) -> Result<Vec<Op>> {
+        self.relative_changes(record, old, &Relative::default()).await
+    }
+
+    async fn relative_changes(&self, record: &Record, old: &Record, relative: &Relative) -> Result<Vec<Op>> {
         let table = &record.collection.table;
-        let changed = table.columns.iter().zip(record.row.0.iter().zip(old.row.0.iter()));
-        let mut set: Vec<(Name, Assign)> = changed
-            .filter(|(_, (new, old))| new != old)
-            .map(|(column, (new, _))| (column.name.clone(), Assign::Set(new.clone())))
-            .collect();
+        let mut set: Vec<(Name, Assign)> = Vec::new();
+        for (position, column) in table.columns.iter().enumerate() {
+            let new = record.row.get(position);
+            if let Some(change) = relative.change(position) {
+                set.push((column.name.clone(), Assign::Add(change)));
+            } else if new != old.row.get(position) {
+                set.push((column.name.clone(), Assign::Set(new.clone())));
+            }
+        }
         // An update that changes nothing is one all the same: those who follow the record hear of it.
         if set.is_empty() {
             set.push(("id".into(), Assign::Set(record.id().into())));
@@ -143,9 +152,20 @@ impl Context<'_> {
 
     /// Writes the columns that changed.
     pub(crate) async fn write_changes(&self, record: &Record, old: &Record, failed: &str) -> Result<Written> {
+        self.write_relative(record, old, &Relative::default(), failed).await
+    }
+
+    /// Writes the columns that changed. What is `relative` to the old values does not undo what others changed since.
+    pub(crate) async fn write_relative(
+        &self,
+        record: &Record,
+        old: &Record,
+        relative: &Relative,
+        failed: &str,
+    ) -> Result<Written> {
         let batch = Batch {
-            guards: files::unchanged(record, old),
-            ops: self.changes(record, old).await?,
+            guards: files::unchanged(record, old, |position| relative.needs_old(position)),
+            ops: self.relative_changes(record, old, relative).await?,
             jobs: files::removed(old, Some(record)).into_iter().collect(),
             ..Batch::default()
         };
@@ -219,7 +239,7 @@ pub(crate) enum Written {
     Done,
     /// The record is not there any more.
     Gone,
-    /// Somebody else changed its files first.
+    /// Somebody else changed first what was changed here.
     Overtaken,
 }
 

@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
-use base::limits::FILE_TRIES_MAX;
+use base::limits::UPDATE_TRIES_MAX;
 use base::{Kind, Value};
 use model::{Collection, Record, Violation, Violations};
 use serde_json::Value as Json;
 
-use super::input::{OLD_PASSWORD, check_password_form};
+use super::input::{OLD_PASSWORD, Relative, check_password_form};
 use super::save::Written;
 use super::shown::Shown;
 use crate::error::{Error, Result};
@@ -29,7 +29,7 @@ pub async fn update(
     }
     let named = cx.named_uploads(collection);
     let cx = &cx.with_request(named.as_ref().unwrap_or(cx.request));
-    for _ in 0..FILE_TRIES_MAX {
+    for _ in 0..UPDATE_TRIES_MAX {
         if let Some(record) = attempt(cx, collection, id).await? {
             let mut shown = cx.show(record).await?;
             if !expand.is_empty() {
@@ -38,12 +38,13 @@ pub async fn update(
             return Ok(shown);
         }
     }
-    Err(Error::new(Kind::Conflict, "The record's files keep being changed. Try again."))
+    Err(Error::new(Kind::Conflict, "The record keeps being changed. Try again."))
 }
 
-/// `None` when the record's files were changed by somebody else meanwhile, so that it has to be done anew.
+/// `None` when somebody else meanwhile changed what the new values depend on, so that it has to be done anew.
 async fn attempt(cx: &Context<'_>, collection: &Arc<Collection>, id: &str) -> Result<Option<Record>> {
     let body = &cx.request.body;
+    let relative = Relative::of(collection, body);
     let old = cx.fetch(collection, id).await?.ok_or_else(Error::not_found)?;
     let mut record = old.clone();
     cx.apply(&mut record, body);
@@ -73,7 +74,9 @@ async fn attempt(cx: &Context<'_>, collection: &Arc<Collection>, id: &str) -> Re
         return Err(Error::invalid(FAILED, violations));
     }
     cx.seal_password(&mut record, Some(&old)).await?;
-    match cx.write_changes(&record, &old, FAILED).await? {
+    match cx.write_relative(&record, &old, &relative, FAILED).await? {
+        // What was added to is what the database says: others may have added as well.
+        Written::Done if relative.adds() => Ok(Some(cx.fetch(collection, id).await?.unwrap_or(record))),
         Written::Done => Ok(Some(record)),
         Written::Gone => Err(Error::not_found()),
         Written::Overtaken => Ok(None),

@@ -16,10 +16,12 @@ pub mod check;
 pub mod cipher;
 pub mod validate;
 
+mod fixed;
 mod kinds;
 mod merge;
 
 pub use cipher::Cipher;
+pub use fixed::Fixed;
 pub use kinds::*;
 
 pub const TABLE: &str = "_params";
@@ -66,6 +68,7 @@ pub async fn change(parts: &Parts, change: &Map<String, Json>, format: Format) -
         None => initial(),
         Some(text) => decode(text, &parts.cipher)?,
     };
+    let displaced = parts.fixed.lay(&mut json);
     let merged = match format {
         Format::Json => merge::json(&mut json, &initial(), change),
         Format::Form => merge::form(&mut json, &initial(), change),
@@ -75,6 +78,7 @@ pub async fn change(parts: &Parts, change: &Map<String, Json>, format: Format) -
             .details("a value is not of the setting's type")
     })?;
 
+    parts.fixed.lift(&mut json, displaced)?;
     let settings = Settings::lenient(&json);
     let port = json["smtp"]["port"].as_i64().unwrap_or_default();
     let violations = validate::validate(&settings, port);
@@ -101,7 +105,7 @@ pub async fn change(parts: &Parts, change: &Map<String, Json>, format: Format) -
     // Other processes read the settings again when the schema version grows.
     let batch = Batch { ddl: vec![Ddl::Announce], ops: vec![op], ..Batch::default() };
     parts.store.commit(batch).await?;
-    let settings = Arc::new(settings);
+    let settings = Arc::new(parts.fixed.over(settings));
     parts.settings.store(settings.clone());
     Ok(settings)
 }

@@ -4,7 +4,7 @@
 use std::time::{Duration, Instant};
 
 use base::limits::{TRANSFER_HOLD_MS, TRANSFER_HOLDS_MAX};
-use store::transfer::{Arrival, Departure, Hold, stays};
+use store::transfer::{Arrival, Departure, Hold, travels};
 
 use super::sum::{Sum, carry_over};
 use super::tables::Plan;
@@ -24,7 +24,7 @@ pub async fn switch(
         let touched = hold.touched().await?;
         let deltas = deltas(hold.stand(), plan, touched).await?;
         let meta = hold.stand().meta().await?;
-        let meta: Vec<(String, String)> = meta.into_iter().filter(|(key, _)| !stays(key)).collect();
+        let meta: Vec<(String, String)> = meta.into_iter().filter(|(key, _)| travels(key)).collect();
         carry_over(arrival, plan, &deltas, &meta, sums).await
     })
     .await;

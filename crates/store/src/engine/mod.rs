@@ -86,6 +86,12 @@ pub trait Engine: Send + Sync {
         Ok(())
     }
 
+    /// The same database, whose commits are durable when they return but may be seen by reads that begin a little later
+    /// only. `None` where that would spare nothing.
+    fn unwaited(&self) -> Option<Arc<dyn Engine>> {
+        None
+    }
+
     /// Finishes what is queued and closes files and connections.
     async fn close(&self);
 }

@@ -115,7 +115,19 @@ pub trait Arrival: Stand {
     async fn confirm(&mut self) -> Result<()>;
 }
 
-/// Keys of the bookkeeping table that belong to the database itself and do not travel.
-pub fn stays(key: &str) -> bool {
-    [MOVED, ARRIVING, "schema_version", "functions", "moving"].contains(&key) || key.starts_with("attends:")
+/// Pando's own tables whose rows travel; others belong to the database itself.
+pub const OWN: [&str; 7] = [
+    "_collections",
+    "_params",
+    "_logs",
+    "_pando_log_spool",
+    "_pando_jobs",
+    "_pando_passkeys",
+    "_pando_ceremonies",
+];
+
+/// Whether an entry of the bookkeeping table travels: the minutes in which schedules were due last.
+pub fn travels(key: &str) -> bool {
+    key.starts_with(TRAVELS)
 }
+pub const TRAVELS: &str = "cron:";

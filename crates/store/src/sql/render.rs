@@ -104,15 +104,20 @@ impl<'a> Renderer<'a> {
     }
 
     /// One row with one truth value: has the select a row? `lock` keeps that row until the transaction ends.
-    pub fn exists(&mut self, select: &Select, lock: bool) {
+    pub fn exists(&mut self, select: &Select, lock: Option<&str>) {
         let shape = Shape::of(select, false);
         self.sql.push_str("EXISTS (SELECT 1");
         self.source_and_filter(select, &shape);
         if select.offset > 0 {
             self.page(select);
         }
-        if lock && self.dialect == Dialect::Postgres && self.ordered(select) {
-            self.sql.push_str(" FOR SHARE OF ");
+        if let Some(lock) = lock
+            && self.dialect == Dialect::Postgres
+            && self.ordered(select)
+        {
+            self.sql.push(' ');
+            self.sql.push_str(lock);
+            self.sql.push_str(" OF ");
             self.dialect.alias(&mut self.sql, Alias::BASE);
         }
         self.sql.push(')');

@@ -2,19 +2,29 @@
 
 use base::{Name, Value};
 use query::batch::Assign;
-use query::{Alias, Guard, Job, Op};
+use query::{Alias, Guard, Job, Op, Source};
 
 use super::{Dialect, Renderer, Statement, Views};
 
 /// The bookkeeping table of background jobs.
 pub const JOBS: &str = "_pando_jobs";
 
-/// A guard as a statement that yields one truth value: does it hold?
-pub fn guard(dialect: Dialect, views: &Views, guard: &Guard, index: usize) -> Statement {
+/// A guard of these operations as a statement that yields one truth value: does it hold?
+pub fn guard(dialect: Dialect, views: &Views, guard: &Guard, index: usize, ops: &[Op]) -> Statement {
     let mut out = Renderer::new(dialect, views);
     let (select, present) = match guard {
         Guard::Exists(select) => (select, true),
         Guard::Absent(select) => (select, false),
+    };
+    // Two that share a row and then both want to change it wait for each other for ever.
+    let changes = ops.iter().any(|op| match (op, &select.from) {
+        (Op::Update { table, .. } | Op::Delete { table, .. }, Source::Table(of)) => table == of,
+        _ => false,
+    });
+    let lock = match (present, changes) {
+        (true, true) => Some("FOR NO KEY UPDATE"),
+        (true, false) => Some("FOR SHARE"),
+        (false, _) => None,
     };
     // PostgreSQL's statements are sent without waiting for each other's answers, so a guard that does not hold
     // must fail by itself.
@@ -24,7 +34,7 @@ pub fn guard(dialect: Dialect, views: &Views, guard: &Guard, index: usize) -> St
             out.sql.push_str(if present { "SELECT pando.guard(" } else { "SELECT pando.guard(NOT " })
         }
     }
-    out.exists(select, present);
+    out.exists(select, lock);
     if dialect == Dialect::Postgres {
         out.sql.push(',');
         out.param(Value::Number(index as f64));
@@ -109,7 +119,7 @@ fn update(out: &mut Renderer<'_>, table: &str, id: &str, set: &[(Name, Assign)])
             Assign::Add(number) => {
                 dialect.ident(&mut out.sql, name);
                 out.sql.push('+');
-                out.literal(&Value::Number(*number));
+                out.param(Value::Number(*number));
             }
         }
     }

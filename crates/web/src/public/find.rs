@@ -79,6 +79,11 @@ pub fn find(root: &Path, path: &str, codings: Codings) -> Located {
     at(root, &file, codings)
 }
 
+/// Whether a path leads to a file or a directory.
+pub fn holds(root: &Path, path: &str) -> bool {
+    inside(path).is_some_and(|inside| within(root, &root.join(inside)).is_some())
+}
+
 /// The first page.
 pub fn index(root: &Path, codings: Codings) -> Located {
     at(root, &root.join(INDEX), codings)

@@ -41,6 +41,11 @@ impl Public {
         Ok(Public { root: root.into(), fallback })
     }
 
+    /// Whether something of the directory has this path, or had when it was asked.
+    pub fn holds(&self, path: &str) -> bool {
+        find::holds(&self.root, path)
+    }
+
     /// The answer to a GET or HEAD.
     pub async fn serve(&self, head: &Head) -> Result<Response<Body>> {
         let path = head.uri.path();

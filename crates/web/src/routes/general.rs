@@ -3,6 +3,7 @@
 use app::Error;
 use axum::Router;
 use axum::extract::{Request, State as FromState};
+use axum::http::header;
 use axum::routing::get;
 use base::Kind;
 use serde_json::json;
@@ -11,11 +12,13 @@ use super::with_fields;
 use crate::extract::Asked;
 use crate::gate::spelled;
 use crate::public;
+use crate::requestlog::Unlogged;
 use crate::state::State;
+use crate::watch;
 use crate::wire::error::Answer;
 
 pub fn routes() -> Router<State> {
-    Router::new().route("/api/health", get(health))
+    Router::new().route("/api/health", get(health)).route(watch::METRICS, get(figures))
 }
 
 pub async fn health(FromState(state): FromState<State>, request: Request) -> Answer {
@@ -32,6 +35,18 @@ pub async fn health(FromState(state): FromState<State>, request: Request) -> Ans
     };
     let body = json!({"message": "API is healthy.", "code": 200, "data": data});
     with_fields(&asked, body.to_string(), false)
+}
+
+/// What the process counted tells of everybody's traffic: for anyone but superusers there is nothing here.
+async fn figures(FromState(state): FromState<State>, request: Request) -> Answer {
+    let (head, body) = request.into_parts();
+    let is_superuser = head.headers.contains_key(header::AUTHORIZATION)
+        && Asked::of(&state, &head).await.is_ok_and(|asked| asked.request.is_superuser());
+    if is_superuser && let Some(mut response) = state.figures().await {
+        response.extensions_mut().insert(Unlogged);
+        return Ok(response);
+    }
+    fallback(FromState(state), Request::from_parts(head, body)).await
 }
 
 /// What leads nowhere in the API may be a static file.

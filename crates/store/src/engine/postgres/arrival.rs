@@ -12,7 +12,7 @@ use super::codec::Param;
 use super::connect::failure;
 use super::stand::{Own, columns, quoted};
 use super::{Inner, bootstrap, schema};
-use crate::engine::transfer::{ARRIVING, Arrival, Delta, META, Numbered, Stand};
+use crate::engine::transfer::{ARRIVING, Arrival, Delta, META, Numbered, OWN, Stand, TRAVELS};
 use crate::error::{Error, Result};
 
 pub struct PostgresArrival {
@@ -57,12 +57,14 @@ impl PostgresArrival {
         for row in &rows {
             let name: String = row.try_get(0).map_err(failure)?;
             let view: bool = row.try_get(1).map_err(failure)?;
-            let base = name.starts_with("_pando_") || ["_params", "_collections", "_logs"].contains(&&*name);
-            if !earlier && !base {
+            let (own, base) = (OWN.contains(&&*name), name.starts_with("_pando_"));
+            if base && !own {
+                continue;
+            }
+            if !earlier && !own {
                 return Err(Error::Refused(format!("there is data already: the table {name}")));
             }
-            let statement = match (base, view) {
-                (true, _) if name == META => continue,
+            let statement = match (own, view) {
                 (true, _) => format!("TRUNCATE {}", quoted(&name)),
                 (false, true) => format!("DROP VIEW IF EXISTS {} CASCADE", quoted(&name)),
                 (false, false) => format!("DROP TABLE IF EXISTS {} CASCADE", quoted(&name)),
@@ -76,7 +78,7 @@ impl PostgresArrival {
             }
             self.own.run(&statement).await?;
         }
-        self.own.run("DELETE FROM \"_pando_meta\" WHERE \"id\" NOT IN ('schema_version', 'functions')").await
+        self.own.run(&format!("DELETE FROM \"{META}\" WHERE \"id\" LIKE '{TRAVELS}%'")).await
     }
 
     async fn copy(&self, table: &Table, rows: &[Numbered]) -> Result<()> {

@@ -4,6 +4,7 @@
 use deadpool_postgres::Client;
 
 use super::connect::failure;
+use super::{receipt, standing};
 use crate::error::Result;
 
 const FUNCTIONS: &str = include_str!("functions.sql");
@@ -95,6 +96,9 @@ pub async fn bootstrap(client: &mut Client) -> Result<()> {
     let transaction = client.transaction().await.map_err(failure)?;
     transaction.execute("SELECT pg_advisory_xact_lock($1)", &[&SCHEMA_LOCK]).await.map_err(failure)?;
     transaction.batch_execute(TABLES).await.map_err(failure)?;
+    transaction.batch_execute(standing::TABLES).await.map_err(failure)?;
+    transaction.batch_execute(receipt::TABLE).await.map_err(failure)?;
+    transaction.batch_execute(receipt::SWEEP).await.map_err(failure)?;
     let mark = functions_mark();
     let current = transaction
         .query_opt("SELECT \"value\" FROM \"_pando_meta\" WHERE \"id\"='functions'", &[])

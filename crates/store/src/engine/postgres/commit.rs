@@ -11,7 +11,8 @@ use tokio_postgres::Statement as Prepared;
 use tokio_postgres::types::ToSql;
 
 use super::codec::Param;
-use super::connect::{failure, is_stale, may_retry};
+use super::connect::{failure, is_ended, is_stale, may_retry};
+use super::receipt::{Receipt, is_withdrawn};
 use super::{bootstrap, schema};
 use crate::error::{Error, Result};
 use crate::sql::{Dialect, Statement, Views, write};
@@ -27,12 +28,16 @@ pub struct Rendered {
     jobs: Vec<Bound>,
 }
 
-struct Bound {
+pub struct Bound {
     sql: String,
     params: Vec<Param>,
 }
 
 impl Bound {
+    pub fn of(sql: String, values: impl Iterator<Item = base::Value>) -> Self {
+        Bound { sql, params: values.map(Param).collect() }
+    }
+
     fn new(statement: Statement) -> Self {
         Bound { sql: statement.sql, params: statement.params.into_iter().map(Param).collect() }
     }
@@ -60,7 +65,7 @@ impl Rendered {
         let guards = batch.guards.iter().enumerate();
         Rendered {
             guards: guards
-                .map(|(index, guard)| Bound::new(write::guard(dialect, views, guard, index)))
+                .map(|(index, guard)| Bound::new(write::guard(dialect, views, guard, index, &batch.ops)))
                 .collect(),
             ops: batch
                 .ops
@@ -77,12 +82,12 @@ impl Rendered {
     }
 
     /// Commits, trying again when other transactions were in the way.
-    pub async fn commit(&self, client: &mut Client) -> Result<Vec<usize>> {
+    pub async fn commit(&self, client: &mut Client, receipt: Option<&Receipt>) -> Result<Vec<usize>> {
         let mut stale = false;
         for attempt in 1.. {
             let result = match self.changes_schema() {
-                true => self.with_schema(client).await,
-                false => self.pipelined(client).await,
+                true => self.with_schema(client, receipt).await,
+                false => self.pipelined(client, receipt).await,
             };
             match result {
                 Ok(missing) => return Ok(missing),
@@ -95,25 +100,47 @@ impl Rendered {
                     stale = true;
                     client.statement_cache.clear();
                 }
+                Err(Failed::Driver(error)) if is_withdrawn(&error) => {
+                    return Err(Error::Away("the receipt was withdrawn".into()));
+                }
+                // Whether it was sent, and arrived, cannot be told.
+                Err(Failed::Driver(error)) if is_ended(&error) => {
+                    return Err(Error::Uncertain(failure(error).to_string()));
+                }
                 Err(Failed::Driver(error)) => return Err(failure(error)),
             }
         }
         Err(Error::Internal("a batch ran out of attempts".into()))
     }
 
-    async fn pipelined(&self, client: &Client) -> Result<Vec<usize>, Failed> {
-        let all: Vec<&Bound> =
-            self.guards.iter().chain(self.ops.iter().map(|(op, _)| op)).chain(&self.jobs).collect();
+    async fn pipelined(&self, client: &Client, receipt: Option<&Receipt>) -> Result<Vec<usize>, Failed> {
+        let own = self.guards.iter().chain(self.ops.iter().map(|(op, _)| op)).chain(&self.jobs);
+        let mut all: Vec<&Bound> = own.collect();
         super::bound_cache(client);
+        let extra;
+        match (&all[..], receipt) {
+            ([], _) => return Ok(Vec::new()),
+            ([only], Some(receipt)) => {
+                let receipt = receipt.bound(only.params.len() + 1);
+                let sql = format!("WITH receipt AS ({}) {}", receipt.sql, only.sql);
+                let params: Vec<_> = only.refs().into_iter().chain(receipt.refs()).collect();
+                let changed = client.execute(&client.prepare_cached(&sql).await?, &params).await?;
+                return Ok(missing(self.ops.iter().map(|(_, counts)| (*counts, changed))));
+            }
+            (_, Some(receipt)) => {
+                extra = receipt.bound(1);
+                all.push(&extra);
+            }
+            _ => {}
+        }
         let mut prepared: Vec<Prepared> = Vec::with_capacity(all.len());
         for bound in &all {
             prepared.push(client.prepare_cached(&bound.sql).await?);
         }
         let params: Vec<Vec<&(dyn ToSql + Sync)>> = all.iter().map(|bound| bound.refs()).collect();
-        let changed = match (&all[..], &prepared[..]) {
-            ([], _) => return Ok(Vec::new()),
+        let changed = match (&prepared[..], &params[..]) {
             // A statement is a transaction by itself.
-            ([_], [only]) => vec![client.execute(only, &params[0]).await?],
+            ([only], [params]) => vec![client.execute(only, params).await?],
             _ => self.transaction(client, &prepared, &params).await?,
         };
         let ops = &changed[self.guards.len()..self.guards.len() + self.ops.len()];
@@ -191,8 +218,15 @@ impl Rendered {
     }
 
     /// Schema changes look things up between statements, so they go step by step, one process at a time.
-    async fn with_schema(&self, client: &mut Client) -> Result<Vec<usize>, Failed> {
+    async fn with_schema(
+        &self,
+        client: &mut Client,
+        receipt: Option<&Receipt>,
+    ) -> Result<Vec<usize>, Failed> {
         let transaction = client.transaction().await?;
+        if let Some(receipt) = receipt.map(|receipt| receipt.bound(1)) {
+            transaction.execute(&receipt.sql, &receipt.refs()).await?;
+        }
         transaction.execute("SELECT pg_advisory_xact_lock($1)", &[&bootstrap::SCHEMA_LOCK]).await?;
         for guard in &self.guards {
             transaction.execute(&guard.sql, &guard.refs()).await?;

@@ -4,7 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use base::{Name, limits};
-use deadpool_postgres::{Manager, ManagerConfig, Pool, PoolError, RecyclingMethod, Runtime, Timeouts};
+use deadpool_postgres::{
+    Hook, Manager, ManagerConfig, Pool, PoolError, RecyclingMethod, Runtime, TimeoutType, Timeouts,
+};
 use tokio_postgres::config::SslMode;
 use tokio_postgres::error::SqlState;
 use tokio_postgres::{Config, NoTls};
@@ -17,10 +19,12 @@ pub const STATEMENT_MS: u64 = 30_000;
 /// How long a server that accepted a statement may stay silent before the connection is given up.
 pub const SILENCE: Duration = Duration::from_millis(STATEMENT_MS + 5_000);
 
-pub fn pool(url: &str) -> Result<Pool> {
-    let mut config: Config = url
-        .parse()
-        .map_err(|error| Error::Refused(format!("the PostgreSQL address cannot be read: {error}")))?;
+/// Where hosts stand in for each other, a commit is acknowledged once a standby has it, if the servers are set up so.
+pub const CONFIRMED: &str = "SELECT set_config('synchronous_commit', 'on', false) \
+     WHERE current_setting('synchronous_commit') IN ('off', 'local', 'remote_write')";
+
+/// What every connection is given, whatever the address says.
+pub fn prepared(mut config: Config) -> Config {
     let tls = config.get_ssl_mode() == SslMode::Require;
     if !tls {
         // "Prefer" would fail at the self-signed certificate that many servers come with: TLS is asked for by
@@ -45,12 +49,21 @@ pub fn pool(url: &str) -> Result<Pool> {
         None => own,
     };
     config.options(options);
+    config
+}
+
+/// A pool whose new connections are used only once `admit` has let them in.
+pub fn pool(config: Config, admit: Option<Hook>) -> Result<Pool> {
     let manager_config = ManagerConfig { recycling_method: RecyclingMethod::Fast };
-    let manager = match tls {
-        true => Manager::from_config(config, MakeRustlsConnect::new(client_config()?), manager_config),
+    let manager = match config.get_ssl_mode() == SslMode::Require {
+        true => Manager::from_config(config, tls()?, manager_config),
         false => Manager::from_config(config, NoTls, manager_config),
     };
-    Pool::builder(manager)
+    let builder = match admit {
+        Some(admit) => Pool::builder(manager).post_create(admit),
+        None => Pool::builder(manager),
+    };
+    builder
         .max_size(limits::POSTGRES_CONNECTIONS_MAX)
         .runtime(Runtime::Tokio1)
         .timeouts(Timeouts {
@@ -60,6 +73,10 @@ pub fn pool(url: &str) -> Result<Pool> {
         })
         .build()
         .map_err(|error| Error::Internal(error.to_string()))
+}
+
+pub fn tls() -> Result<MakeRustlsConnect> {
+    client_config().map(MakeRustlsConnect::new)
 }
 
 /// Trusts the system's certificates; `SSL_CERT_FILE` names others, as everywhere.
@@ -81,13 +98,17 @@ fn client_config() -> Result<rustls::ClientConfig> {
 
 pub fn pool_failure(error: PoolError) -> Error {
     match error {
-        PoolError::Timeout(_) => Error::Unavailable("no connection to PostgreSQL in time".into()),
+        PoolError::Timeout(TimeoutType::Wait) => {
+            Error::Unavailable("all connections to PostgreSQL are taken".into())
+        }
+        PoolError::Timeout(_) => Error::Away("no connection to PostgreSQL in time".into()),
         PoolError::Backend(error) => match failure(error) {
             // No role, no database: the address is wrong, which no later try will mend.
             refused @ Error::Refused(_) => refused,
-            other => Error::Unavailable(other.to_string()),
+            Error::Away(text) => Error::Away(text),
+            other => Error::Away(other.to_string()),
         },
-        other => Error::Unavailable(other.to_string()),
+        other => Error::Away(other.to_string()),
     }
 }
 
@@ -102,7 +123,7 @@ pub fn failure(error: tokio_postgres::Error) -> Error {
         if text.starts_with("error serializing parameter") || text.contains("embedded null") {
             return Error::Refused(text);
         }
-        return Error::Unavailable(text);
+        return Error::Away(text);
     };
     let code = db.code();
     if *code == SqlState::UNIQUE_VIOLATION {
@@ -124,10 +145,17 @@ pub fn failure(error: tokio_postgres::Error) -> Error {
     if *code == SqlState::DISK_FULL {
         return Error::Full(text);
     }
+    if *code == SqlState::QUERY_CANCELED {
+        return Error::Slow(text);
+    }
+    if *code == SqlState::READ_ONLY_SQL_TRANSACTION || *code == SqlState::TOO_MANY_CONNECTIONS {
+        return Error::Away(text);
+    }
     match &code.code()[..2] {
-        // Connection, resources, operator intervention (statement timeout, shutdown), transaction rollback,
-        // object not in the needed state (lock timeout).
-        "08" | "53" | "57" | "40" | "55" | "25" => Error::Unavailable(text),
+        // Connection, operator intervention (shutdown, a server that is starting).
+        "08" | "57" => Error::Away(text),
+        // Resources, transaction rollback, object not in the needed state (lock timeout).
+        "53" | "40" | "55" | "25" => Error::Unavailable(text),
         "XX" | "58" => Error::Internal(text),
         _ => Error::Refused(text),
     }

@@ -70,7 +70,7 @@ fn explained(error: tokio_postgres::Error) -> Error {
             Error::Refused(format!("a value of {table} is taken: {}", columns.join(", ")))
         }
         // The statement timeout is the statement's own fault.
-        Error::Unavailable(text) if text.contains("statement timeout") => Error::Refused(text),
+        Error::Slow(text) => Error::Refused(text),
         other => other,
     }
 }

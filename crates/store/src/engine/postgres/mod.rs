@@ -1,5 +1,6 @@
 //! The engine over a PostgreSQL server: a pool of connections, each with its prepared statements.
 
+mod address;
 mod arrival;
 mod bootstrap;
 mod codec;
@@ -7,34 +8,46 @@ mod commit;
 mod connect;
 mod console;
 mod departure;
+mod probe;
+mod receipt;
 mod schema;
 mod stand;
+mod standing;
 mod transaction;
 
 #[cfg(test)]
 mod tests;
 
+use std::future::Future;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use base::{Name, limits};
-use deadpool_postgres::{Client, Pool};
+use deadpool_postgres::{Client, Hook, HookError, Pool};
 use futures_util::{StreamExt, pin_mut};
 use parking_lot::RwLock;
 use query::{Batch, Column, Row, Select};
 
+pub use self::address::Address;
 use self::codec::{Param, Raw};
-use self::commit::Rendered;
+pub use self::commit::Rendered;
+pub use self::connect::STATEMENT_MS;
 use self::connect::{SILENCE, failure, is_ended, is_stale, pool_failure};
-use self::transaction::PostgresTransaction;
+pub use self::probe::{Agreed, Probe, Quorum, Role, Sight};
+pub use self::receipt::Receipt;
+pub use self::transaction::PostgresTransaction;
 use super::transfer::{Arrival, Departure};
 use super::{Console, Engine, Transaction, ViewColumn, decode};
 use crate::error::{Error, Result};
 use crate::sql::{Dialect, Renderer, Statement, Views};
 
 pub struct Postgres(Arc<Inner>);
+
+/// Asked for every new connection before it is used for the first time.
+pub type Admit = Arc<dyn Fn() -> Pin<Box<dyn Future<Output = Result<()>> + Send>> + Send + Sync>;
 
 struct Inner {
     pool: Pool,
@@ -45,13 +58,63 @@ struct Inner {
 
 impl Postgres {
     /// Connects, and makes Pando's own tables and functions where they are missing.
-    pub async fn open(url: &str) -> Result<Postgres> {
-        let inner = Inner { pool: connect::pool(url)?, views: RwLock::default(), version: AtomicU64::new(0) };
-        let mut client = inner.client().await?;
+    pub async fn open(address: &Address) -> Result<Postgres> {
+        let postgres = Postgres::over(connect::pool(address.config.clone(), None)?);
+        postgres.bootstrap().await?;
+        Ok(postgres)
+    }
+
+    /// One host of several, which may be a standby. Connects when it is first asked for something.
+    pub fn member(address: &Address, admit: Admit) -> Result<Postgres> {
+        let hook = Hook::async_fn(move |client: &mut deadpool_postgres::ClientWrapper, _| {
+            let admit = admit.clone();
+            Box::pin(async move {
+                client.batch_execute(connect::CONFIRMED).await.map_err(HookError::Backend)?;
+                admit().await.map_err(|error| HookError::message(error.to_string()))
+            })
+        });
+        Ok(Postgres::over(connect::pool(address.config.clone(), Some(hook))?))
+    }
+
+    pub async fn transaction(&self, limit: Duration) -> Result<PostgresTransaction> {
+        PostgresTransaction::begin(self.0.clone(), limit).await
+    }
+
+    fn over(pool: Pool) -> Postgres {
+        Postgres(Arc::new(Inner { pool, views: RwLock::default(), version: AtomicU64::new(0) }))
+    }
+
+    /// Makes Pando's own tables and functions where they are missing. Needs a host that can be written to.
+    pub async fn bootstrap(&self) -> Result<()> {
+        let mut client = self.0.client().await?;
         bootstrap::bootstrap(&mut client).await?;
-        inner.reload_views(&client).await?;
-        drop(client);
-        Ok(Postgres(Arc::new(inner)))
+        self.0.reload_views(&client).await
+    }
+
+    /// Gives out no connection any more. What is on its way goes on.
+    pub fn end(&self) {
+        self.0.pool.close();
+    }
+
+    /// Told that the schema has this version by now.
+    pub async fn follow_schema(&self, version: u64) -> Result<()> {
+        if self.0.version.swap(version, Ordering::AcqRel) != version {
+            self.0.reload_views(&self.0.client().await?).await?;
+        }
+        Ok(())
+    }
+
+    /// As [`Engine::commit`]. What fails as [`Error::Away`] may be tried again elsewhere.
+    pub async fn commit_rendered(
+        &self,
+        rendered: Arc<Rendered>,
+        receipt: Option<Receipt>,
+    ) -> Result<Vec<usize>> {
+        // On a task of its own: a caller that goes away must not leave a connection half way through.
+        let inner = self.0.clone();
+        tokio::spawn(async move { inner.commit(&rendered, receipt.as_ref()).await })
+            .await
+            .map_err(|error| Error::Internal(error.to_string()))?
     }
 }
 
@@ -86,7 +149,7 @@ impl Inner {
                 Err(_) => {
                     // Whatever it is doing, nobody waits for it.
                     drop(deadpool_postgres::Object::take(client));
-                    return Err(Error::Unavailable("PostgreSQL does not answer".into()));
+                    return Err(Error::Away("PostgreSQL does not answer".into()));
                 }
             };
             let ended = is_ended(&error);
@@ -115,16 +178,13 @@ impl Inner {
         Ok(rows.first().map_or(0, |row| row.get(0).as_number() as u64))
     }
 
-    async fn commit(&self, batch: Batch) -> Result<Vec<usize>> {
-        let rendered = Rendered::new(batch, &self.views());
+    async fn commit(&self, rendered: &Rendered, receipt: Option<&Receipt>) -> Result<Vec<usize>> {
         let mut client = self.client().await?;
-        let result = match tokio::time::timeout(SILENCE, rendered.commit(&mut client)).await {
+        let result = match tokio::time::timeout(SILENCE, rendered.commit(&mut client, receipt)).await {
             Ok(result) => result,
             Err(_) => {
                 drop(deadpool_postgres::Object::take(client));
-                return Err(Error::Unavailable(
-                    "PostgreSQL does not answer; the write may have happened".into(),
-                ));
+                return Err(Error::Uncertain("PostgreSQL does not answer".into()));
             }
         };
         if rendered.changes_schema() && result.is_ok() {
@@ -191,23 +251,17 @@ impl Engine for Postgres {
     }
 
     async fn commit(&self, batch: Batch) -> Result<Vec<usize>> {
-        // On a task of its own: a caller that goes away must not leave a connection half way through.
-        let inner = self.0.clone();
-        tokio::spawn(async move { inner.commit(batch).await })
-            .await
-            .map_err(|error| Error::Internal(error.to_string()))?
+        self.commit_rendered(Arc::new(self.render(batch)), None).await
     }
 
     async fn begin(&self, limit: Duration) -> Result<Arc<dyn Transaction>> {
-        Ok(Arc::new(PostgresTransaction::begin(self.0.clone(), limit).await?))
+        Ok(Arc::new(self.transaction(limit).await?))
     }
 
     async fn schema_version(&self) -> Result<u64> {
         let sql = "SELECT \"value\"::float8 FROM \"_pando_meta\" WHERE \"id\"='schema_version'";
         let version = self.0.number(Statement { sql: sql.into(), params: Vec::new() }).await?;
-        if self.0.version.swap(version, Ordering::AcqRel) != version {
-            self.0.reload_views(&self.0.client().await?).await?;
-        }
+        self.follow_schema(version).await?;
         Ok(version)
     }
 
@@ -237,6 +291,6 @@ impl Engine for Postgres {
     }
 
     async fn close(&self) {
-        self.0.pool.close();
+        self.end();
     }
 }

@@ -13,7 +13,8 @@ use tokio::time::Instant;
 
 use super::codec::Param;
 use super::commit::{Failed, Rendered};
-use super::connect::{failure, is_ended, is_stale, may_retry};
+use super::connect::{STATEMENT_MS, failure, is_ended, is_stale, may_retry};
+use super::receipt::{Receipt, is_withdrawn};
 use super::{Inner, bound_cache, read, schema};
 use crate::engine::{self, Engine, ViewColumn};
 use crate::error::{Error, Result};
@@ -83,7 +84,7 @@ impl PostgresTransaction {
                 Ok(Err(error)) => return Err(failure(error)),
                 Err(_) => {
                     abandon(client);
-                    return Err(Error::Unavailable("PostgreSQL does not answer".into()));
+                    return Err(Error::Away("PostgreSQL does not answer".into()));
                 }
             }
         }
@@ -226,8 +227,22 @@ impl Engine for PostgresTransaction {
 #[async_trait]
 impl engine::Transaction for PostgresTransaction {
     async fn finish(&self, commit: bool) -> Result<()> {
+        self.finish_with(commit, None).await
+    }
+}
+
+impl PostgresTransaction {
+    pub async fn finish_with(&self, commit: bool, receipt: Option<&Receipt>) -> Result<()> {
         let mut open = self.open.lock().await;
-        let sql = if commit { "COMMIT" } else { "ROLLBACK" };
+        let sql = match (commit, receipt) {
+            (false, _) => "ROLLBACK".to_owned(),
+            // A statement's limit that ends a wait for standbys makes the commit look confirmed: the limit of steps,
+            // which may be short, is not the commit's.
+            (true, receipt) => {
+                let receipt = receipt.map(Receipt::inline).unwrap_or_default();
+                format!("SET LOCAL statement_timeout={STATEMENT_MS};{receipt}COMMIT")
+            }
+        };
         if open.client.is_some() && Instant::now() >= self.deadline {
             return Err(open.end(Error::Expired, undo));
         }
@@ -235,12 +250,16 @@ impl engine::Transaction for PostgresTransaction {
         let Some(client) = open.client.take() else {
             return Err(open.closed());
         };
-        match tokio::time::timeout(super::SILENCE, client.batch_execute(sql)).await {
+        match tokio::time::timeout(super::SILENCE, client.batch_execute(&sql)).await {
             Ok(Ok(())) => {}
-            Ok(Err(error)) if may_retry(&error) => {
+            Ok(Err(error)) if may_retry(&error) || is_withdrawn(&error) => {
                 let text = error.to_string();
                 undo(client);
                 return Err(Error::Aborted(text));
+            }
+            Ok(Err(error)) if is_ended(&error) || client.is_closed() => {
+                abandon(client);
+                return Err(Error::Uncertain(failure(error).to_string()));
             }
             Ok(Err(error)) => {
                 undo(client);
@@ -248,9 +267,7 @@ impl engine::Transaction for PostgresTransaction {
             }
             Err(_) => {
                 abandon(client);
-                return Err(Error::Unavailable(
-                    "PostgreSQL does not answer; the write may have happened".into(),
-                ));
+                return Err(Error::Uncertain("PostgreSQL does not answer".into()));
             }
         }
         if commit && open.schema {

@@ -45,7 +45,9 @@ impl Rendered {
         let dialect = Dialect::Sqlite;
         let guards = batch.guards.iter().enumerate();
         Rendered {
-            guards: guards.map(|(index, guard)| write::guard(dialect, views, guard, index)).collect(),
+            guards: guards
+                .map(|(index, guard)| write::guard(dialect, views, guard, index, &batch.ops))
+                .collect(),
             ops: batch.ops.iter().map(|op| (write::op(dialect, views, op), write::counts(op))).collect(),
             jobs: batch.jobs.iter().map(|job| write::job(dialect, job)).collect(),
             ddl: batch.ddl,

@@ -1,0 +1,153 @@
+//! A running cluster: started in order, broken and mended on demand, stopped in order.
+
+mod begin;
+mod cleanup;
+
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use crate::Result;
+use crate::database::{APP, Databases};
+use crate::error::Error;
+use crate::node::{Node, Role};
+use crate::state::{Keeper, Lock};
+use crate::status::{self, Status};
+use crate::topology::Topology;
+
+pub use cleanup::down;
+
+/// All processes of a topology. Those that still run end when it is dropped, at once and without order: `stop` is the
+/// orderly end.
+pub struct Cluster {
+    topology: Topology,
+    dir: PathBuf,
+    secret: String,
+    /// In the order of their start.
+    nodes: Vec<Arc<Node>>,
+    databases: Option<Databases>,
+    /// The primary's name, as far as this process has decided it.
+    primary: Mutex<String>,
+    keeper: Arc<Keeper>,
+    // Last: the directory is free for others when everything in it has ended.
+    _lock: Lock,
+}
+
+impl Cluster {
+    pub fn topology(&self) -> &Topology {
+        &self.topology
+    }
+
+    pub fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    /// All nodes: databases first, web nodes last.
+    pub fn nodes(&self) -> &[Arc<Node>] {
+        &self.nodes
+    }
+
+    pub fn node(&self, name: &str) -> Result<Arc<Node>> {
+        let found = self.nodes.iter().find(|node| node.name() == name).cloned();
+        found.ok_or_else(|| Error::NoNode {
+            name: name.into(),
+            known: self.nodes.iter().map(|node| node.name().to_owned()).collect(),
+        })
+    }
+
+    /// The web nodes, in the order of their numbers.
+    pub fn web(&self) -> Vec<Arc<Node>> {
+        self.of(Role::Web)
+    }
+
+    fn of(&self, role: Role) -> Vec<Arc<Node>> {
+        self.nodes.iter().filter(|node| node.role() == role).cloned().collect()
+    }
+
+    /// One address with all databases in it; none on SQLite.
+    pub fn data_url(&self) -> Option<String> {
+        begin::data_url(&self.of(Role::Database), &self.secret)
+    }
+
+    /// What `psql` takes to be the administrator of one database.
+    pub fn admin_url(&self, name: &str) -> Result<String> {
+        let address = self.node(name)?.address();
+        Ok(format!("postgres://postgres:{}@{address}/{APP}", self.secret))
+    }
+
+    /// Runs SQL in the application's database on one node, as its administrator; rows unaligned, columns parted by `|`.
+    pub fn sql(&self, name: &str, sql: &str) -> Result<String> {
+        let databases = self.databases()?;
+        databases.admin.sql(self.node(name)?.address(), APP, sql)
+    }
+
+    /// The primary's name.
+    pub fn primary(&self) -> Result<String> {
+        self.databases()?;
+        Ok(self.primary.lock().unwrap_or_else(PoisonError::into_inner).clone())
+    }
+
+    /// Makes a standby the primary and lets the others follow it: `db-2`, or `any` for the most advanced one. The old
+    /// primary is left as it is, dead, frozen or alive; it can acknowledge no more writes if any were synchronous.
+    pub fn promote(&self, target: &str) -> Result<String> {
+        let databases = self.databases()?;
+        let mut primary = self.primary.lock().unwrap_or_else(PoisonError::into_inner);
+        let promoted = databases.promote(target, &primary)?;
+        // Started again as it is, it would be a second primary.
+        self.node(&primary)?.unwanted();
+        primary.clone_from(&promoted);
+        Ok(promoted)
+    }
+
+    /// An old primary, in whatever state, follows the new one.
+    pub fn rejoin(&self, name: &str) -> Result<()> {
+        let databases = self.databases()?;
+        let primary = self.primary.lock().unwrap_or_else(PoisonError::into_inner);
+        databases.rejoin(name, &primary)
+    }
+
+    pub fn status(&self) -> Status {
+        status::look(&self.keeper.get(), &self.secret)
+    }
+
+    /// Starts again what has died, after a growing pause. To be called again and again; returns what happened.
+    pub fn tend(&self) -> Vec<String> {
+        self.nodes.iter().filter_map(|node| node.tend()).collect()
+    }
+
+    /// Ends everything in order: web nodes, then standbys, then the primary, then what they stood on.
+    pub fn stop(self) -> Result<()> {
+        let primary = self.primary.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let rank = |node: &Node| match node.role() {
+            Role::Web => 0,
+            Role::Database if node.name() != primary => 1,
+            Role::Database => 2,
+            Role::Etcd | Role::Files => 3,
+        };
+        let mut outcome = Ok(());
+        for rank_now in 0..=3 {
+            let same: Vec<&Arc<Node>> = self.nodes.iter().filter(|node| rank(node) == rank_now).collect();
+            let ends: Vec<Result<()>> = std::thread::scope(|scope| {
+                let threads: Vec<_> = same.iter().map(|node| scope.spawn(|| node.stop())).collect();
+                threads.into_iter().filter_map(|thread| thread.join().ok()).collect()
+            });
+            outcome = ends.into_iter().fold(outcome, Result::and);
+        }
+        self.keeper.change(|state| state.owner = None)?;
+        outcome
+    }
+
+    fn databases(&self) -> Result<&Databases> {
+        self.databases
+            .as_ref()
+            .ok_or_else(|| Error::Refused("the topology has no database of its own".into()))
+    }
+}
+
+impl Drop for Cluster {
+    fn drop(&mut self) {
+        for node in self.nodes.iter().rev() {
+            let _ = node.end();
+        }
+        let _ = self.keeper.change(|state| state.owner = None);
+    }
+}

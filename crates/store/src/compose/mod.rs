@@ -1,0 +1,5 @@
+//! Engines over other engines, which pass the same contract.
+
+mod replicated;
+
+pub use replicated::Replicated;

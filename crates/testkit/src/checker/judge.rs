@@ -1,0 +1,195 @@
+//! Says what a history does not allow. Pure functions, linear but for sorting: every kind of request is such that its
+//! model needs no search. A record has one writer, so its versions are a line; sets and counters only grow; accounts
+//! are judged by their sum and by their ledger.
+
+mod bank;
+mod counters;
+mod records;
+mod sets;
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeMap;
+
+use super::history::{Action, Event, History, Instant, Outcome};
+
+/// What was broken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Kind {
+    /// An acknowledged write is gone for good.
+    Lost,
+    /// A read did not see what its own caller had been told was written.
+    StaleOwn,
+    /// A read did not see what somebody had been told was written before it began.
+    Stale,
+    /// A read saw less than an earlier read had seen.
+    WentBack,
+    /// A deleted record was seen again.
+    Resurrected,
+    /// Something was seen that nobody had written, or that had been refused.
+    Phantom,
+    /// A write took effect more than once.
+    Doubled,
+    /// Two have what one may have.
+    NotUnique,
+    /// A part of a batch was seen without the rest.
+    Torn,
+    /// A counter or an account misses a change that was acknowledged.
+    LostUpdate,
+    /// A request was refused and nothing explains why.
+    Unexplained,
+}
+
+/// One kind of breach of one thing, with the first place where it shows.
+#[derive(Clone, Debug)]
+pub struct Breach {
+    pub kind: Kind,
+    /// The record, set, counter or account.
+    pub of: String,
+    pub what: String,
+    pub at: Instant,
+    pub times: usize,
+}
+
+impl std::fmt::Display for Breach {
+    fn fmt(&self, f: &mut std::fmt::Formatter) -> std::fmt::Result {
+        let seconds = self.at as f64 / 1e9;
+        write!(f, "{:?}: {}: {} (at {seconds:.3} s, {} times)", self.kind, self.of, self.what, self.times)
+    }
+}
+
+/// How much the verdict stands on.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Proven {
+    pub acknowledged: usize,
+    pub refused: usize,
+    pub unknown: usize,
+    pub reads: usize,
+    /// Comparisons of what a read saw with an acknowledged write that it had to see.
+    pub bound: usize,
+    /// Of those: the write was another caller's.
+    pub by_others: usize,
+    /// Of those: the write was acknowledged by another node.
+    pub across_nodes: usize,
+    /// Of those across nodes: the read began within `CLOSE` of the acknowledgement.
+    pub close: usize,
+}
+
+/// Where a replica's delay would show.
+const CLOSE: Instant = 20_000_000;
+
+#[derive(Clone, Debug, Default)]
+pub struct Verdict {
+    pub breaches: Vec<Breach>,
+    pub proven: Proven,
+}
+
+impl Verdict {
+    pub fn is_clean(&self) -> bool {
+        self.breaches.is_empty()
+    }
+
+    pub fn kinds(&self) -> Vec<Kind> {
+        let mut kinds: Vec<Kind> = self.breaches.iter().map(|b| b.kind).collect();
+        kinds.sort();
+        kinds.dedup();
+        kinds
+    }
+}
+
+impl std::fmt::Display for Verdict {
+    fn fmt(&self, f: &mut std::fmt::Formatter) -> std::fmt::Result {
+        let p = &self.proven;
+        writeln!(
+            f,
+            "{} writes acknowledged, {} refused, {} of unknown outcome, {} reads",
+            p.acknowledged, p.refused, p.unknown, p.reads
+        )?;
+        writeln!(
+            f,
+            "{} times a read had to see a write: {} of another caller, {} acknowledged by another node, {} of \
+             these within {} ms before",
+            p.bound,
+            p.by_others,
+            p.across_nodes,
+            p.close,
+            CLOSE / 1_000_000
+        )?;
+        match self.breaches.len() {
+            0 => write!(f, "nothing lost, nothing doubled, nothing stale"),
+            n => {
+                write!(f, "{n} breaches")?;
+                self.breaches.iter().take(40).try_for_each(|breach| write!(f, "\n  {breach}"))
+            }
+        }
+    }
+}
+
+pub fn judge(history: &History) -> Verdict {
+    let mut found = Found { settled: history.settled, ..Found::default() };
+    for event in &history.events {
+        let count = match (event.action.is_write(), &event.outcome) {
+            (true, Outcome::Done) => &mut found.proven.acknowledged,
+            (true, Outcome::Refused(_)) => &mut found.proven.refused,
+            (true, Outcome::Unknown(_)) => &mut found.proven.unknown,
+            (false, Outcome::Done) => &mut found.proven.reads,
+            (false, _) => continue,
+        };
+        *count += 1;
+    }
+    for event in &history.events {
+        if let (Action::Unread, Outcome::Refused(status)) = (&event.action, &event.outcome) {
+            let what = || format!("a read was refused with {status}, by {}", by(event));
+            found.breach(Kind::Unexplained, "reads", event.start, what);
+        }
+    }
+    records::judge(history, &mut found);
+    sets::judge(history, &mut found);
+    counters::judge(history, &mut found);
+    bank::judge(history, &mut found);
+    Verdict { breaches: found.breaches.into_values().collect(), proven: found.proven }
+}
+
+/// Breaches by kind and thing, and the counts of what was compared.
+#[derive(Default)]
+struct Found {
+    breaches: BTreeMap<(Kind, String), Breach>,
+    proven: Proven,
+    settled: Option<Instant>,
+}
+
+impl Found {
+    fn breach(&mut self, kind: Kind, of: &str, at: Instant, what: impl FnOnce() -> String) {
+        let known = self.breaches.entry((kind, of.to_owned()));
+        let known = known.or_insert_with(|| Breach { kind, of: of.to_owned(), what: what(), at, times: 0 });
+        known.times += 1;
+    }
+
+    /// Counts that `read` was held against `write`, which it had to see.
+    fn bound(&mut self, read: &Event, write: &Event) {
+        self.proven.bound += 1;
+        self.proven.by_others += usize::from(read.caller != write.caller);
+        if read.node != write.node {
+            self.proven.across_nodes += 1;
+            self.proven.close += usize::from(read.start - write.end < CLOSE);
+        }
+    }
+
+    fn is_settled(&self, read: &Event) -> bool {
+        self.settled.is_some_and(|at| read.start >= at)
+    }
+
+    /// What a write that `read` misses is called: gone, if it is still missing at the end.
+    fn missed(&self, read: &Event, writer: usize, is_gone: bool) -> Kind {
+        match (is_gone, read.caller == writer) {
+            (true, _) => Kind::Lost,
+            (false, true) => Kind::StaleOwn,
+            (false, false) => Kind::Stale,
+        }
+    }
+}
+
+/// A clue to who saw what: caller and node.
+fn by(event: &Event) -> String {
+    format!("caller {} on node {}", event.caller, event.node)
+}

@@ -1,0 +1,220 @@
+//! A mixed load over HTTP: callers with a token each, every request to any node, and everything that came of it kept.
+//! Half of the callers write, and read back; the others only read, most of all what has just been acknowledged to
+//! somebody else.
+
+mod caller;
+mod nodes;
+mod people;
+mod reads;
+mod schema;
+mod settle;
+mod writes;
+
+use std::collections::VecDeque;
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant as Clock};
+
+use anyhow::{Context, Result};
+
+use super::history::{Action, Event, History, Instant, Name, Outcome};
+use crate::{Client, fuzz::Random};
+use caller::Caller;
+use nodes::Fleet;
+
+/// What was acknowledged lately, for readers.
+const BOARD_MAX: usize = 64;
+const KNOWN_WAIT: Duration = Duration::from_secs(30);
+
+/// What to load, and how.
+#[derive(Clone, Debug)]
+pub struct Load {
+    pub nodes: Vec<SocketAddr>,
+    pub writers: usize,
+    pub readers: usize,
+    /// What each caller rests between two requests.
+    pub pace: Duration,
+    /// How long a read may take before the next node is asked.
+    pub read_wait: Duration,
+    /// How long a write may take before nobody knows.
+    pub write_wait: Duration,
+    pub seed: u64,
+}
+
+impl Load {
+    pub fn on(nodes: Vec<SocketAddr>) -> Load {
+        Load {
+            nodes,
+            writers: 6,
+            readers: 6,
+            pace: Duration::from_millis(5),
+            read_wait: Duration::from_secs(3),
+            write_wait: Duration::from_secs(15),
+            seed: 1,
+        }
+    }
+
+    /// Makes the collections and the callers' accounts, and starts.
+    pub fn start(self, superuser: &str) -> Result<Running> {
+        let clients: Vec<Client> = self.nodes.iter().map(|address| Client::to(*address)).collect();
+        schema::prepare(&clients[0], superuser)?;
+        schema::known(&clients, KNOWN_WAIT)?;
+        let shared = Arc::new(Shared::new(Fleet::new(self.nodes.clone())));
+        let mut callers: Vec<Caller> =
+            (0..self.writers + self.readers).map(|number| Caller::new(number, &self, &shared)).collect();
+        for caller in &mut callers {
+            caller.enter().with_context(|| format!("caller {}", caller.number))?;
+        }
+        let threads = callers.into_iter().map(|caller| {
+            let (writes, pace) = (caller.number < self.writers, self.pace);
+            std::thread::spawn(move || if writes { caller.write_on(pace) } else { caller.read_on(pace) })
+        });
+        let threads = threads.collect();
+        Ok(Running { load: self, shared, threads })
+    }
+}
+
+/// What a reader may look for.
+#[derive(Clone, Debug)]
+pub enum Target {
+    Record { shelf: Name, record: Name },
+    Entries { set: Name },
+    Ledger { set: Name },
+    Claim { name: Name },
+    Counter { counter: Name },
+    Accounts,
+}
+
+/// What all callers share.
+pub struct Shared {
+    fleet: Arc<Fleet>,
+    stop: AtomicBool,
+    board: Mutex<VecDeque<Target>>,
+    /// Names are given out slowly, so that several callers ask for each.
+    claims: AtomicUsize,
+    reads: AtomicUsize,
+    writes: AtomicUsize,
+    people: Mutex<Vec<people::Person>>,
+}
+
+impl Shared {
+    fn new(fleet: Arc<Fleet>) -> Shared {
+        Shared {
+            fleet,
+            stop: AtomicBool::new(false),
+            board: Mutex::default(),
+            claims: AtomicUsize::new(0),
+            reads: AtomicUsize::new(0),
+            writes: AtomicUsize::new(0),
+            people: Mutex::default(),
+        }
+    }
+
+    fn show(&self, target: Target) {
+        let mut board = lock(&self.board);
+        board.push_back(target);
+        if board.len() > BOARD_MAX {
+            board.pop_front();
+        }
+    }
+
+    /// Half of the time the newest.
+    fn target(&self, random: &mut Random) -> Target {
+        let board = lock(&self.board);
+        let at = match random.below(2) {
+            0 => board.len().checked_sub(1),
+            _ => Some(random.below(board.len())),
+        };
+        at.and_then(|at| board.get(at)).cloned().unwrap_or(Target::Accounts)
+    }
+
+    fn count(&self, event: &Event) {
+        let of = if event.action.is_write() { &self.writes } else { &self.reads };
+        of.fetch_add(usize::from(event.outcome == Outcome::Done), Ordering::Relaxed);
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+}
+
+/// A load that goes on.
+pub struct Running {
+    load: Load,
+    shared: Arc<Shared>,
+    threads: Vec<JoinHandle<Caller>>,
+}
+
+impl Running {
+    pub fn now(&self) -> Instant {
+        self.shared.fleet.now()
+    }
+
+    /// Answered reads and acknowledged writes so far.
+    pub fn counts(&self) -> (usize, usize) {
+        (self.shared.reads.load(Ordering::Relaxed), self.shared.writes.load(Ordering::Relaxed))
+    }
+
+    /// Waits until so many more reads were answered and writes acknowledged. False after `wait`.
+    pub fn more(&self, reads: usize, writes: usize, wait: Duration) -> bool {
+        let (reads_before, writes_before) = self.counts();
+        let until = Clock::now() + wait;
+        while Clock::now() < until {
+            let (reads_now, writes_now) = self.counts();
+            if reads_now >= reads_before + reads && writes_now >= writes_before + writes {
+                return true;
+            }
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        false
+    }
+
+    /// Ends all callers once their last requests are answered.
+    pub fn stop(self) -> Stopped {
+        self.shared.stop.store(true, Ordering::Relaxed);
+        let ended = self.threads.into_iter().map(|thread| thread.join().expect("a caller runs to its end"));
+        let mut callers: Vec<Caller> = ended.collect();
+        let events = callers.iter_mut().flat_map(|caller| std::mem::take(&mut caller.events)).collect();
+        let balances = (0..schema::ACCOUNTS_COUNT).map(|n| (schema::account(n).into(), schema::BALANCE));
+        let history = History { balances: balances.collect(), events, settled: None };
+        let reader = callers.swap_remove(0);
+        Stopped { load: self.load, reader, history }
+    }
+}
+
+/// A load that has ended, and what is known of it.
+pub struct Stopped {
+    load: Load,
+    reader: Caller,
+    history: History,
+}
+
+impl Stopped {
+    /// Reads everything once more, from every node, and hands out the whole history.
+    pub fn settle(mut self) -> Result<History> {
+        self.history.settled = Some(self.reader.now());
+        for node in 0..self.load.nodes.len() {
+            settle::read_all(&mut self.reader, node, &self.history)?;
+        }
+        settle::log_in(&mut self.reader)?;
+        self.history.events.append(&mut self.reader.events);
+        self.history.events.sort_by_key(|event| event.start);
+        Ok(self.history)
+    }
+}
+
+/// The event of a request that was sent.
+fn event(caller: usize, sent: &nodes::Sent, action: Action) -> Event {
+    Event {
+        caller,
+        node: sent.node,
+        asked: sent.asked,
+        start: sent.start,
+        end: sent.end,
+        retries: sent.retries,
+        action,
+        outcome: sent.outcome(),
+    }
+}

@@ -1,0 +1,176 @@
+//! One fault of one process: a quiet time, the fault, the mending, and a quiet time again.
+
+use std::fmt;
+use std::str::FromStr;
+use std::sync::Arc;
+use std::time::{Duration, Instant as Clock};
+
+use anyhow::{Context, Result, bail};
+use cluster::topology::Failover;
+use cluster::{Cluster, Node, Role};
+
+use super::{PHASE_MAX, Plan, Row, whole};
+use crate::checker::load::Running;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Target {
+    Web,
+    Replica,
+    /// A standby takes its place.
+    Primary,
+    /// The primary comes back before anybody takes its place.
+    SamePrimary,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fault {
+    /// SIGKILL, and later a start.
+    Kill,
+    /// SIGSTOP, and later SIGCONT.
+    Freeze,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Step {
+    pub target: Target,
+    pub fault: Fault,
+}
+
+const TARGETS: [(Target, &str); 4] = [
+    (Target::Web, "web"),
+    (Target::Replica, "replica"),
+    (Target::Primary, "primary"),
+    (Target::SamePrimary, "same-primary"),
+];
+const FAULTS: [(Fault, &str); 2] = [(Fault::Kill, "kill"), (Fault::Freeze, "freeze")];
+
+impl Step {
+    /// Each fault of each process that the topology has.
+    pub fn all(topology: &cluster::Topology) -> Vec<Step> {
+        let has_replicas = topology.database.replicas > 0;
+        let needs_replicas = |target: Target| matches!(target, Target::Replica | Target::Primary);
+        let targets = TARGETS.iter().map(|(target, _)| *target);
+        let targets = targets.filter(|target| has_replicas || !needs_replicas(*target));
+        targets.flat_map(|target| FAULTS.map(|(fault, _)| Step { target, fault })).collect()
+    }
+}
+
+impl fmt::Display for Step {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        let target = TARGETS.iter().find(|(target, _)| *target == self.target);
+        let fault = FAULTS.iter().find(|(fault, _)| *fault == self.fault);
+        write!(f, "{}/{}", target.map_or("", |(_, name)| name), fault.map_or("", |(_, name)| name))
+    }
+}
+
+impl FromStr for Step {
+    type Err = anyhow::Error;
+
+    fn from_str(text: &str) -> Result<Step> {
+        let (target, fault) = text.split_once('/').context("a step is written target/fault")?;
+        let target = TARGETS.iter().find(|(_, name)| *name == target);
+        let fault = FAULTS.iter().find(|(_, name)| *name == fault);
+        match (target, fault) {
+            (Some((target, _)), Some((fault, _))) => Ok(Step { target: *target, fault: *fault }),
+            _ => bail!("no step {text}"),
+        }
+    }
+}
+
+pub fn run(plan: &Plan, cluster: &Cluster, running: &Running, step: Step) -> Result<Row> {
+    whole(cluster)?;
+    let node = choose(cluster, step.target)?;
+    let start = running.now();
+    more(running, plan.reads, plan.writes, "before the fault")?;
+    let fault = running.now();
+    let began = Clock::now();
+    strike(&node, step.fault)?;
+    let automatic = cluster.topology().database.failover == Failover::Patroni;
+    match step.target {
+        Target::Primary => {
+            if automatic {
+                another_primary(cluster, node.name())?;
+            } else {
+                std::thread::sleep(plan.operator);
+                cluster.promote("any")?;
+            }
+            more(running, plan.reads, plan.writes, "under the new primary")?;
+        }
+        // Writes wait for it, and so do reads where it is alone.
+        Target::SamePrimary if cluster.topology().database.replicas == 0 => {}
+        Target::SamePrimary => more(running, plan.reads, 0, "without a primary")?,
+        Target::Web | Target::Replica => more(running, plan.reads, plan.writes, "during the fault")?,
+    }
+    std::thread::sleep(plan.lasts.saturating_sub(began.elapsed()));
+    let healed = running.now();
+    mend(cluster, &node, step, running, plan)?;
+    more(running, plan.reads, plan.writes, "after the fault")?;
+    Ok(Row::new(step, node.name(), [start, fault, healed, running.now()]))
+}
+
+fn choose(cluster: &Cluster, target: Target) -> Result<Arc<Node>> {
+    let primary = || cluster.primary();
+    let node = match target {
+        Target::Web => cluster.web().into_iter().next(),
+        Target::Primary | Target::SamePrimary => Some(cluster.node(&primary()?)?),
+        Target::Replica => {
+            let primary = primary()?;
+            let is_standby = |node: &&Arc<Node>| node.role() == Role::Database && node.name() != primary;
+            cluster.nodes().iter().find(is_standby).cloned()
+        }
+    };
+    node.context("the topology has no such node")
+}
+
+fn strike(node: &Node, fault: Fault) -> Result<()> {
+    match fault {
+        Fault::Kill => node.kill()?,
+        Fault::Freeze => node.freeze()?,
+    }
+    Ok(())
+}
+
+fn mend(cluster: &Cluster, node: &Node, step: Step, running: &Running, plan: &Plan) -> Result<()> {
+    match (step.fault, step.target) {
+        (Fault::Kill, Target::Primary) => cluster.rejoin(node.name())?,
+        (Fault::Kill, _) => node.restart()?,
+        (Fault::Freeze, Target::Primary) => {
+            node.thaw()?;
+            // For a while there are two that take themselves for the primary. The old one may get nothing.
+            more(running, plan.reads, plan.writes, "beside the old primary")?;
+            cluster.rejoin(node.name())?;
+        }
+        (Fault::Freeze, _) => node.thaw()?,
+    }
+    Ok(())
+}
+
+fn another_primary(cluster: &Cluster, old: &str) -> Result<()> {
+    let until = Clock::now() + PHASE_MAX;
+    loop {
+        let status = cluster.status();
+        let is_new = |node: &cluster::NodeStatus| {
+            node.name != old && node.database.is_some_and(|database| database.is_primary)
+        };
+        if status.nodes.iter().any(is_new) {
+            return Ok(());
+        }
+        if Clock::now() > until {
+            bail!("no standby became the primary");
+        }
+        std::thread::sleep(Duration::from_millis(100));
+    }
+}
+
+fn more(running: &Running, reads: usize, writes: usize, when: &str) -> Result<()> {
+    let (reads_before, writes_before) = running.counts();
+    if running.more(reads, writes, PHASE_MAX) {
+        return Ok(());
+    }
+    let (reads_now, writes_now) = running.counts();
+    bail!(
+        "{} reads and {} writes {when} within {PHASE_MAX:?}",
+        reads_now - reads_before,
+        writes_now - writes_before
+    )
+}
