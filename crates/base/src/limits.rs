@@ -377,6 +377,10 @@ pub const TRANSFER_LOOK_MS: u64 = 5;
 pub const TRANSFER_ANSWER_MS: u64 = 30_000;
 /// How often a move begins anew because collections changed meanwhile.
 pub const TRANSFER_ATTEMPTS_MAX: usize = 3;
+/// Files that a move copies at a time.
+pub const TRANSFER_FILES_AT_ONCE: usize = 8;
+/// How often files that still came to the old place are fetched.
+pub const TRANSFER_FILES_PASSES_MAX: usize = 20;
 /// Values that cannot be moved, of which each is named.
 pub const TRANSFER_PROBLEMS_MAX: usize = 50;
 

@@ -110,6 +110,9 @@ pub struct Move {
     /// AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or `local` for the data directory
     #[arg(long, value_name = "PLACE")]
     pub files: Option<String>,
+    /// Take the request log along
+    #[arg(long)]
+    pub logs: bool,
     /// Say what would be moved, and what would keep it from being moved
     #[arg(long)]
     pub dry_run: bool,

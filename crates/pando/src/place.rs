@@ -91,6 +91,7 @@ pub async fn settle(dir: &Path) -> Result<()> {
     if arriving.join("data.db").exists() {
         // Whoever filled it may have died: closing it leaves one whole file.
         beside(&arriving, "data.db").await?.close().await;
+        beside(&arriving, "auxiliary.db").await?.close().await;
     }
     Ok(relocation::settle(dir)?)
 }

@@ -4,6 +4,7 @@
 
 mod check;
 mod copy;
+pub mod files;
 mod marks;
 pub mod roll;
 mod sum;
@@ -72,6 +73,8 @@ pub struct Moved {
 pub struct Transfer<'a> {
     pub from: &'a Store,
     pub to: &'a Store,
+    /// Where the request log is and where it goes, if it is wanted.
+    pub logs: Option<(&'a Store, &'a Store)>,
     pub mark: Mark,
     pub tell: Tell<'a>,
 }
@@ -151,6 +154,9 @@ async fn attempt(
         copy::all(&mut *look.stand, arrival, table, tell).await?;
     }
     drop(look);
+    if let Some((from, to)) = transfer.logs {
+        logs(from, to, tell).await?;
+    }
 
     tell(Step::Phase(Phase::Index));
     for change in plan.indexes.iter().chain(&plan.views) {
@@ -179,6 +185,18 @@ async fn attempt(
     tell(Step::Phase(Phase::Done));
     let tables = plan.tables.iter().map(|table| table.name.clone());
     Ok(Moved { tables: tables.zip(sums).collect(), pause })
+}
+
+/// The log as it is now; what is logged until the switch stays where it was.
+async fn logs(from: &Store, to: &Store, tell: Tell<'_>) -> Outcome<()> {
+    let table = tables::logs();
+    let mut arrival = to.arrive().await?;
+    if arrival.count(&table.name).await? > 0 {
+        return Ok(());
+    }
+    let mut stand = from.depart().await?.stand().await?;
+    copy::all(&mut *stand, &mut *arrival, &table, tell).await?;
+    Ok(arrival.settle().await?)
 }
 
 /// Carries over what was written meanwhile, until little is.

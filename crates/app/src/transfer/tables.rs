@@ -59,6 +59,17 @@ const OWN: [(&str, &[(&str, ColumnType)]); 4] = [
     ),
 ];
 
+pub fn logs() -> Table {
+    let columns = [
+        ("id", ColumnType::Id),
+        ("level", ColumnType::Number),
+        ("message", ColumnType::Text),
+        ("data", ColumnType::Json),
+        ("created", ColumnType::Date),
+    ];
+    Table { name: "_logs".into(), columns: columns.map(|(name, ty)| Column::new(name, ty)).into() }
+}
+
 fn own() -> impl Iterator<Item = Table> {
     OWN.iter().map(|(name, columns)| {
         let id = Column::new("id", ColumnType::Id);

@@ -1,6 +1,7 @@
 //! `pando move`: all data to another database, and the files to another place, while the server goes on.
 
 mod ends;
+mod files;
 mod progress;
 
 use std::time::{Duration, Instant};
@@ -17,12 +18,16 @@ use crate::config::Config;
 
 pub async fn run(config: Config, command: Move) -> Result<()> {
     if let Some(to) = &command.to {
-        data(&config, to, command.dry_run).await?;
+        data(&config, to, &command).await?;
     }
-    Ok(())
+    match &command.files {
+        Some(_) if command.dry_run => Ok(()),
+        Some(place) => files::run(&config, place).await,
+        None => Ok(()),
+    }
 }
 
-async fn data(config: &Config, to: &str, dry_run: bool) -> Result<()> {
+async fn data(config: &Config, to: &str, command: &Move) -> Result<()> {
     let mut source = Source::open(config).await?;
     let target = Target::of(to)?;
     if let Some(mark) = transfer::left(&source.store).await? {
@@ -34,7 +39,7 @@ async fn data(config: &Config, to: &str, dry_run: bool) -> Result<()> {
     let target_store = target.open().await?;
     let progress = Progress::new();
     let tell = |step: transfer::Step<'_>| progress.tell(&step);
-    if dry_run {
+    if command.dry_run {
         let prospect = transfer::check(&source.store, &target_store, &tell).await.map_err(told)?;
         progress.prospect(&prospect);
         return match prospect.problems.is_empty() {
@@ -54,8 +59,17 @@ async fn data(config: &Config, to: &str, dry_run: bool) -> Result<()> {
     }
     println!("Moving {} to {}", mark.from, mark.to);
     let begun = Instant::now();
-    let transfer = Transfer { from: &source.store, to: &target_store, mark, tell: &tell };
+    let logs = match command.logs {
+        true => Some((source.logs().await?, target.logs(&target_store).await?)),
+        false => None,
+    };
+    let logs = logs.as_ref().map(|(from, to)| (from, to));
+    let transfer = Transfer { from: &source.store, to: &target_store, logs, mark, tell: &tell };
     let moved = transfer::run(&transfer).await.map_err(told)?;
+    if let Some((from, to)) = logs {
+        from.close().await;
+        to.close().await;
+    }
     source.store.close().await;
     target_store.close().await;
     target.settle().await?;

@@ -426,3 +426,189 @@ fn clients_go_on_while_the_data_moves_and_moves_back() {
     assert!(server.log().contains("SQLite"), "{}", server.log());
     assert_same(&before, &answers(&server));
 }
+
+/// The phases in which something dies, by what the mover says as it enters them.
+const PHASES: [&str; 8] = [
+    "Checking",
+    "Preparing",
+    "Copying",
+    "Making indexes",
+    "Catching up",
+    "Comparing",
+    "Switching",
+    "Switched",
+];
+
+/// Writes one more record; it must be acknowledged and be read.
+fn write_on(server: &Server, number: usize) -> String {
+    let id = format!("one{number:012}");
+    let body = serde_json::json!({"id": id, "n": number});
+    let answer =
+        server.client().send(&Request::json("POST", "/api/collections/written/records", &body)).unwrap();
+    assert_eq!(answer.status, 200, "{id}: {}\n{}", answer.text(), server.log());
+    let read = server.client().send(&Request::get(&format!("/api/collections/written/records/{id}"))).unwrap();
+    assert_eq!(read.status, 200, "{id}");
+    id
+}
+
+/// Whether the server's own directory says that its data is elsewhere.
+fn is_left(data: &Path) -> bool {
+    data.join(".pando_data").exists()
+        && Command::new(BINARY)
+            .args(["move", "--dry-run", "--to", "postgres://nobody@127.0.0.1:1/none", "--dir"])
+            .arg(data)
+            .output()
+            .is_ok_and(|out| String::from_utf8_lossy(&out.stderr).contains("has moved to"))
+}
+
+#[test]
+fn a_mover_that_is_killed_leaves_the_old_or_the_new_in_force() {
+    let dir = tempfile::tempdir().unwrap();
+    let postgres = Postgres::start(Options::default()).unwrap();
+    for (round, phase) in PHASES.iter().enumerate() {
+        let data = dir.path().join(format!("data{round}"));
+        let url = postgres.database().unwrap();
+        let server = sqlite().start(&data).unwrap();
+        judge::apply(WRITTEN, &server);
+        let clients = clients::Clients::start(server.port(), 0..2);
+        clients.wait_for(20);
+        let mut mover = Running::start(&data, &["--to", &url]);
+        assert!(mover.until(phase), "{phase}: {:?}", mover.said);
+        testkit::fault::kill_9(mover.child.id());
+        let _ = mover.child.wait();
+        // Nobody notices.
+        clients.wait_for(20);
+        let mut there = clients.end();
+        assert_eq!(ids(&server), there, "{phase}");
+        // Again, until it is done; a move that had happened says so.
+        moved(&data, &["--to", &url]);
+        there.insert(write_on(&server, round));
+        assert_eq!(ids(&server), there, "{phase}");
+        drop(server);
+        let server = sqlite().serve(&data).unwrap();
+        assert_eq!(ids(&server), there, "{phase}");
+        let counted = postgres.sql(&format!("test{round}"), "select count(*) from written").unwrap();
+        assert_eq!(counted.trim(), there.len().to_string(), "{phase}");
+    }
+}
+
+#[test]
+fn a_server_that_is_killed_while_its_data_moves_finds_it_again() {
+    let dir = tempfile::tempdir().unwrap();
+    let postgres = Postgres::start(Options::default()).unwrap();
+    for (round, phase) in PHASES.iter().enumerate() {
+        let data = dir.path().join(format!("data{round}"));
+        let url = postgres.database().unwrap();
+        let mut server = sqlite().start(&data).unwrap();
+        judge::apply(WRITTEN, &server);
+        let mut there: std::collections::BTreeSet<String> =
+            (0..20).map(|number| write_on(&server, number)).collect();
+        let mut mover = Running::start(&data, &["--to", &url]);
+        assert!(mover.until(phase), "{phase}: {:?}", mover.said);
+        server.kill();
+        let mut server = sqlite().serve(&data).unwrap();
+        there.insert(write_on(&server, 100));
+        mover.until("\0");
+        let moved = mover.child.wait().unwrap().success();
+        assert!(moved, "{phase}: {:?}", mover.said);
+        there.insert(write_on(&server, 101));
+        assert_eq!(ids(&server), there, "{phase}");
+        server.restart().unwrap();
+        assert_eq!(ids(&server), there, "{phase}");
+        let counted = postgres.sql(&format!("test{round}"), "select count(*) from written").unwrap();
+        assert_eq!(counted.trim(), there.len().to_string(), "{phase}");
+    }
+}
+
+#[test]
+fn a_database_server_that_is_killed_while_data_moves_there_leaves_the_old_in_force() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut postgres = Postgres::start(Options { fsync: true }).unwrap();
+    for (round, phase) in PHASES.iter().enumerate() {
+        let data = dir.path().join(format!("data{round}"));
+        let url = postgres.database().unwrap();
+        let server = sqlite().start(&data).unwrap();
+        judge::apply(WRITTEN, &server);
+        let mut there: std::collections::BTreeSet<String> =
+            (0..20).map(|number| write_on(&server, number)).collect();
+        let mut mover = Running::start(&data, &["--to", &url]);
+        assert!(mover.until(phase), "{phase}: {:?}", mover.said);
+        postgres.kill();
+        mover.until("\0");
+        let _ = mover.child.wait();
+        if !is_left(&data) {
+            there.insert(write_on(&server, 100));
+        }
+        postgres.restart().unwrap();
+        moved(&data, &["--to", &url]);
+        there.insert(write_on(&server, 101));
+        assert_eq!(ids(&server), there, "{phase}");
+        drop(server);
+        let server = sqlite().serve(&data).unwrap();
+        assert_eq!(ids(&server), there, "{phase}");
+    }
+}
+
+#[test]
+fn a_way_back_that_is_cut_short_leaves_the_old_or_the_new_in_force() {
+    let dir = tempfile::tempdir().unwrap();
+    let postgres = Postgres::start(Options::default()).unwrap();
+    for (round, phase) in PHASES.iter().enumerate() {
+        let data = dir.path().join(format!("data{round}"));
+        let url = postgres.database().unwrap();
+        let server = Program { data: Some(url.clone()), ..sqlite() }.start(&data).unwrap();
+        judge::apply(WRITTEN, &server);
+        let clients = clients::Clients::start(server.port(), 0..2);
+        clients.wait_for(20);
+        let words = ["--data", &url, "--to", data.to_str().unwrap()];
+        let mut mover = Running::start(&data, &words);
+        assert!(mover.until(phase), "{phase}: {:?}", mover.said);
+        testkit::fault::kill_9(mover.child.id());
+        let _ = mover.child.wait();
+        clients.wait_for(20);
+        let mut there = clients.end();
+        assert_eq!(ids(&server), there, "{phase}");
+        moved(&data, &words);
+        there.insert(write_on(&server, round));
+        drop(server);
+        let server = sqlite().serve(&data).unwrap();
+        assert_eq!(ids(&server), there, "{phase}");
+    }
+}
+
+#[test]
+fn files_go_to_a_bucket_and_back_while_they_are_served() {
+    let dir = tempfile::tempdir().unwrap();
+    let data = dir.path().join("data");
+    let weed = testkit::seaweed::Seaweed::start(dir.path().join("weed"), &["files"]).unwrap();
+    let settings = weed.settings("files");
+    let server = sqlite().start(&data).unwrap();
+    fill(&server);
+    let before = answers(&server);
+    let without_settings = |answers: Vec<String>| -> Vec<String> {
+        answers.into_iter().filter(|answer| !answer.starts_with("/api/settings")).collect()
+    };
+    let place = format!(
+        "s3://files?endpoint={}&region={}&path-style=true",
+        settings["endpoint"].as_str().unwrap(),
+        settings["region"].as_str().unwrap()
+    );
+    let relocate = |place: &str| {
+        let out = mover(&data, &["--files", place])
+            .env("AWS_ACCESS_KEY_ID", settings["accessKey"].as_str().unwrap())
+            .env("AWS_SECRET_ACCESS_KEY", settings["secret"].as_str().unwrap())
+            .output()
+            .unwrap();
+        let text = format!("{}{}", String::from_utf8_lossy(&out.stdout), String::from_utf8_lossy(&out.stderr));
+        assert!(out.status.success(), "{text}");
+        text
+    };
+    let said = relocate(&place);
+    assert!(said.contains("Moved 2 files"), "{said}");
+    std::fs::rename(data.join("storage"), data.join("aside")).unwrap();
+    assert_same(&without_settings(before.clone()), &without_settings(answers(&server)));
+    let said = relocate("local");
+    assert!(said.contains("2 of them written now"), "{said}");
+    drop(weed);
+    assert_same(&without_settings(before), &without_settings(answers(&server)));
+}

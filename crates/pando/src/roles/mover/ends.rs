@@ -47,6 +47,14 @@ impl Source {
         Ok(Source { store, name: dir.canonicalize()?.display().to_string(), dir: Some(dir.clone()) })
     }
 
+    /// Where the request log is.
+    pub async fn logs(&self) -> Result<Store> {
+        match &self.dir {
+            Some(dir) => place::beside(dir, "auxiliary.db").await,
+            None => Ok(self.store.clone()),
+        }
+    }
+
     /// Where the data is that has left here, unless it went to the target already.
     pub async fn onward(&self, config: &Config, mark: &Mark, target: &Target) -> Result<Option<Source>> {
         if mark.to == target.name() || self.dir.is_none() {
@@ -145,6 +153,13 @@ impl Target {
             Target::Directory(dir) => store::Target::Sqlite { dir: dir.join(ARRIVING), file: "data.db" },
         };
         place::open(target, matches!(self, Target::Directory(_))).await
+    }
+
+    pub async fn logs(&self, data: &Store) -> Result<Store> {
+        match self {
+            Target::Postgres { .. } => Ok(data.clone()),
+            Target::Directory(dir) => place::beside(&dir.join(ARRIVING), "auxiliary.db").await,
+        }
     }
 
     pub async fn open_settled(&self) -> Result<Store> {

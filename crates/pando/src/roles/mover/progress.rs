@@ -4,6 +4,7 @@ use std::io::{IsTerminal, Write};
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
+use app::transfer::files::Passed;
 use app::transfer::{Moved, Phase, Prospect, Step};
 
 /// Between two lines about the same table.
@@ -101,6 +102,46 @@ impl Progress {
         for problem in &prospect.problems {
             println!("  problem: {problem}");
         }
+    }
+}
+
+/// The same of files.
+pub struct Files {
+    terminal: bool,
+    began: Instant,
+    told: Mutex<Instant>,
+}
+
+impl Files {
+    pub fn new() -> Self {
+        let now = Instant::now();
+        Files { terminal: std::io::stdout().is_terminal(), began: now, told: Mutex::new(now) }
+    }
+
+    pub fn tell(&self, passed: Passed) {
+        let every = if self.terminal { TERMINAL_EVERY } else { PLAIN_EVERY };
+        let Ok(mut told) = self.told.lock() else { return };
+        if told.elapsed() < every {
+            return;
+        }
+        *told = Instant::now();
+        let rate = passed.bytes as f64 / self.began.elapsed().as_secs_f64().max(0.001) / 1_048_576.0;
+        let text = format!("  {} files, {} MiB, {rate:.1} MiB/s", passed.files, passed.bytes >> 20);
+        match self.terminal {
+            true => print!("\r\x1b[2K{text}"),
+            false => println!("{text}"),
+        }
+        let _ = std::io::stdout().flush();
+    }
+
+    pub fn moved(&self, passed: Passed, took: Duration) {
+        println!(
+            "Moved {} files of {} bytes in {:.1} s, {} of them written now, each read back and equal",
+            passed.files,
+            passed.bytes,
+            took.as_secs_f64(),
+            passed.written
+        );
     }
 }
 
