@@ -8,6 +8,7 @@
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
@@ -16,6 +17,10 @@ const READY: &str = ".pando_ready";
 const DATA: &str = ".pando_data";
 /// A database that arrives is filled here.
 pub const ARRIVING: &str = ".pando_arriving";
+
+/// How often, and how far apart, a mover tries to begin.
+const CLAIMS_MAX: usize = 100;
+const CLAIM_PAUSE: Duration = Duration::from_millis(50);
 
 /// Where the data goes, or is: a database's address, or a directory.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -33,14 +38,10 @@ pub struct Mover {
 }
 
 impl Mover {
-    /// Fails with `WouldBlock` when another move is going on.
+    /// Fails with `WouldBlock` when another move is going on. Blocks for a moment when what an earlier one left is
+    /// being tidied up.
     pub fn begin(dir: &Path, relocation: &Relocation) -> io::Result<Mover> {
-        let mut file = private().read(true).open(dir.join(MOVE))?;
-        match file.try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => return Err(io::ErrorKind::WouldBlock.into()),
-            Err(TryLockError::Error(error)) => return Err(error),
-        }
+        let mut file = claim(dir)?;
         remove(&dir.join(READY))?;
         file.set_len(0)?;
         file.seek(SeekFrom::Start(0))?;
@@ -63,22 +64,70 @@ impl Drop for Mover {
     }
 }
 
+/// The file, locked, and the one that others find by its name.
+fn claim(dir: &Path) -> io::Result<File> {
+    let path = dir.join(MOVE);
+    for _ in 0..CLAIMS_MAX {
+        let file = private().read(true).open(&path)?;
+        match file.try_lock() {
+            Ok(()) if is_there(&file, &path) => return Ok(file),
+            // It was removed in between.
+            Ok(()) => continue,
+            Err(TryLockError::WouldBlock) => std::thread::sleep(CLAIM_PAUSE),
+            Err(TryLockError::Error(error)) => return Err(error),
+        }
+    }
+    Err(io::ErrorKind::WouldBlock.into())
+}
+
+fn is_there(file: &File, path: &Path) -> bool {
+    use std::os::unix::fs::MetadataExt;
+    match (file.metadata(), fs::metadata(path)) {
+        (Ok(file), Ok(path)) => file.ino() == path.ino() && file.dev() == path.dev(),
+        _ => false,
+    }
+}
+
 /// A move that is going on, and one whose mover died.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Debug)]
 pub enum Seen {
     Nothing,
     Going(Relocation),
-    Abandoned,
+    Abandoned(Leftover),
+}
+
+impl Seen {
+    pub fn is(&self, relocation: &Relocation) -> bool {
+        matches!(self, Seen::Going(going) if going == relocation)
+    }
+}
+
+/// What a mover that died left behind. No other begins before it is tidied up or dropped.
+#[derive(Debug)]
+pub struct Leftover {
+    dir: PathBuf,
+    _lock: File,
+}
+
+impl Leftover {
+    pub fn tidy(self) -> io::Result<()> {
+        remove(&self.dir.join(MOVE))?;
+        remove(&self.dir.join(READY))
+    }
 }
 
 /// What a server finds.
 pub fn look(dir: &Path) -> io::Result<Seen> {
-    let mut file = match File::open(dir.join(MOVE)) {
+    let path = dir.join(MOVE);
+    let mut file = match File::open(&path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Seen::Nothing),
         other => other?,
     };
-    match file.try_lock_shared() {
-        Ok(()) => Ok(Seen::Abandoned),
+    match file.try_lock() {
+        Ok(()) if is_there(&file, &path) => {
+            Ok(Seen::Abandoned(Leftover { dir: dir.to_owned(), _lock: file }))
+        }
+        Ok(()) => Ok(Seen::Nothing),
         Err(TryLockError::WouldBlock) => {
             let mut text = String::new();
             file.read_to_string(&mut text)?;
@@ -94,12 +143,6 @@ pub fn answer(dir: &Path, id: &str) -> io::Result<()> {
     write_private(&dir.join(READY), id)
 }
 
-/// What a mover that died left behind.
-pub fn tidy(dir: &Path) -> io::Result<()> {
-    remove(&dir.join(MOVE))?;
-    remove(&dir.join(READY))
-}
-
 /// Remembers where the data will be, durably and before it is there.
 pub fn remember(dir: &Path, relocation: &Relocation) -> io::Result<()> {
     write_private(&dir.join(DATA), &serde_json::json!(relocation).to_string())?;
@@ -111,6 +154,11 @@ pub fn remembered(dir: &Path) -> io::Result<Option<Relocation>> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
         other => serde_json::from_str(&other?).map(Some).map_err(io::Error::other),
     }
+}
+
+/// Whether there is anything to remember, at the cost of a look.
+pub fn is_remembered(dir: &Path) -> bool {
+    dir.join(DATA).exists()
 }
 
 pub fn forget(dir: &Path) -> io::Result<()> {
@@ -170,16 +218,19 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let dir = dir.path();
         let relocation = Relocation { id: "a".into(), url: "postgres://x".into() };
-        assert_eq!(look(dir).unwrap(), Seen::Nothing);
+        assert!(matches!(look(dir).unwrap(), Seen::Nothing));
         let mover = Mover::begin(dir, &relocation).unwrap();
-        assert_eq!(look(dir).unwrap(), Seen::Going(relocation.clone()));
-        assert!(Mover::begin(dir, &relocation).is_err());
+        assert!(look(dir).unwrap().is(&relocation));
+        assert!(claim(dir).is_err());
         answer(dir, "a").unwrap();
         assert!(mover.is_awaited("a") && !mover.is_awaited("b"));
         drop(mover);
-        assert_eq!(look(dir).unwrap(), Seen::Nothing);
+        assert!(matches!(look(dir).unwrap(), Seen::Nothing));
         fs::write(dir.join(MOVE), "x").unwrap();
-        assert_eq!(look(dir).unwrap(), Seen::Abandoned);
+        let Seen::Abandoned(leftover) = look(dir).unwrap() else { panic!("nobody holds it") };
+        assert!(claim(dir).is_err(), "not before it is tidied up");
+        leftover.tidy().unwrap();
+        drop(Mover::begin(dir, &relocation).unwrap());
         assert_eq!(remembered(dir).unwrap(), None);
         remember(dir, &relocation).unwrap();
         assert_eq!(remembered(dir).unwrap(), Some(relocation));

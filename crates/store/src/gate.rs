@@ -12,6 +12,8 @@ use crate::error::{Error, Result};
 pub struct Gate {
     /// Off, no write pays for what it would need to be done a second time.
     expected: AtomicBool,
+    /// Whether a write found the data moved since the last switch.
+    found: AtomicBool,
     switches: watch::Sender<u64>,
 }
 
@@ -25,7 +27,17 @@ impl Gate {
     }
 
     pub fn switch(&self) {
+        self.found.store(false, Ordering::Release);
         self.switches.send_modify(|switches| *switches += 1);
+    }
+
+    pub fn found_moved(&self) -> bool {
+        self.found.load(Ordering::Acquire)
+    }
+
+    /// A write was refused by a database that was left.
+    pub fn find(&self) {
+        self.found.store(true, Ordering::Release);
     }
 
     /// For a write that might find the data moved; `None` while no switch is to be expected.

@@ -144,6 +144,11 @@ impl Store {
         self.0.gate.switch();
     }
 
+    /// Whether a write found that the data is elsewhere by now.
+    pub fn found_moved(&self) -> bool {
+        self.0.gate.found_moved()
+    }
+
     /// Whether it was switched to another database since it was opened.
     pub fn has_switched(&self) -> bool {
         self.0.switched.load(Ordering::Relaxed)
@@ -280,7 +285,11 @@ impl Inner {
             return done;
         }
         let Some(passage) = self.gate.passage() else {
-            return self.engine().commit(batch).await;
+            let done = self.engine().commit(batch).await;
+            if matches!(done, Err(Error::Moved)) {
+                self.gate.find();
+            }
+            return done;
         };
         match self.engine().commit(batch.clone()).await {
             Err(Error::Moved) => {}

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 use app::transfer::{self, Mark, Transfer};
-use backing::relocation::{self, Mover, Relocation};
+use backing::relocation::{Mover, Relocation};
 use base::limits::{TRANSFER_ANSWER_MS, TRANSFER_LOOK_MS};
 
 use self::ends::{Source, Target};
@@ -53,10 +53,8 @@ async fn data(config: &Config, to: &str, command: &Move) -> Result<()> {
         format!("cannot begin in {}: is another move going on there?", config.dir.display())
     })?;
     let _lock = source.keep_or_await(config, &mover, &relocation.id, &target).await?;
-    if let Target::Postgres { .. } = &target {
-        // Before the switch, so that whoever starts right after it finds the way.
-        relocation::remember(&config.dir, &relocation)?;
-    }
+    // Before the switch, so that whoever starts right after it finds the way.
+    target.remember(config, &relocation)?;
     println!("Moving {} to {}", mark.from, mark.to);
     let begun = Instant::now();
     let logs = match command.logs {
@@ -65,7 +63,15 @@ async fn data(config: &Config, to: &str, command: &Move) -> Result<()> {
     };
     let logs = logs.as_ref().map(|(from, to)| (from, to));
     let transfer = Transfer { from: &source.store, to: &target_store, logs, mark, tell: &tell };
-    let moved = transfer::run(&transfer).await.map_err(told)?;
+    let moved = match transfer::run(&transfer).await {
+        Ok(moved) => moved,
+        Err(error) => {
+            if transfer::left(&source.store).await.is_ok_and(|left| left.is_none()) {
+                target.forget(config)?;
+            }
+            return Err(told(error));
+        }
+    };
     if let Some((from, to)) = logs {
         from.close().await;
         to.close().await;

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use anyhow::{Result, bail};
 use app::transfer::{Mark, roll};
-use backing::relocation::{self, ARRIVING, Mover};
+use backing::relocation::{self, ARRIVING, Mover, Relocation};
 use base::limits::TRANSFER_ROLL_MS;
 use store::Store;
 
@@ -174,6 +174,21 @@ impl Target {
         match self {
             Target::Postgres { .. } => Ok(()),
             Target::Directory(dir) => place::settle(dir).await,
+        }
+    }
+
+    /// Lets the directory that is left know the way.
+    pub fn remember(&self, config: &Config, relocation: &Relocation) -> Result<()> {
+        match self {
+            Target::Postgres { .. } => Ok(relocation::remember(&config.dir, relocation)?),
+            Target::Directory(_) => Ok(()),
+        }
+    }
+
+    pub fn forget(&self, config: &Config) -> Result<()> {
+        match self {
+            Target::Postgres { .. } => Ok(relocation::forget(&config.dir)?),
+            Target::Directory(_) => Ok(()),
         }
     }
 
