@@ -1,6 +1,7 @@
 //! The project's chores, one command each. Never part of what ships.
 
 mod bench;
+mod faults;
 mod licences;
 mod needs;
 mod test;
@@ -18,6 +19,8 @@ cargo xtask COMMAND
   licences   every dependency's licence against deny.toml
   bench      Pando against PocketBase on one core; writes docs/benchmarks.md
              [--postgres] [--floor] [--growth] [--records N] [--seconds S] [--rounds R] [--only CASE] [--no-build] [--dry]
+  faults     processes of a cluster under load killed, frozen and cut off in turn; proves that nothing is lost
+             [--minutes N] [--only primary/kill] [--replicas N] [--patroni] [--no-network] [--release] [--no-build]
 ";
 
 fn main() -> ExitCode {
@@ -36,6 +39,7 @@ fn run(args: &[String]) -> Result<()> {
         Some("test") => test::run(&args[1..]),
         Some("tidy") => tidy(),
         Some("bench") => bench::run(&args[1..]),
+        Some("faults") => faults::run(&args[1..]),
         Some("licences") => licences::run(),
         Some("help" | "--help" | "-h") | None => {
             print!("{HELP}");

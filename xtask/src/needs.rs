@@ -22,12 +22,19 @@ const NEEDS: &[Need] = &[
     Need { what: "Python's pip", package: "python3-pip", is_there: || runs("pip3") || runs("pip") },
     Need { what: "Node.js", package: "nodejs", is_there: || runs("node") },
     Need { what: "npm", package: "npm", is_there: || runs("npm") },
+    Need { what: "Patroni", package: "patroni", is_there: || Path::new("/usr/bin/patroni").exists() },
+    Need { what: "etcd", package: "etcd-server", is_there: || Path::new("/usr/bin/etcd").exists() },
+    Need { what: "ip", package: "iproute2", is_there: || runs_with("ip", "-V") },
     Need { what: "setpriv", package: "util-linux", is_there: || runs("setpriv") },
 ];
 
 /// Whether a program answers `--version`.
 pub fn runs(program: &str) -> bool {
-    Command::new(program).arg("--version").output().is_ok_and(|o| o.status.success())
+    runs_with(program, "--version")
+}
+
+fn runs_with(program: &str, argument: &str) -> bool {
+    Command::new(program).arg(argument).output().is_ok_and(|o| o.status.success())
 }
 
 /// Makes sure that everything is there, and prints what is used.
@@ -37,6 +44,7 @@ pub fn check() -> Result<()> {
     if !packages.is_empty() && rustix::process::getuid().is_root() && Path::new("/usr/bin/apt-get").exists() {
         println!("installing {}", packages.join(" "));
         apt(&["update", "-qq"])?;
+        let _quiet = without_services()?;
         apt(&[&["install", "-y", "-qq", "--no-install-recommends"][..], &packages].concat())?;
     }
     let missing = missing();
@@ -48,6 +56,28 @@ pub fn check() -> Result<()> {
     println!("PostgreSQL: {}", testkit::postgres::bin()?.display());
     println!("reference: {}", testkit::oracle::program()?.path.display());
     Ok(())
+}
+
+/// Packages of servers start them. The tests start their own, so that nothing but a policy is asked: no service starts
+/// until the returned value is dropped. A policy that is there already stays as it is.
+fn without_services() -> Result<Option<Policy>> {
+    use std::os::unix::fs::PermissionsExt;
+    let path = Path::new("/usr/sbin/policy-rc.d");
+    if path.exists() {
+        return Ok(None);
+    }
+    std::fs::write(path, "#!/bin/sh\nexit 101\n")?;
+    let policy = Policy(path);
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o755))?;
+    Ok(Some(policy))
+}
+
+struct Policy(&'static Path);
+
+impl Drop for Policy {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_file(self.0);
+    }
 }
 
 fn apt(args: &[&str]) -> Result<()> {

@@ -16,8 +16,8 @@ pub const TABLE: &str = "_collections";
 
 pub struct Catalog {
     schema: ArcSwap<Schema>,
-    /// Collections change one at a time in this process; other processes are told apart by the version guard.
-    pub changing: tokio::sync::Mutex<()>,
+    /// Collections and settings change one at a time in this process; see [`crate::changing`].
+    pub(crate) changing: tokio::sync::Mutex<()>,
     /// What was read last is what is put in place last: a slow reader must not bring back what a change replaced.
     reading: tokio::sync::Mutex<()>,
 }

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use backing::fetch::{Body, Call, Reach};
 use base::{Kind, Schedule, Timestamp, Value};
+use metrics::gauge;
 use query::{Assign, Batch, Column, ColumnType, Guard, Op, Select};
 
 use crate::auth;
@@ -154,6 +155,16 @@ async fn enqueue(parts: &Parts, cron: &Cron, now: Timestamp) -> Result<()> {
 
 /// Does what the schedule of that id is for.
 pub(crate) async fn perform(parts: &Parts, id: &str) -> Result<()> {
+    let done = perform_unseen(parts, id).await;
+    if done.is_ok() {
+        // Ids are the configuration's, and few.
+        let last = gauge!("pando_cron_last_success_timestamp_seconds", "cron" => id.to_owned());
+        last.set(parts.clock.now().0 as f64 / 1e3);
+    }
+    done
+}
+
+async fn perform_unseen(parts: &Parts, id: &str) -> Result<()> {
     match id {
         OPTIMIZE => Ok(parts.store.optimize().await?),
         CLEAN_MFAS => auth::mfa::clean_mfas(parts).await,

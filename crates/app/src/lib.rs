@@ -4,13 +4,16 @@
 pub mod auth;
 pub mod backups;
 pub mod catalog;
+pub mod changing;
 pub mod collections;
 pub mod crons;
 pub mod error;
+pub mod figures;
 pub mod files;
 pub mod jobs;
 pub mod logs;
 pub mod mail;
+pub mod nodes;
 pub mod parts;
 pub mod realtime;
 pub mod records;

@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use arc_swap::ArcSwap;
 use backing::{Bus, Fetch, Mailer, QueryCache, RecordCache, Stamps};
 use base::Clock;
 use model::{Collection, Record};
@@ -19,9 +18,10 @@ use crate::crons::OwnCron;
 use crate::error::Result;
 use crate::files::Files;
 use crate::logs::Logs;
+use crate::nodes::Nodes;
 use crate::realtime::Realtime;
 use crate::rules::FilterCache;
-use crate::settings::{Cipher, Fixed, Settings};
+use crate::settings::{self, Cipher};
 
 pub struct Parts {
     pub store: Store,
@@ -40,9 +40,9 @@ pub struct Parts {
     pub realtime: Realtime,
     pub clock: Arc<dyn Clock>,
     /// Those in force: what is stored, under what the configuration fixes.
-    pub settings: ArcSwap<Settings>,
-    /// What the configuration sets in place of the stored settings.
-    pub fixed: Fixed,
+    pub settings: settings::Held,
+    /// The processes that work on the same database.
+    pub nodes: Nodes,
     pub files: Files,
     pub backups: Backups,
     /// Schedules of the configuration.

@@ -1,7 +1,5 @@
 //! Bringing a database into the state that the use cases expect, and following other processes' changes to it.
 
-use std::sync::Arc;
-
 use model::Collection;
 use query::{Batch, Guard, Select};
 
@@ -26,16 +24,7 @@ pub async fn prepare(parts: &Parts) -> Result<()> {
 /// Reads collections and settings anew.
 pub async fn refresh(parts: &Parts) -> Result<()> {
     parts.catalog.reload(&parts.store).await?;
-    // Not while settings change: what was read before must not come after.
-    let _changing = parts.catalog.changing.lock().await;
-    let stored = settings::load(&parts.store, &parts.cipher).await?;
-    if let Some(settings) = stored.map(|stored| parts.fixed.over(stored))
-        && settings != **parts.settings.load()
-    {
-        // Only when they changed: who made something of them sees it by the pointer.
-        parts.settings.store(Arc::new(settings));
-    }
-    Ok(())
+    parts.settings.reload(&parts.store, &parts.cipher).await
 }
 
 async fn install(parts: &Parts) -> Result<()> {

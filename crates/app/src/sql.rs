@@ -7,7 +7,7 @@ pub use store::Console;
 
 use crate::error::{Error, Result};
 use crate::parts::Parts;
-use crate::setup;
+use crate::{nodes, setup};
 
 /// Runs the statements, and forgets everything that was known of the data if they may have written.
 pub async fn run(parts: &Parts, sql: &str) -> Result<Console> {
@@ -27,6 +27,7 @@ pub async fn run(parts: &Parts, sql: &str) -> Result<Console> {
         setup::announce(parts).await?;
         setup::refresh(parts).await?;
         parts.stamps.expire_all();
+        nodes::caught_up(parts).await;
     }
     result.map_err(|error| match error {
         store::Error::Refused(why) => refused(&why),

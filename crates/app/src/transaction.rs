@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use base::limits::{TRANSACTION_ATTEMPTS_MAX, TRANSACTION_MS_MAX};
+use base::limits::{
+    TRANSACTION_ATTEMPTS_MAX, TRANSACTION_MS_MAX, TRANSACTION_PAUSE_MS, TRANSACTION_PAUSE_MS_MAX,
+};
 use store::Store;
 pub use store::Transaction;
 
@@ -35,7 +37,13 @@ pub async fn end<T, E: From<Error>>(
     };
     match (ended, result) {
         (Err(store::Error::Expired), _) => Outcome::Expired,
-        (Err(store::Error::Aborted(_)), _) if attempt < TRANSACTION_ATTEMPTS_MAX => Outcome::Again,
+        (Err(store::Error::Aborted(_)), _) if attempt < TRANSACTION_ATTEMPTS_MAX => {
+            // Those that were in each other's way come back at different times.
+            let longest = (TRANSACTION_PAUSE_MS << attempt).min(TRANSACTION_PAUSE_MS_MAX);
+            let pause = rand::random_range(0..=longest);
+            tokio::time::sleep(Duration::from_millis(pause)).await;
+            Outcome::Again
+        }
         (Err(error), Ok(_)) => Outcome::Done(Err(Error::from(error).into())),
         (_, result) => Outcome::Done(result),
     }

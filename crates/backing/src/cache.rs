@@ -15,12 +15,45 @@ use crate::stamps::Stamps;
 pub struct RecordCache {
     stamps: Arc<Stamps>,
     entries: Cache<RecordKey, (u64, Arc<Row>), Weigh>,
+    looks: Looks,
 }
 
 /// Encoded answers by a key that names everything they depend on, besides the tables.
 pub struct QueryCache {
     stamps: Arc<Stamps>,
     entries: Cache<Box<[u8]>, Arc<Answer>, Weigh>,
+    looks: Looks,
+}
+
+/// How often something was found, and how often not, or no more as it is.
+struct Looks {
+    cache: &'static str,
+    hits: metrics::Counter,
+    misses: metrics::Counter,
+}
+
+impl Looks {
+    fn new(cache: &'static str) -> Self {
+        Looks {
+            cache,
+            hits: metrics::counter!("pando_cache_hits_total", "cache" => cache),
+            misses: metrics::counter!("pando_cache_misses_total", "cache" => cache),
+        }
+    }
+
+    fn count<T>(&self, found: Option<T>) -> Option<T> {
+        match found {
+            Some(_) => self.hits.increment(1),
+            None => self.misses.increment(1),
+        }
+        found
+    }
+
+    fn sample(&self, bytes: u64, bytes_max: u64, entries: usize) {
+        metrics::gauge!("pando_cache_bytes", "cache" => self.cache).set(bytes as f64);
+        metrics::gauge!("pando_cache_bytes_max", "cache" => self.cache).set(bytes_max as f64);
+        metrics::gauge!("pando_cache_entries", "cache" => self.cache).set(entries as f64);
+    }
 }
 
 struct Answer {
@@ -67,12 +100,19 @@ impl Weighter<Box<[u8]>, Arc<Answer>> for Weigh {
 
 impl RecordCache {
     pub fn new(stamps: Arc<Stamps>, bytes_max: u64) -> Self {
-        RecordCache { stamps, entries: Cache::with_weighter((bytes_max / 512) as usize, bytes_max, Weigh) }
+        let entries = Cache::with_weighter((bytes_max / 512) as usize, bytes_max, Weigh);
+        RecordCache { stamps, entries, looks: Looks::new("record") }
     }
 
     pub fn get(&self, table: &str, id: &str) -> Option<Arc<Row>> {
-        let (since, row) = self.entries.get(&RecordKeyRef { table, id })?;
-        self.stamps.record_holds(table, id, since).then_some(row)
+        let found = self.entries.get(&RecordKeyRef { table, id });
+        let holds = |(since, row)| self.stamps.record_holds(table, id, since).then_some(row);
+        self.looks.count(found.and_then(holds))
+    }
+
+    /// Sets the gauges of what is held.
+    pub fn sample(&self) {
+        self.looks.sample(self.entries.weight(), self.entries.capacity(), self.entries.len());
     }
 
     /// `since` was noted before the row was read.
@@ -83,13 +123,21 @@ impl RecordCache {
 
 impl QueryCache {
     pub fn new(stamps: Arc<Stamps>, bytes_max: u64) -> Self {
-        QueryCache { stamps, entries: Cache::with_weighter((bytes_max / 4096) as usize, bytes_max, Weigh) }
+        let entries = Cache::with_weighter((bytes_max / 4096) as usize, bytes_max, Weigh);
+        QueryCache { stamps, entries, looks: Looks::new("query") }
     }
 
     pub fn get(&self, key: &[u8]) -> Option<bytes::Bytes> {
-        let answer = self.entries.get(key)?;
-        let tables = answer.tables.iter().map(|table| &**table);
-        self.stamps.tables_hold(tables, answer.since).then(|| answer.bytes.clone())
+        let holds = |answer: Arc<Answer>| {
+            let tables = answer.tables.iter().map(|table| &**table);
+            self.stamps.tables_hold(tables, answer.since).then(|| answer.bytes.clone())
+        };
+        self.looks.count(self.entries.get(key).and_then(holds))
+    }
+
+    /// Sets the gauges of what is held.
+    pub fn sample(&self) {
+        self.looks.sample(self.entries.weight(), self.entries.capacity(), self.entries.len());
     }
 
     /// `since` was noted before the first row was read; `tables` are all that the answer was made from.

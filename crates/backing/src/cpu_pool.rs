@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Instant;
 
 use crossbeam_channel::Sender;
 use tokio::sync::oneshot;
@@ -18,6 +19,9 @@ pub struct CpuPool {
     tasks: Sender<Task>,
     waiting: Arc<AtomicUsize>,
     waiting_max: usize,
+    tasks_open: metrics::Gauge,
+    refused: metrics::Counter,
+    duration: metrics::Histogram,
 }
 
 /// Why a task was not done.
@@ -30,7 +34,7 @@ pub enum Undone {
 
 impl CpuPool {
     /// `waiting_max` counts the tasks that run as well.
-    pub fn new(name: &str, threads: usize, waiting_max: usize) -> std::io::Result<Self> {
+    pub fn new(name: &'static str, threads: usize, waiting_max: usize) -> std::io::Result<Self> {
         let (tasks, queue) = crossbeam_channel::unbounded::<Task>();
         for _ in 0..threads.max(1) {
             let queue = queue.clone();
@@ -42,7 +46,14 @@ impl CpuPool {
                 }
             })?;
         }
-        Ok(CpuPool { tasks, waiting: Arc::default(), waiting_max })
+        Ok(CpuPool {
+            tasks,
+            waiting: Arc::default(),
+            waiting_max,
+            tasks_open: metrics::gauge!("pando_pool_tasks", "pool" => name),
+            refused: metrics::counter!("pando_pool_refused_total", "pool" => name),
+            duration: metrics::histogram!("pando_pool_task_duration_seconds", "pool" => name),
+        })
     }
 
     /// Runs the task in its turn. A caller that goes away while it waits spares the work.
@@ -50,14 +61,20 @@ impl CpuPool {
         &self,
         work: impl FnOnce() -> T + Send + 'static,
     ) -> Result<T, Undone> {
-        let place = Place::take(&self.waiting, self.waiting_max).ok_or(Undone::Busy)?;
+        let Some(place) = Place::take(&self.waiting, self.waiting_max, &self.tasks_open) else {
+            self.refused.increment(1);
+            return Err(Undone::Busy);
+        };
+        let duration = self.duration.clone();
         let (answer, answered) = oneshot::channel();
         let task = move || {
             // Declared in this order, so that the place is free before the caller hears, also of a panic.
             let answer = answer;
             let place = place;
             if !answer.is_closed() {
+                let begun = Instant::now();
                 let done = work();
+                duration.record(begun.elapsed().as_secs_f64());
                 drop(place);
                 let _ = answer.send(done);
             }
@@ -78,11 +95,12 @@ fn stand_back() {
     let _ = NICENESS;
 }
 
-struct Place(Arc<AtomicUsize>);
+struct Place(Arc<AtomicUsize>, metrics::Gauge);
 
 impl Place {
-    fn take(waiting: &Arc<AtomicUsize>, most: usize) -> Option<Place> {
-        let place = Place(waiting.clone());
+    fn take(waiting: &Arc<AtomicUsize>, most: usize, open: &metrics::Gauge) -> Option<Place> {
+        open.increment(1.0);
+        let place = Place(waiting.clone(), open.clone());
         (waiting.fetch_add(1, Ordering::AcqRel) < most).then_some(place)
     }
 }
@@ -90,6 +108,7 @@ impl Place {
 impl Drop for Place {
     fn drop(&mut self) {
         self.0.fetch_sub(1, Ordering::AcqRel);
+        self.1.decrement(1.0);
     }
 }
 

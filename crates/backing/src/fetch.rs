@@ -3,7 +3,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, OnceLock};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use base::limits::{
     FETCH_BYTES_MAX, FETCH_CONNECT_MS, FETCH_REDIRECTS_MAX, FETCH_TOTAL_MS, FETCH_WAIT_MS, FETCHES_MAX,
@@ -115,6 +115,23 @@ impl Fetch {
 
     /// Sends the call and reads the whole answer, whatever its status.
     pub async fn send(&self, call: Call) -> Result<Answer, FetchError> {
+        let begun = Instant::now();
+        let answered = self.send_unseen(call).await;
+        let outcome = match &answered {
+            Ok(answer) if answer.is_success() => "success",
+            Ok(_) => "status",
+            Err(FetchError::Refused(_)) => "refused",
+            Err(FetchError::Late) => "late",
+            Err(FetchError::TooLarge(_)) => "too_large",
+            Err(FetchError::Busy) => "busy",
+            Err(FetchError::Failed(_)) => "failed",
+        };
+        let duration = metrics::histogram!("pando_fetch_duration_seconds", "outcome" => outcome);
+        duration.record(begun.elapsed().as_secs_f64());
+        answered
+    }
+
+    async fn send_unseen(&self, call: Call) -> Result<Answer, FetchError> {
         let wait = Duration::from_millis(FETCH_WAIT_MS);
         let _running = match tokio::time::timeout(wait, self.0.running.acquire()).await {
             Ok(Ok(permit)) => permit,
@@ -133,7 +150,7 @@ impl Fetch {
             let trusted = call.reach == Reach::Configured
                 && (hop == 0 || url.host_str().map(str::to_owned) == first_host);
             let public = !trusted && !self.0.allow_private;
-            let response = self.once(&call, url.clone(), public).await?;
+            let response = self.once(&call, url.clone(), public, trusted).await?;
             let status = response.status().as_u16();
             let location = match status {
                 301 | 302 | 303 | 307 | 308 => response.headers().get(LOCATION).cloned(),
@@ -152,7 +169,13 @@ impl Fetch {
         Err(FetchError::Failed("too many redirects".into()))
     }
 
-    async fn once(&self, call: &Call, url: Url, public: bool) -> Result<reqwest::Response, FetchError> {
+    async fn once(
+        &self,
+        call: &Call,
+        url: Url,
+        public: bool,
+        trusted: bool,
+    ) -> Result<reqwest::Response, FetchError> {
         let client = if public { &self.0.public } else { &self.0.anywhere };
         let client = client
             .get_or_init(|| client_for(public))
@@ -169,6 +192,10 @@ impl Fetch {
         }
         let method = if matches!(call.body, Body::None) { Method::GET } else { Method::POST };
         let mut request = client.request(method, url).headers(headers(&call.headers)?);
+        // Whom an administrator chose may know which request it is for; whom just anybody named, need not.
+        if let Some(id) = observe::request_id::current().filter(|_| trusted) {
+            request = request.header("x-request-id", id.as_str());
+        }
         request = match &call.body {
             Body::None => request,
             Body::Form(fields) => request.form(fields),

@@ -91,6 +91,17 @@ impl Mailer {
     }
 
     pub async fn send(&self, smtp: Option<&Smtp>, message: &Message, now: Timestamp) -> Result<()> {
+        let sent = self.send_unseen(smtp, message, now).await;
+        let outcome = match &sent {
+            Ok(()) => "sent",
+            Err(Error::Refused(_)) => "refused",
+            Err(Error::Unavailable(_)) => "unavailable",
+        };
+        metrics::counter!("pando_mails_total", "outcome" => outcome).increment(1);
+        sent
+    }
+
+    async fn send_unseen(&self, smtp: Option<&Smtp>, message: &Message, now: Timestamp) -> Result<()> {
         let message = build(message, now)?;
         let sending = async {
             match smtp {

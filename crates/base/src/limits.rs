@@ -44,7 +44,10 @@ pub const STORE_WAIT_MS: u64 = 10_000;
 /// How long a transaction may be open whatever the settings say. On SQLite all other writes wait meanwhile.
 pub const TRANSACTION_MS_MAX: u64 = 60_000;
 /// How often a transaction is tried when others are in its way.
-pub const TRANSACTION_ATTEMPTS_MAX: u32 = 5;
+pub const TRANSACTION_ATTEMPTS_MAX: u32 = 16;
+/// A transaction that others were in the way of comes back after up to this long, which doubles with each try.
+pub const TRANSACTION_PAUSE_MS: u64 = 4;
+pub const TRANSACTION_PAUSE_MS_MAX: u64 = 250;
 /// The longest address of a request in a batch, as the reference has it.
 pub const BATCH_URL_CHARS_MAX: usize = 2_000;
 /// The largest body of a batch unless the settings say otherwise.
@@ -71,6 +74,20 @@ pub const STATEMENTS_MAX: usize = 256;
 pub const SQLITE_READERS_MAX: usize = 16;
 /// Connections to PostgreSQL.
 pub const POSTGRES_CONNECTIONS_MAX: usize = 32;
+/// Statements that read one table's records by id at the same time; further reads wait and share the next.
+pub const GATHERED_READ_TURNS_MAX: usize = 2;
+/// Reads that share a statement.
+pub const GATHERED_READS_MAX: usize = 64;
+/// Reads of one table that wait for such a statement.
+pub const GATHERED_READS_WAITING_MAX: usize = 4_096;
+/// Commits of one insert into the same table at the same time; further inserts wait and share the next.
+pub const GATHERED_INSERT_TURNS_MAX: usize = 4;
+/// Inserts that share a commit.
+pub const GATHERED_INSERTS_MAX: usize = 64;
+/// Bytes of an insert that may share a commit.
+pub const GATHERED_INSERT_BYTES_MAX: usize = 64 << 10;
+/// Inserts into one table that wait for such a commit.
+pub const GATHERED_INSERTS_WAITING_MAX: usize = 4_096;
 /// How long a connection to PostgreSQL may take to open.
 pub const POSTGRES_CONNECT_MS: u64 = 5_000;
 
@@ -96,7 +113,7 @@ pub const REPLICA_POLL_WRITING_MS: u64 = 2;
 /// The same when nobody asks for data.
 pub const REPLICA_POLL_IDLE_MS: u64 = 100;
 /// Two questions to a host are at least this far apart.
-pub const REPLICA_POLL_MS_MIN: u64 = 1;
+pub const REPLICA_POLL_MS_MIN: u64 = 2;
 /// How long after a request positions are still asked for often.
 pub const REPLICA_ACTIVE_MS: u64 = 250;
 /// A host that has not answered for this long is asked for no data.
@@ -145,6 +162,24 @@ pub const BODY_READ_MS: u64 = 120_000;
 pub const DRAIN_MS: u64 = 10_000;
 /// How often another process's changes to the same database are looked for.
 pub const FOREIGN_CHANGES_MS: u64 = 250;
+/// The same where several nodes work on one database.
+pub const NODE_LOOK_MS: u64 = 100;
+/// How long a node goes by collections and settings that it has not made sure of anew.
+pub const NODE_LEASE_MS: u64 = 1_000;
+/// How often a node tells the others that it is there.
+pub const NODE_BEAT_MS: u64 = 1_000;
+/// A node that was silent for this long is not counted as there.
+pub const NODE_SILENT_MS: u64 = 5_000;
+/// How often a change of collections or settings is begun anew because another node was faster.
+pub const CHANGE_TRIES_MAX: u32 = 10;
+/// The part of what is left of a count that a node takes at once is one of so many.
+pub const COUNTER_SHARES: u64 = 8;
+/// Counts that nodes share at a time.
+pub const COUNTERS_MAX: u64 = 1_000_000;
+/// How often counts that are over are dropped.
+pub const COUNTER_SWEEP_MS: u64 = 30_000;
+/// How long a request waits for a shared count before its node counts alone.
+pub const COUNTER_WAIT_MS: u64 = 1_000;
 /// How long request log entries wait to be written together.
 pub const LOG_FLUSH_MS: u64 = 1_000;
 /// Request log entries in one batch.
@@ -419,3 +454,9 @@ pub const CLOCK_TICKS_PER_SECOND: f64 = 100.0;
 pub const WATCH_CONNECTIONS_MAX: usize = 64;
 /// How long who connects there may take to ask.
 pub const WATCH_READ_MS: u64 = 5_000;
+/// Characters of a request's name that its client gave it.
+pub const REQUEST_ID_CHARS_MAX: usize = 128;
+/// Due jobs that are counted for metrics; more are not told apart.
+pub const JOBS_COUNTED_MAX: u64 = 1_000;
+/// Messages about failed requests in a second; more are counted.
+pub const FAILURES_TOLD_MAX: u32 = 50;

@@ -7,6 +7,8 @@ use crate::Name;
 pub struct Node {
     /// Unique for each start of a process.
     pub id: Name,
+    /// For people; the same after each start where somebody chose it.
+    pub name: Name,
     pub zone: Name,
     pub region: Name,
 }
@@ -14,6 +16,11 @@ pub struct Node {
 impl Node {
     /// A node of the single-process installation.
     pub fn local() -> Self {
-        Node { id: crate::id::record().into(), zone: "local".into(), region: "local".into() }
+        Node::named("local", "local", "local")
+    }
+
+    /// A process that starts now.
+    pub fn named(name: &str, zone: &str, region: &str) -> Self {
+        Node { id: crate::id::record().into(), name: name.into(), zone: zone.into(), region: region.into() }
     }
 }

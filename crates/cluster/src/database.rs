@@ -22,7 +22,7 @@ use crate::topology::Database;
 /// and a role's tables would come to lie in the schema of its name.
 pub(crate) const APP: &str = "app";
 /// Who administrates and replicates.
-const ADMIN: &str = "postgres";
+pub(crate) const ADMIN: &str = "postgres";
 
 /// Asks databases as their administrator.
 #[derive(Clone)]
@@ -108,7 +108,7 @@ impl Databases {
     }
 }
 
-pub(crate) use configure::give;
+pub(crate) use configure::{DEFAULTS, create_application, give, owned};
 
 pub(crate) fn config_argument(dir: &Path) -> std::ffi::OsString {
     let mut argument = std::ffi::OsString::from("config_file=");

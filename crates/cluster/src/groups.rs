@@ -59,7 +59,7 @@ impl Groups {
         let own = Identity::own().ok_or_else(|| Error::Refused("/proc does not show this process".into()))?;
         let groups =
             Groups { mounts, prefix: format!("{PREFIX}.{}.{}.{:08x}", own.pid, own.start, hash(dir)) };
-        groups.sweep();
+        sweep_in(&groups.mounts);
         Ok(groups)
     }
 
@@ -72,20 +72,31 @@ impl Groups {
         group.limit(share)?;
         Ok(group)
     }
+}
 
-    /// Removes the groups of those that are gone.
-    fn sweep(&self) {
-        for root in self.mounts.roots() {
-            for entry in std::fs::read_dir(root).into_iter().flatten().flatten() {
-                let name = entry.file_name();
-                let owner = name.to_str().and_then(owner);
-                // A group with processes in it is not removed, whoever made it.
-                if owner.is_some_and(|owner| !owner.is_alive()) {
-                    let _ = std::fs::remove_dir(entry.path());
-                }
+/// Removes the groups of those that are gone.
+pub(crate) fn sweep() {
+    if let Some(mounts) = found() {
+        sweep_in(&mounts);
+    }
+}
+
+fn sweep_in(mounts: &Mounts) {
+    for root in mounts.roots() {
+        for entry in std::fs::read_dir(root).into_iter().flatten().flatten() {
+            let name = entry.file_name();
+            let owner = name.to_str().and_then(owner);
+            // A group with processes in it is not removed, whoever made it.
+            if owner.is_some_and(|owner| !owner.is_alive()) {
+                let _ = std::fs::remove_dir(entry.path());
             }
         }
     }
+}
+
+fn found() -> Option<Mounts> {
+    let text = std::fs::read_to_string("/proc/mounts").ok()?;
+    mounts(&text, |root| std::fs::read_to_string(root.join("cgroup.controllers")).unwrap_or_default())
 }
 
 /// Who made a group or a network of this name.

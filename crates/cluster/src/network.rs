@@ -156,7 +156,7 @@ impl Drop for Link {
 }
 
 /// Removes what those that are gone have left.
-fn sweep() {
+pub(crate) fn sweep() {
     let names = |dir: &str| {
         let entries = std::fs::read_dir(dir).into_iter().flatten().flatten();
         entries.filter_map(|entry| entry.file_name().into_string().ok())

@@ -17,7 +17,7 @@ use crate::network::Link;
 use crate::process::{self, Identity};
 use crate::site::Ground;
 use crate::spawn::{Spawner, Spec};
-use crate::state::Keeper;
+use crate::state::{Entry, Keeper};
 
 const LOOK: Duration = Duration::from_millis(20);
 /// A node that ran this long before it died begins with short pauses again.
@@ -72,6 +72,19 @@ struct Slot {
 impl Node {
     pub(crate) fn new(plan: Plan, spawner: Arc<Spawner>, keeper: Arc<Keeper>) -> Node {
         Node { plan, spawner, keeper, slot: Mutex::default() }
+    }
+
+    /// What is noted of it before its first start.
+    pub(crate) fn entry(&self) -> Entry {
+        let Plan { name, role, address, data, .. } = &self.plan;
+        Entry {
+            name: name.clone(),
+            role: *role,
+            address: *address,
+            process: None,
+            restarts: 0,
+            data: data.clone(),
+        }
     }
 
     pub fn name(&self) -> &str {

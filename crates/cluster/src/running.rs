@@ -2,19 +2,22 @@
 
 mod begin;
 mod cleanup;
+mod control;
 
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::Result;
 use crate::database::{APP, Databases};
 use crate::error::Error;
 use crate::node::{Node, Role};
+use crate::patroni::Patroni;
 use crate::state::{Keeper, Lock};
 use crate::status::{self, Status};
 use crate::topology::Topology;
 
 pub use cleanup::down;
+pub use control::{Control, Request, ask};
 
 /// All processes of a topology. Those that still run end when it is dropped, at once and without order: `stop` is the
 /// orderly end.
@@ -24,12 +27,19 @@ pub struct Cluster {
     secret: String,
     /// In the order of their start.
     nodes: Vec<Arc<Node>>,
-    databases: Option<Databases>,
-    /// The primary's name, as far as this process has decided it.
+    tier: Tier,
+    /// The primary's name, as far as this process has decided it. Patroni decides for itself.
     primary: Mutex<String>,
     keeper: Arc<Keeper>,
     // Last: the directory is free for others when everything in it has ended.
     _lock: Lock,
+}
+
+/// Who looks after the databases.
+enum Tier {
+    None,
+    Own(Databases),
+    Patroni(Patroni),
 }
 
 impl Cluster {
@@ -76,33 +86,51 @@ impl Cluster {
 
     /// Runs SQL in the application's database on one node, as its administrator; rows unaligned, columns parted by `|`.
     pub fn sql(&self, name: &str, sql: &str) -> Result<String> {
-        let databases = self.databases()?;
-        databases.admin.sql(self.node(name)?.address(), APP, sql)
+        let admin = match &self.tier {
+            Tier::None => return Err(no_database()),
+            Tier::Own(databases) => &databases.admin,
+            Tier::Patroni(patroni) => &patroni.admin,
+        };
+        admin.sql(self.node(name)?.address(), APP, sql)
     }
 
     /// The primary's name.
     pub fn primary(&self) -> Result<String> {
-        self.databases()?;
-        Ok(self.primary.lock().unwrap_or_else(PoisonError::into_inner).clone())
+        match &self.tier {
+            Tier::None => Err(no_database()),
+            Tier::Own(_) => Ok(self.decided().clone()),
+            Tier::Patroni(patroni) => match patroni.primary() {
+                Some(member) => Ok(member.node.name().to_owned()),
+                None => Err(Error::Refused("no member says that it is the primary".into())),
+            },
+        }
     }
 
     /// Makes a standby the primary and lets the others follow it: `db-2`, or `any` for the most advanced one. The old
-    /// primary is left as it is, dead, frozen or alive; it can acknowledge no more writes if any were synchronous.
+    /// primary is left as it is, dead, frozen or alive; it can acknowledge no more writes if any were synchronous. Under
+    /// Patroni a primary that is alive hands over in order, and of a dead one Patroni has decided already.
     pub fn promote(&self, target: &str) -> Result<String> {
-        let databases = self.databases()?;
-        let mut primary = self.primary.lock().unwrap_or_else(PoisonError::into_inner);
-        let promoted = databases.promote(target, &primary)?;
-        // Started again as it is, it would be a second primary.
-        self.node(&primary)?.unwanted();
-        primary.clone_from(&promoted);
-        Ok(promoted)
+        match &self.tier {
+            Tier::None => Err(no_database()),
+            Tier::Patroni(patroni) => patroni.promote(target),
+            Tier::Own(databases) => {
+                let mut primary = self.decided();
+                let promoted = databases.promote(target, &primary)?;
+                // Started again as it is, it would be a second primary.
+                self.node(&primary)?.unwanted();
+                primary.clone_from(&promoted);
+                Ok(promoted)
+            }
+        }
     }
 
     /// An old primary, in whatever state, follows the new one.
     pub fn rejoin(&self, name: &str) -> Result<()> {
-        let databases = self.databases()?;
-        let primary = self.primary.lock().unwrap_or_else(PoisonError::into_inner);
-        databases.rejoin(name, &primary)
+        match &self.tier {
+            Tier::None => Err(no_database()),
+            Tier::Own(databases) => databases.rejoin(name, &self.decided()),
+            Tier::Patroni(patroni) => patroni.rejoin(name),
+        }
     }
 
     pub fn status(&self) -> Status {
@@ -116,7 +144,7 @@ impl Cluster {
 
     /// Ends everything in order: web nodes, then standbys, then the primary, then what they stood on.
     pub fn stop(self) -> Result<()> {
-        let primary = self.primary.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let primary = self.primary().unwrap_or_default();
         let rank = |node: &Node| match node.role() {
             Role::Web => 0,
             Role::Database if node.name() != primary => 1,
@@ -136,11 +164,13 @@ impl Cluster {
         outcome
     }
 
-    fn databases(&self) -> Result<&Databases> {
-        self.databases
-            .as_ref()
-            .ok_or_else(|| Error::Refused("the topology has no database of its own".into()))
+    fn decided(&self) -> MutexGuard<'_, String> {
+        self.primary.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+fn no_database() -> Error {
+    Error::Refused("the topology has no database of its own".into())
 }
 
 impl Drop for Cluster {

@@ -32,7 +32,8 @@ pub(crate) fn plan(
     };
     let mut spec = Spec::new(pando, dir)
         .args([role, "--http", &address.to_string(), "--dir", "pb_data"])
-        .args(topology.web.args.iter());
+        .args(topology.web.args.iter())
+        .env("PANDO_NODE_NAME", &name);
     for (name, value) in files.iter().chain(&topology.web.env) {
         spec = spec.env(name, value);
     }

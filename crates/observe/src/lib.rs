@@ -4,8 +4,10 @@
 pub mod health;
 pub mod messages;
 pub mod metrics;
+pub mod request_id;
 pub mod requests;
 
 pub use health::Health;
 pub use metrics::Metrics;
+pub use request_id::RequestId;
 pub use requests::{LogEntry, RequestLog, Sink};

@@ -50,6 +50,7 @@ impl RequestLog {
         let mut queue = self.0.queue.lock();
         if queue.len() >= LOG_QUEUE_MAX {
             self.0.dropped.fetch_add(1, Ordering::Relaxed);
+            metrics::counter!("pando_request_log_dropped_total").increment(1);
             return;
         }
         queue.push(entry);

@@ -4,17 +4,18 @@ use std::sync::Arc;
 
 use anyhow::{Context, Result, bail};
 use app::Parts;
+use app::auth::attempts::Attempts;
 use app::auth::password::Hasher;
 use app::backups::Backups;
 use app::catalog::Catalog;
 use app::files::{Files, Thumbs};
 use app::logs::Logs;
+use app::nodes::Nodes;
 use app::realtime::Realtime;
-use arc_swap::ArcSwap;
+use app::settings::Held;
 use backing::replace::Replacement;
 use backing::{Bus, CpuPool, Fetch, Mailer, QueryCache, RecordCache, Stamps};
 use base::limits::{PASSWORD_QUEUE_MAX, THUMB_QUEUE_MAX};
-use base::topology::Node;
 use base::{Clock, SystemClock};
 use observe::Sink;
 use observe::health::{Check, Health};
@@ -80,8 +81,7 @@ pub async fn open(config: &Config, purpose: Purpose) -> Result<Assembled> {
 async fn open_parts(config: &Config, purpose: Purpose) -> Result<Assembled> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let cipher = config.cipher()?;
-    let fixed = config.fixed()?;
-    let node = Node::local();
+    let node = config.node();
     let stamps = Arc::new(Stamps::default());
     let bus = Bus::default();
     let jobs = Arc::new(Notify::new());
@@ -144,7 +144,7 @@ async fn open_parts(config: &Config, purpose: Purpose) -> Result<Assembled> {
         filters: Default::default(),
         tokens: Default::default(),
         hasher: Hasher::new(hashing),
-        attempts: Default::default(),
+        attempts: Attempts::new(&store),
         mailer: Mailer::new(
             (purpose != Purpose::Web || !config.mail.outbox.is_empty()).then(|| config.outbox()),
         ),
@@ -153,8 +153,8 @@ async fn open_parts(config: &Config, purpose: Purpose) -> Result<Assembled> {
             (purpose != Purpose::Web || config.files.shared).then(|| config.dir.join("storage")),
             Thumbs::new(scaling, half_the_processors()),
         ),
-        settings: ArcSwap::from_pointee(fixed.over(Default::default())),
-        fixed,
+        settings: Held::new(config.fixed()?),
+        nodes: Nodes::new(&store, format!("{} {}", config.node_name(), config.listen_address())),
         cipher,
         logs: Logs::new(log_store.clone(), clock.clone()),
         // Nothing tells this process yet of what others write to the same server.
@@ -199,6 +199,19 @@ impl Assembled {
                 async move { if loaded { Ok(()) } else { Err("no collection is known".into()) } }
             }),
         ])
+    }
+
+    /// What is looked at when metrics are read.
+    pub fn sampler(&self) -> observe::metrics::Sampler {
+        let parts = Arc::downgrade(&self.parts);
+        Box::new(move || {
+            let parts = parts.upgrade();
+            Box::pin(async move {
+                if let Some(parts) = parts {
+                    app::figures::sample(&parts).await;
+                }
+            })
+        })
     }
 
     /// Where request log entries go.

@@ -66,6 +66,17 @@ pub enum Command {
     Status(Topology),
     /// Stop a topology that runs, or clean up after one that did not stop in order
     Down(Topology),
+    /// Make a standby the primary in a topology that runs
+    Promote {
+        /// The standby; without one, the most advanced
+        #[arg(value_name = "NODE", default_value = "any")]
+        node: String,
+    },
+    /// Let an old primary follow the new one in a topology that runs
+    Rejoin {
+        #[arg(value_name = "NODE")]
+        node: String,
+    },
 }
 
 #[derive(Args)]
@@ -86,6 +97,22 @@ pub struct Topology {
     /// Its name, or nothing if there is only one in ./pando_up; `--dir` names its directory instead
     #[arg(value_name = "NAME")]
     pub name: Option<String>,
+}
+
+impl Command {
+    /// As messages and metrics name it.
+    pub fn role(&self) -> &'static str {
+        match self {
+            Command::Serve(_) => "serve",
+            Command::Web(_) => "web",
+            Command::Types(_) => "types",
+            Command::Superuser(_) => "superuser",
+            Command::Up(_) => "up",
+            Command::Status(_) => "status",
+            Command::Down(_) => "down",
+            Command::Move(_) => "move",
+        }
+    }
 }
 
 #[derive(Args)]

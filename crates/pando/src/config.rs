@@ -41,6 +41,17 @@ pub struct Config {
     /// send them elsewhere.
     pub drain_ms: u64,
     pub observe: Observe,
+    pub node: Node,
+}
+
+/// Who this process is, in messages and metrics.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Node {
+    /// Empty for the machine's name and the process's number.
+    pub name: String,
+    pub zone: String,
+    pub region: String,
 }
 
 /// What is seen of the process from outside.
@@ -112,6 +123,25 @@ pub struct Outbound {
 pub struct Log {
     /// What the process says on standard error: `error`, `warn`, `info`, `debug`, or by part, as in `store=debug`.
     pub messages: String,
+    /// How it says it: `text` for people, `json` for machines, one object on each line.
+    pub format: LogFormat,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LogFormat {
+    #[default]
+    Text,
+    Json,
+}
+
+impl From<LogFormat> for observe::messages::Format {
+    fn from(format: LogFormat) -> Self {
+        match format {
+            LogFormat::Text => observe::messages::Format::Text,
+            LogFormat::Json => observe::messages::Format::Json,
+        }
+    }
 }
 
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
@@ -160,7 +190,14 @@ impl Default for Config {
             crons: Vec::new(),
             drain_ms: 0,
             observe: Observe::default(),
+            node: Node::default(),
         }
+    }
+}
+
+impl Default for Node {
+    fn default() -> Self {
+        Node { name: String::new(), zone: "local".into(), region: "local".into() }
     }
 }
 
@@ -181,7 +218,7 @@ impl Default for Cache {
 
 impl Default for Log {
     fn default() -> Self {
-        Log { messages: "info".into() }
+        Log { messages: "info".into(), format: LogFormat::default() }
     }
 }
 
@@ -224,6 +261,20 @@ impl Config {
             bail!("data.url must begin with postgres://, or be empty for SQLite in the data directory");
         }
         Ok(config)
+    }
+
+    /// The process that starts with this.
+    pub fn node(&self) -> base::topology::Node {
+        base::topology::Node::named(&self.node_name(), &self.node.zone, &self.node.region)
+    }
+
+    /// What people call the process.
+    pub fn node_name(&self) -> String {
+        if !self.node.name.is_empty() {
+            return self.node.name.clone();
+        }
+        let system = rustix::system::uname();
+        format!("{}-{}", system.nodename().to_string_lossy(), std::process::id())
     }
 
     pub fn crons(&self) -> Result<Vec<OwnCron>> {

@@ -25,7 +25,8 @@ fn main() -> ExitCode {
         Ok(config) => config,
         Err(error) => return fail(&error),
     };
-    observe::messages::init(&config.log.messages);
+    let speaker = observe::messages::Speaker { node: config.node_name(), role: cli.command.role() };
+    observe::messages::init(&config.log.messages, config.log.format.into(), speaker);
     // Whoever encrypts without naming a provider of its own gets this one. A second one cannot be there yet.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
@@ -41,6 +42,7 @@ fn main() -> ExitCode {
             cli::Command::Superuser(command) => roles::superuser::run(config, command).await,
             // These have ended above: they have no configuration of their own.
             cli::Command::Up(_) | cli::Command::Status(_) | cli::Command::Down(_) => Ok(()),
+            cli::Command::Promote { .. } | cli::Command::Rejoin { .. } => Ok(()),
         }
     });
     // Blocking work that nobody waits for any more must not hold up the end.

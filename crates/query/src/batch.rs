@@ -27,6 +27,8 @@ pub enum Guard {
     Exists(Select),
     /// The query has no row.
     Absent(Select),
+    /// The schema version is still this one: nobody has changed collections or settings since.
+    Version(u64),
 }
 
 #[derive(Clone, Debug, PartialEq)]

@@ -19,6 +19,9 @@ pub enum Error {
     /// An index could not be made: a column is missing, or values repeat. The text is the engine's own.
     #[error("failed to create index {name} - {why}")]
     Index { name: Name, why: String },
+    /// A table or a column is not there any more: the caller went by a schema that another one has replaced meanwhile.
+    #[error("the schema has changed: {0}")]
+    Outdated(String),
     /// The database does not answer in time; nothing was written.
     #[error("the database is not available: {0}")]
     Unavailable(String),
@@ -61,6 +64,7 @@ impl Error {
             Error::Guard(index) => Error::Guard(*index),
             Error::Refused(text) => Error::Refused(text.clone()),
             Error::Index { name, why } => Error::Index { name: name.clone(), why: why.clone() },
+            Error::Outdated(text) => Error::Outdated(text.clone()),
             Error::Unavailable(text) => Error::Unavailable(text.clone()),
             Error::Away(text) => Error::Away(text.clone()),
             Error::Uncertain(text) => Error::Uncertain(text.clone()),
@@ -87,7 +91,8 @@ impl Error {
         match self {
             Error::Taken { .. } | Error::Guard(_) => Kind::Conflict,
             Error::Refused(_) | Error::Index { .. } => Kind::Invalid,
-            Error::Unavailable(_)
+            Error::Outdated(_)
+            | Error::Unavailable(_)
             | Error::Away(_)
             | Error::Uncertain(_)
             | Error::Slow(_)

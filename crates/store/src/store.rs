@@ -11,13 +11,15 @@ use base::{Clock, Name};
 use parking_lot::Mutex;
 use query::{Batch, Change, ChangeItem, ChangeKind, Committed, Op, Row, Select};
 
-use crate::compose::Replicated;
+use crate::compose::{Gathered, Replicated};
 use crate::engine::postgres::{Address, Postgres};
+use crate::engine::shared::Shared;
 use crate::engine::sqlite::Sqlite;
 use crate::engine::transfer::{Arrival, Departure};
 use crate::engine::{self, Engine, ViewColumn};
 use crate::error::{Error, Result};
 use crate::gate::{Gate, Passage};
+use crate::meters::{Meters, Operation};
 use crate::unhurried::ToTheEnd;
 
 /// Told of every commit, after it is durable and before the writer gets its answer.
@@ -57,11 +59,17 @@ pub async fn open(options: Options) -> Result<Store> {
             Arc::new(opened.await.map_err(|error| Error::Internal(error.to_string()))??)
         }
         Target::Postgres { url } => match &Address::all(url)?[..] {
-            [only] => Arc::new(Postgres::open(only).await?),
-            hosts => Arc::new(Replicated::open(hosts).await?),
+            [only] => Arc::new(Gathered::over(Arc::new(Postgres::open(only).await?))),
+            hosts => Arc::new(Gathered::over(Arc::new(Replicated::open(hosts).await?))),
         },
     };
-    Ok(Store::new(engine, options.node, options.clock, options.listener))
+    let database = match options.target {
+        Target::Sqlite { file, .. } => file.split_once('.').map_or(file, |(stem, _)| stem),
+        Target::Postgres { .. } => "data",
+    };
+    let Options { node, clock, listener, .. } = options;
+    let announcer = Announcer { node, clock, listener, sequence: AtomicU64::new(0) };
+    Ok(Store::metered(engine, announcer, database))
 }
 
 /// Keeps every server out of a SQLite directory until what is returned is dropped. Fails when one is there.
@@ -80,6 +88,9 @@ pub struct Store(Arc<Inner>);
 struct Inner {
     engine: ArcSwap<Arc<dyn Engine>>,
     outlet: Outlet,
+    meters: Arc<Meters>,
+    /// What is shared with other processes stays where it was when this one began.
+    together: Option<Arc<dyn Engine>>,
     gate: Arc<Gate>,
     switched: AtomicBool,
     /// Of a transaction: when it was opened.
@@ -129,7 +140,13 @@ impl Announcer {
 impl Store {
     pub fn new(engine: Arc<dyn Engine>, node: Node, clock: Arc<dyn Clock>, listener: Listener) -> Self {
         let announcer = Announcer { node, clock, listener, sequence: AtomicU64::new(0) };
-        Store(Arc::new(Inner::new(engine, Outlet::Announce(Arc::new(announcer)), Arc::default())))
+        Store::metered(engine, announcer, "data")
+    }
+
+    /// `database` is what metrics call it.
+    fn metered(engine: Arc<dyn Engine>, announcer: Announcer, database: &'static str) -> Self {
+        let (outlet, meters) = (Outlet::Announce(Arc::new(announcer)), Arc::new(Meters::new(database)));
+        Store(Arc::new(Inner::new(engine, outlet, Arc::default(), meters)))
     }
 
     /// Whether a switch is to be expected: then a write that finds the data moved waits for it.
@@ -158,7 +175,8 @@ impl Store {
     pub fn unwaited(&self) -> Store {
         match (self.0.engine().unwaited(), &self.0.outlet) {
             (Some(engine), Outlet::Announce(announcer)) => {
-                Store(Arc::new(Inner::new(engine, Outlet::Announce(announcer.clone()), Arc::default())))
+                let (outlet, meters) = (Outlet::Announce(announcer.clone()), self.0.meters.clone());
+                Store(Arc::new(Inner::new(engine, outlet, Arc::default(), meters)))
             }
             _ => self.clone(),
         }
@@ -172,10 +190,11 @@ impl Store {
     /// Opens a transaction, to be undone if it is still open after `limit`. While it is open on SQLite all other
     /// writes wait.
     pub async fn begin(&self, limit: Duration) -> Result<Transaction> {
-        let ticket = self.0.gate.ticket();
-        let engine = self.0.engine().begin(limit).await?;
+        let (ticket, meters) = (self.0.gate.ticket(), self.0.meters.clone());
+        let engine = meters.measure(Operation::Begin, self.0.engine().begin(limit)).await?;
         let outlet = Outlet::Collect(Mutex::default());
-        let inner = Inner { ticket: Some(ticket), ..Inner::new(engine.clone(), outlet, self.0.gate.clone()) };
+        let inner = Inner::new(engine.clone(), outlet, self.0.gate.clone(), meters);
+        let inner = Inner { ticket: Some(ticket), ..inner };
         Ok(Transaction { outer: self.clone(), store: Store(Arc::new(inner)), engine })
     }
 
@@ -184,16 +203,16 @@ impl Store {
     }
 
     pub async fn select(&self, select: &Select) -> Result<Vec<Row>> {
-        self.0.engine().select(select).await
+        self.0.meters.measure(Operation::Select, self.0.engine().select(select)).await
     }
 
     /// The first row, if any.
     pub async fn first(&self, select: &Select) -> Result<Option<Row>> {
-        Ok(self.0.engine().select(select).await?.into_iter().next())
+        Ok(self.select(select).await?.into_iter().next())
     }
 
     pub async fn count(&self, select: &Select) -> Result<u64> {
-        self.0.engine().count(select).await
+        self.0.meters.measure(Operation::Count, self.0.engine().count(select)).await
     }
 
     /// See [`Engine::count_by_hour`].
@@ -215,6 +234,11 @@ impl Store {
     /// See [`Engine::external_version`].
     pub fn external_version(&self) -> u64 {
         self.0.engine().external_version()
+    }
+
+    /// See [`Engine::shared`].
+    pub fn shared(&self) -> Option<&dyn Shared> {
+        self.0.together.as_ref()?.shared()
     }
 
     pub async fn describe_view(&self, query: &str) -> Result<Vec<ViewColumn>> {
@@ -251,20 +275,28 @@ impl Store {
         self.0.engine().optimize().await
     }
 
+    /// Sets the gauges of the database's inside. Asks nothing of the database itself.
+    pub fn sample(&self) {
+        for (name, value) in self.0.engine().gauges() {
+            self.0.meters.gauge(name, value);
+        }
+    }
+
     pub async fn close(&self) {
         self.0.engine().close().await;
     }
 }
 
 impl Inner {
-    fn new(engine: Arc<dyn Engine>, outlet: Outlet, gate: Arc<Gate>) -> Self {
-        let engine = ArcSwap::from_pointee(engine);
+    fn new(engine: Arc<dyn Engine>, outlet: Outlet, gate: Arc<Gate>, meters: Arc<Meters>) -> Self {
         Inner {
-            engine,
+            together: engine.shared().is_some().then(|| engine.clone()),
+            engine: ArcSwap::from_pointee(engine),
             outlet,
+            meters,
             gate,
-            ticket: None,
             switched: AtomicBool::default(),
+            ticket: None,
             moved: AtomicBool::default(),
         }
     }
@@ -302,7 +334,7 @@ impl Inner {
     async fn commit(&self, batch: Batch) -> Result<Committed> {
         let mut items: Vec<Option<ChangeItem>> = batch.ops.iter().map(|op| Some(announced(op))).collect();
         let (schema, jobs) = (!batch.ddl.is_empty(), !batch.jobs.is_empty());
-        let missing = self.write(batch).await?;
+        let missing = self.meters.measure(Operation::Commit, self.write(batch)).await?;
         for index in &missing {
             if let Some(item) = items.get_mut(*index) {
                 *item = None;
@@ -344,7 +376,7 @@ impl Transaction {
             if self.store.0.moved.load(Ordering::Relaxed) {
                 return Err(again());
             }
-            self.engine.finish(true).await?;
+            self.store.0.meters.measure(Operation::Finish, self.engine.finish(true)).await?;
             match (&self.outer.0.outlet, &self.store.0.outlet) {
                 (Outlet::Announce(announcer), Outlet::Collect(written)) => {
                     let written = std::mem::take(&mut *written.lock());
@@ -359,7 +391,7 @@ impl Transaction {
 
     /// Undoes everything. Fails when it was undone before, by its deadline or because of others.
     pub async fn rollback(self) -> Result<()> {
-        self.engine.finish(false).await?;
+        self.store.0.meters.measure(Operation::Finish, self.engine.finish(false)).await?;
         match self.store.0.moved.load(Ordering::Relaxed) {
             true => Err(again()),
             false => Ok(()),

@@ -10,6 +10,7 @@
 //! POST /api/collections/posts/records {"a": 1}        # JSON as it stands, also when it is malformed
 //!   > id=/id                          # remembers the value at a JSON pointer as $id, on each server its own
 //!   ~ /slug                           # only the type is compared at this pointer
+//!   & /data/x                         # a member that Pando adds on purpose, and the reference has not
 //!   + X-Header: value                 # a request header
 //!   ? /totalItems=3                   # asks again, for a while, until the value stands at this JSON pointer
 //!   = Cache-Control                   # this header of the answer is compared as well
@@ -86,6 +87,8 @@ pub struct Send {
     /// Name and JSON pointer.
     pub captures: Vec<(String, String)>,
     pub ignores: Vec<String>,
+    /// JSON pointers to what Pando adds.
+    pub additions: Vec<String>,
     /// JSON pointers and the values that are waited for.
     pub awaited: Vec<(String, String)>,
     /// Headers of the answer that are compared.
@@ -249,6 +252,7 @@ fn send(method: &str, rest: &str, inside: &[(usize, &str)]) -> Result<Send, Stri
         match line.split_once(' ') {
             Some((">", text)) => send.captures.push(pair(text, '=')?),
             Some(("~", text)) => send.ignores.push(text.trim().into()),
+            Some(("&", text)) => send.additions.push(text.trim().into()),
             Some(("=", text)) => send.compared.push(text.trim().into()),
             Some(("%", text)) => {
                 send.picture = Some(text.trim().parse().map_err(|_| format!("line {number}: how far?"))?);

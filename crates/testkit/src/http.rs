@@ -137,6 +137,11 @@ impl Client {
         Ok(())
     }
 
+    /// The kept connection, for somebody who may have to close it.
+    pub fn stream(&self) -> Option<TcpStream> {
+        self.stream.borrow().as_ref()?.try_clone().ok()
+    }
+
     fn open(&self) -> io::Result<TcpStream> {
         let stream = TcpStream::connect_timeout(&self.address, self.wait)?;
         stream.set_nodelay(true)?;

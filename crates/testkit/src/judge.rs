@@ -4,6 +4,7 @@
 //! `PANDO_DIFF_ONLY=substring` chooses scenarios by `group/scenario`; `PANDO_DIFF_TRACE=1` prints every request
 //! and the reference's answer.
 
+use std::cell::Cell;
 use std::collections::{HashMap, HashSet};
 use std::fmt::Write as _;
 use std::time::{Duration, Instant};
@@ -39,22 +40,36 @@ pub struct Outcome {
 /// Starts the reference and the candidate on fresh directories, runs the group's scenarios on both and panics
 /// with a report of all differing steps.
 pub fn check(group: &str, source: &str, candidate: Program) {
+    check_nodes(group, source, candidate, 1);
+}
+
+/// The same with several nodes of the candidate, which are asked in turn.
+pub fn check_nodes(group: &str, source: &str, candidate: Program, nodes: usize) {
     let dir = TempDir::with_prefix("pando-diff-").expect("a temporary directory");
     let reference = oracle::program().expect("the reference server");
     let reference = reference.start(&dir.path().join("reference")).expect("the reference starts");
-    let candidate = candidate.start(&dir.path().join("candidate")).expect("the candidate starts");
-    let outcome = run(group, source, &reference, &candidate);
+    let place = dir.path().join("candidate");
+    let mut candidates = vec![candidate.start(&place).expect("the candidate starts")];
+    for _ in 1..nodes {
+        candidates.push(candidate.serve(&place).expect("another node starts"));
+    }
+    let outcome = run_nodes(group, source, &reference, &candidates);
     println!("{group}: {} steps, {} differ", outcome.steps, outcome.failures.len());
     if !outcome.failures.is_empty() {
-        let log = candidate.log();
-        let tail: Vec<&str> = log.lines().rev().take(20).collect();
-        let tail: Vec<&str> = tail.into_iter().rev().collect();
+        let logs: Vec<String> = candidates.iter().map(Server::log).collect();
+        let tail: Vec<&str> = logs
+            .iter()
+            .flat_map(|log| {
+                let lines: Vec<&str> = log.lines().rev().take(20).collect();
+                lines.into_iter().rev()
+            })
+            .collect();
         panic!(
             "{group}: {} of {} steps differ\n\n{}\nlast lines of {}'s log:\n{}",
             outcome.failures.len(),
             outcome.steps,
             outcome.failures.join("\n"),
-            candidate.program().name,
+            candidate.name,
             tail.join("\n")
         );
     }
@@ -62,16 +77,20 @@ pub fn check(group: &str, source: &str, candidate: Program) {
 
 /// Runs the scenarios of `source` on both servers.
 pub fn run(group: &str, source: &str, reference: &Server, candidate: &Server) -> Outcome {
+    run_nodes(group, source, reference, std::slice::from_ref(candidate))
+}
+
+fn run_nodes(group: &str, source: &str, reference: &Server, candidates: &[Server]) -> Outcome {
     let scenarios = corpus::parse(source).unwrap_or_else(|e| panic!("{group}: {e}"));
     let only = std::env::var("PANDO_DIFF_ONLY").unwrap_or_default();
-    let mut sides = [Side::new(reference), Side::new(candidate)];
+    let mut sides = [Side::new(std::slice::from_ref(reference)), Side::new(candidates)];
     let openid = source.contains("$openid").then(OpenId::start);
     if let Some(openid) = &openid {
         for side in &mut sides {
             side.remembered.insert("openid".into(), openid.url());
         }
     }
-    let engine = if candidate.program().data.is_some() { "postgres" } else { "sqlite" };
+    let engine = if candidates[0].program().data.is_some() { "postgres" } else { "sqlite" };
     let mut run = Run {
         group,
         // The reference does not differ from itself.
@@ -90,7 +109,7 @@ pub fn run(group: &str, source: &str, reference: &Server, candidate: &Server) ->
 
 /// Runs a corpus on one server, to fill it; every answer must be a success.
 pub fn apply(source: &str, server: &Server) {
-    let mut side = Side::new(server);
+    let mut side = Side::new(std::slice::from_ref(server));
     for scenario in corpus::parse(source).expect("a corpus") {
         let mut who = "nobody".to_owned();
         for step in &scenario.steps {
@@ -99,7 +118,7 @@ pub fn apply(source: &str, server: &Server) {
                 Action::Wait(ms) => std::thread::sleep(Duration::from_millis(*ms)),
                 Action::Mail(mail) => panic!("no mail to {} is sent where a corpus only fills", mail.to),
                 Action::Send(send) => {
-                    let answer = side.client.send(&side.request(send, &who)).expect("an answer");
+                    let answer = side.client().send(&side.request(send, &who)).expect("an answer");
                     let shown = show_request(send);
                     assert!(answer.status < 300, "{shown} gave {} {}", answer.status, answer.text());
                     for (name, pointer) in &send.captures {
@@ -113,25 +132,35 @@ pub fn apply(source: &str, server: &Server) {
 
 struct Side {
     name: String,
-    client: Client,
+    /// One for each node.
+    clients: Vec<Client>,
+    /// Requests that were sent.
+    sent: Cell<usize>,
     remembered: HashMap<String, String>,
     mails: Sink,
 }
 
 impl Side {
-    fn new(server: &Server) -> Side {
-        let token = server.superuser_token().expect("the superuser signs in");
+    fn new(nodes: &[Server]) -> Side {
+        let token = nodes[0].superuser_token().expect("the superuser signs in");
         let mails = Sink::start();
         let remembered =
             [("superuser".to_owned(), token), ("smtp".to_owned(), mails.port().to_string())].into();
-        Side { name: server.program().name.clone(), client: server.client(), remembered, mails }
+        let clients = nodes.iter().map(Server::client).collect();
+        Side { name: nodes[0].program().name.clone(), clients, sent: Cell::new(0), remembered, mails }
+    }
+
+    /// The next node's.
+    fn client(&self) -> &Client {
+        let sent = self.sent.replace(self.sent.get() + 1);
+        &self.clients[sent % self.clients.len()]
     }
 
     /// The answer, or what it has become by the time that what is awaited has come.
     fn ask(&self, send: &Send, who: &str) -> std::io::Result<Answer> {
         let until = Instant::now() + AWAITED_MAX;
         loop {
-            let answer = self.client.send(&self.request(send, who))?;
+            let answer = self.client().send(&self.request(send, who))?;
             let has_come = |(pointer, value): &(String, String)| answer.at(pointer).as_ref() == Some(value);
             if send.awaited.iter().all(has_come) || Instant::now() > until {
                 return Ok(answer);
@@ -383,9 +412,21 @@ impl Run<'_> {
                 *a = Value::Null;
             }
         }
+        for pointer in send.additions.iter().filter(|_| self.engine.is_some()) {
+            if e.pointer(pointer).is_none() && !taken_out(&mut a, pointer) {
+                found.push(Difference::new("accepted addition", pointer.as_str(), "none"));
+            }
+        }
         found.extend(self.bindings.compare(&e, &a));
         found
     }
+}
+
+/// Takes a member out of its object; `false` when it is not there.
+fn taken_out(value: &mut Value, pointer: &str) -> bool {
+    let (parent, name) = pointer.rsplit_once('/').unwrap_or_default();
+    let parent = value.pointer_mut(parent).and_then(Value::as_object_mut);
+    parent.is_some_and(|members| members.remove(name).is_some())
 }
 
 /// Where the candidate does not answer as its accepted deviation says.

@@ -9,6 +9,7 @@ pub mod authenticator;
 pub mod checker;
 pub mod corpus;
 pub mod diff;
+pub mod exposition;
 pub mod fault;
 pub mod fixtures;
 pub mod fuzz;

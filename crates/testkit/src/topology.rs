@@ -20,10 +20,14 @@ pub struct Rig {
 impl Rig {
     /// Starts a topology with `built`, which is the test's `env!("CARGO_BIN_EXE_pando")`; `PANDO_BIN` overrides it.
     pub fn start(topology: &str, built: &str) -> Result<Rig> {
+        Rig::of(&Topology::parse(topology)?, built)
+    }
+
+    pub fn of(topology: &Topology, built: &str) -> Result<Rig> {
         let dir = directory()?;
         let pando = std::env::var_os("PANDO_BIN").map_or_else(|| built.into(), PathBuf::from);
         let programs = Programs::find(pando);
-        let cluster = Cluster::start(&Topology::parse(topology)?, dir.path().join("cluster"), &programs)?;
+        let cluster = Cluster::start(topology, dir.path().join("cluster"), &programs)?;
         Ok(Rig { cluster: Some(cluster), programs, dir })
     }
 

@@ -12,6 +12,7 @@ mod cors;
 mod describe;
 mod extract;
 mod gate;
+mod identified;
 mod meters;
 mod multipart;
 mod public;

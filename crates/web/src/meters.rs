@@ -94,6 +94,8 @@ pub struct Meters {
     durations: Vec<OnceLock<Histogram>>,
     in_flight: Gauge,
     connections: Gauge,
+    /// Requests of clients that ask too often.
+    pub refused: Counter,
 }
 
 impl Default for Meters {
@@ -104,6 +106,7 @@ impl Default for Meters {
             durations: std::iter::repeat_with(OnceLock::new).take(ROUTES.len()).collect(),
             in_flight: metrics::gauge!("pando_http_requests_in_flight"),
             connections: metrics::gauge!("pando_http_connections"),
+            refused: metrics::counter!("pando_http_rate_limited_total"),
         }
     }
 }

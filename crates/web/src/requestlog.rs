@@ -7,7 +7,7 @@ use axum::http::request::Parts as Head;
 use axum::http::{HeaderName, Method, Response, StatusCode, Uri, header};
 use base::json::{write_number, write_string};
 use base::limits::{LOG_DATA_BYTES_DEFAULT, LOG_HEADER_CHARS_MAX, LOG_URL_CHARS_MAX};
-use observe::LogEntry;
+use observe::{LogEntry, RequestId};
 use percent_encoding::percent_decode_str;
 
 use crate::gate::{Visit, spelled};
@@ -53,7 +53,7 @@ impl Started {
         }
     }
 
-    pub fn finish<B>(self, state: &State, response: &Response<B>) {
+    pub fn finish<B>(self, state: &State, id: &RequestId, response: &Response<B>) {
         let settings = &state.parts().settings.load().logs;
         let status = response.status();
         let failed = response.extensions().get::<Logged>();
@@ -85,6 +85,7 @@ impl Started {
         if settings.log_ip {
             member(&mut data, "remoteIP", &spelled(self.visit.peer()));
         }
+        member(&mut data, "requestId", id.as_str());
         data.push_str(",\"status\":");
         data.push_str(status.as_str());
         data.push_str(",\"type\":\"request\"");
@@ -113,7 +114,7 @@ fn member(data: &mut String, key: &str, text: &str) {
     write_string(data, text);
 }
 
-fn shortened(text: &str, chars: usize) -> Cow<'_, str> {
+pub fn shortened(text: &str, chars: usize) -> Cow<'_, str> {
     if text.len() <= chars {
         return Cow::Borrowed(text);
     }

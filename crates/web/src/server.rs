@@ -2,17 +2,20 @@
 
 use std::future::Future;
 use std::io;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
 use axum::extract::Request;
-use axum::http::header;
+use axum::http::request::Parts as Head;
+use axum::http::{Response, header};
 use base::limits;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
+use observe::RequestId;
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 use tower::Service;
@@ -20,10 +23,54 @@ use tower::Service;
 use crate::compress::{self, Codings};
 use crate::cors;
 use crate::gate::{self, Visit};
+use crate::identified::{self, Told};
 use crate::requestlog::Started;
 use crate::state::State;
 use crate::stream::{HandedOver, Line};
 use crate::wire::answer::harden;
+
+/// What every request passes, and what every answer gets.
+async fn answer(
+    state: &State,
+    mut router: Router,
+    mut head: Head,
+    body: Incoming,
+    peer: IpAddr,
+    id: &RequestId,
+) -> Response<Body> {
+    let begun = state.meters().begin(&head.method, head.uri.path());
+    let unsure = gate::be_sure(state, &head).await;
+    let visit = Visit::new(state.policy(), &head, peer);
+    head.extensions.insert(visit.clone());
+    let logged = state.log().enabled().then(|| Started::new(&head, visit.clone()));
+    let cross_origin = head.headers.contains_key(header::ORIGIN);
+    let told = Told::of(&head);
+    let refused = match cors::preflight(&head) {
+        Some(response) => Some(response),
+        None if unsure.is_some() => unsure,
+        None => gate::admit(state, &head, &visit).await,
+    };
+    let mut response = match refused {
+        Some(response) => response,
+        None => {
+            let answered = router.call(Request::from_parts(head, Body::new(body))).await;
+            answered.unwrap_or_else(|never| match never {})
+        }
+    };
+    harden(response.headers_mut());
+    identified::answer(&mut response, id);
+    if cross_origin {
+        cors::allow(&mut response);
+    }
+    if let Some(logged) = logged {
+        logged.finish(state, id, &response);
+    }
+    if response.status().is_server_error() {
+        told.failed(state, &response);
+    }
+    begun.answered(response.status());
+    response
+}
 
 /// Serves until `stop` completes, then lets open requests finish for a while.
 pub async fn serve(
@@ -56,39 +103,17 @@ pub async fn serve(
         let carrier = line.clone();
         let counted = state.meters().connection();
         let service = hyper::service::service_fn(move |request: hyper::Request<Incoming>| {
-            let (mut router, state) = (router.clone(), state.clone());
+            let (router, state) = (router.clone(), state.clone());
             let line = line.clone();
             async move {
-                let (mut head, body) = request.into_parts();
+                let (head, body) = request.into_parts();
                 if let Some(response) = state.health(&head).await {
                     return Ok(response);
                 }
-                let begun = state.meters().begin(&head.method, head.uri.path());
-                let visit = Visit::new(state.policy(), &head, peer.ip());
-                head.extensions.insert(visit.clone());
-                let logged = state.log().enabled().then(|| Started::new(&head, visit.clone()));
-                let codings = Codings::of(&head.headers);
-                let version = head.version;
-                let cross_origin = head.headers.contains_key(header::ORIGIN);
-                let refused = match cors::preflight(&head) {
-                    Some(response) => Some(response),
-                    None => gate::admit(&state, &head, &visit).await,
-                };
-                let mut response = match refused {
-                    Some(response) => response,
-                    None => {
-                        let answered = router.call(Request::from_parts(head, Body::new(body))).await;
-                        answered.unwrap_or_else(|never| match never {})
-                    }
-                };
-                harden(response.headers_mut());
-                if cross_origin {
-                    cors::allow(&mut response);
-                }
-                if let Some(logged) = logged {
-                    logged.finish(&state, &response);
-                }
-                begun.answered(response.status());
+                let (codings, version) = (Codings::of(&head.headers), head.version);
+                let id = identified::of(&head.headers);
+                let answered = answer(&state, router, head, body, peer.ip(), &id);
+                let mut response = id.clone().scope(answered).await;
                 match line.take(&mut response, version, state.parts().clock.now()) {
                     true => Err(HandedOver),
                     false => Ok(compress::apply(codings, response)),

@@ -11,6 +11,7 @@ use observe::RequestLog;
 
 use crate::describe::openapi::Documents;
 use crate::gate::Policy;
+use crate::identified::Telling;
 use crate::meters::Meters;
 use crate::public::Public;
 use crate::watch::{LIVE, METRICS, READY, Watch};
@@ -25,6 +26,7 @@ struct Inner {
     policy: ArcSwap<Policy>,
     public: Option<Public>,
     meters: Meters,
+    telling: Telling,
     watch: Watch,
     /// Paths of [`Watch`] that are files of the site.
     taken: Vec<&'static str>,
@@ -32,7 +34,7 @@ struct Inner {
 
 impl State {
     pub fn new(parts: Arc<Parts>, log: RequestLog, public: Option<Public>, watch: Watch) -> Self {
-        let policy = ArcSwap::from_pointee(Policy::new(parts.settings.load_full()));
+        let policy = ArcSwap::from_pointee(Policy::new(parts.settings.load_full(), &parts));
         let mut taken = vec![LIVE, READY, METRICS];
         taken.retain(|path| public.as_ref().is_some_and(|public| public.holds(path)));
         State(Arc::new(Inner {
@@ -42,6 +44,7 @@ impl State {
             policy,
             public,
             meters: Meters::default(),
+            telling: Telling::default(),
             watch,
             taken,
         }))
@@ -62,6 +65,11 @@ impl State {
 
     pub fn meters(&self) -> &Meters {
         &self.0.meters
+    }
+
+    /// How many failures may still be told of.
+    pub fn telling(&self) -> &Telling {
+        &self.0.telling
     }
 
     /// The answer to whoever asks whether this process lives or is ready.
@@ -92,7 +100,7 @@ impl State {
         if policy.is_made_of(&settings) {
             return arc_swap::Guard::into_inner(policy);
         }
-        let policy = Arc::new(Policy::new(arc_swap::Guard::into_inner(settings)));
+        let policy = Arc::new(Policy::new(arc_swap::Guard::into_inner(settings), &self.0.parts));
         self.0.policy.store(policy.clone());
         policy
     }

@@ -7,12 +7,13 @@ use model::collection::{BodyError, draft};
 use model::filter::{Filter, Resolver, Trust};
 use model::violation::{Node, sentence};
 use model::{Collection, Schema, Violation, Violations};
-use query::{Batch, Ddl};
+use query::{Batch, Ddl, Guard};
 use serde_json::Value as Json;
 
 use super::views;
 use crate::auth::passkeys;
 use crate::catalog;
+use crate::changing::{Changing, outdated, overtaken};
 use crate::error::{Error, Result};
 use crate::files;
 use crate::rules::Context;
@@ -22,7 +23,16 @@ const UPDATE_FAILED: &str = "Failed to update collection.";
 const DELETE_FAILED: &str = "Failed to delete collection.";
 
 pub async fn create(cx: &Context<'_>, body: &Json) -> Result<Arc<Collection>> {
-    let _changing = cx.parts.catalog.changing.lock().await;
+    let mut changing = Changing::begin(cx.parts).await;
+    loop {
+        let tried = try_create(cx, body).await;
+        if !changing.again(&tried).await {
+            return changing.end(tried).await;
+        }
+    }
+}
+
+async fn try_create(cx: &Context<'_>, body: &Json) -> Result<Arc<Collection>> {
     let schema = cx.parts.catalog.schema();
     let draft = draft::create(body, &schema)?;
     let now = cx.parts.clock.now().to_string();
@@ -41,14 +51,29 @@ pub async fn create(cx: &Context<'_>, body: &Json) -> Result<Arc<Collection>> {
         ops: vec![catalog::insert(&collection)],
         ..Batch::default()
     };
-    commit(cx, batch, |error| refused(error, CREATE_FAILED, &[&collection])).await?;
+    commit(cx, &schema, batch, |error| refused(error, CREATE_FAILED, &[&collection])).await?;
     current(cx, &collection.id)
 }
 
 pub async fn update(cx: &Context<'_>, name_or_id: &str, body: &Json) -> Result<Arc<Collection>> {
-    let _changing = cx.parts.catalog.changing.lock().await;
+    let mut changing = Changing::begin(cx.parts).await;
+    loop {
+        let tried = try_update(cx, name_or_id, body).await;
+        if !changing.again(&tried).await {
+            return changing.end(tried).await;
+        }
+    }
+}
+
+async fn try_update(cx: &Context<'_>, name_or_id: &str, body: &Json) -> Result<Arc<Collection>> {
     let schema = cx.parts.catalog.schema();
     let old = schema.find(name_or_id).cloned().ok_or_else(Error::not_found)?;
+    // A list of fields takes the place of the whole list, and drops with it a field that came while the request was on
+    // its way.
+    let names_fields = body.get("fields").is_some();
+    if names_fields && cx.schema.by_id(&old.id).is_some_and(|seen| seen.fields != old.fields) {
+        return Err(outdated());
+    }
     let draft = draft::patch(&old, body)?;
     let mut collection = draft.collection;
     if collection.id != old.id {
@@ -72,7 +97,7 @@ pub async fn update(cx: &Context<'_>, name_or_id: &str, body: &Json) -> Result<A
         jobs: files::dropped_fields(&old, &collection).into_iter().collect(),
         ..Batch::default()
     };
-    commit(cx, batch, |error| refused(error, UPDATE_FAILED, &[&collection])).await?;
+    commit(cx, &schema, batch, |error| refused(error, UPDATE_FAILED, &[&collection])).await?;
     views::refresh(cx, &collection.id).await?;
     current(cx, &collection.id)
 }
@@ -94,7 +119,16 @@ async fn judged(
 }
 
 pub async fn delete(cx: &Context<'_>, name_or_id: &str) -> Result<()> {
-    let _changing = cx.parts.catalog.changing.lock().await;
+    let mut changing = Changing::begin(cx.parts).await;
+    loop {
+        let tried = try_delete(cx, name_or_id).await;
+        if !changing.again(&tried).await {
+            return changing.end(tried).await;
+        }
+    }
+}
+
+async fn try_delete(cx: &Context<'_>, name_or_id: &str) -> Result<()> {
     let schema = cx.parts.catalog.schema();
     let collection = schema.find(name_or_id).cloned().ok_or_else(Error::not_found)?;
     if collection.system {
@@ -119,7 +153,7 @@ pub async fn delete(cx: &Context<'_>, name_or_id: &str) -> Result<()> {
         ..Batch::default()
     };
     // A table that a view reads cannot go before the view does.
-    commit(cx, batch, |error| match error {
+    commit(cx, &schema, batch, |error| match error {
         store::Error::Refused(why) => Error::invalid(DELETE_FAILED, Violations::default()).details(why),
         other => other.into(),
     })
@@ -181,15 +215,20 @@ pub(super) fn with(schema: &Schema, collection: &Arc<Collection>) -> Schema {
     Schema::new(collections, schema.version)
 }
 
-/// Commits a change of definitions and makes it this process's current schema. Other processes see it too, even
-/// when no table changed.
+/// Commits a change that was planned on `schema`, and makes it this process's current one. Fails as overtaken when that
+/// is not the database's any more. Other processes see the change too, even when no table changed.
 pub(super) async fn commit(
     cx: &Context<'_>,
+    schema: &Schema,
     mut batch: Batch,
     refused: impl FnOnce(store::Error) -> Error,
 ) -> Result<()> {
+    batch.guards.push(Guard::Version(schema.version));
     batch.ddl.push(Ddl::Announce);
-    cx.store().commit(batch).await.map_err(refused)?;
+    cx.store().commit(batch).await.map_err(|error| match error {
+        store::Error::Guard(_) => overtaken(),
+        other => refused(other),
+    })?;
     cx.parts.catalog.reload(&cx.parts.store).await?;
     // What was cached under the old definitions is gone only now that the new ones are in force.
     cx.parts.stamps.expire_all();

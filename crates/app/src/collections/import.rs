@@ -11,6 +11,7 @@ use serde_json::Value as Json;
 use super::{change, views};
 use crate::auth::passkeys;
 use crate::catalog;
+use crate::changing::{Changing, outdated};
 use crate::error::{Error, Result};
 use crate::files;
 use crate::rules::Context;
@@ -21,8 +22,21 @@ const FAILED: &str = "Failed to import collections.";
 type Pair = (Option<Arc<Collection>>, Collection);
 
 pub async fn import(cx: &Context<'_>, collections: &[Json], delete_missing: bool) -> Result<()> {
-    let _changing = cx.parts.catalog.changing.lock().await;
+    let mut changing = Changing::begin(cx.parts).await;
+    loop {
+        let tried = try_import(cx, collections, delete_missing).await;
+        if !changing.again(&tried).await {
+            return changing.end(tried).await;
+        }
+    }
+}
+
+async fn try_import(cx: &Context<'_>, collections: &[Json], delete_missing: bool) -> Result<()> {
     let before = cx.parts.catalog.schema();
+    // What is not named goes, and with it what came while the request was on its way.
+    if delete_missing && cx.schema.collections != before.collections {
+        return Err(outdated());
+    }
     let now = cx.parts.clock.now().to_string();
 
     // Everything imported is in place before anything is judged, because collections refer to one another.
@@ -86,7 +100,7 @@ pub async fn import(cx: &Context<'_>, collections: &[Json], delete_missing: bool
     batch.jobs.extend(dropped.iter().filter_map(|gone| files::dropped_collection(gone, now)));
     let changed = pairs.iter().filter_map(|(old, new)| Some((old.as_deref()?, new)));
     batch.jobs.extend(changed.filter_map(|(old, new)| files::dropped_fields(old, new)));
-    change::commit(cx, batch, |error| match error {
+    change::commit(cx, &before, batch, |error| match error {
         store::Error::Index { name, why } => {
             let new: Vec<&Collection> = pairs.iter().map(|(_, new)| new).collect();
             change::index_refused(&name, &why, FAILED, &new)

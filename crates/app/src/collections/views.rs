@@ -1,10 +1,12 @@
 //! View collections: their fields come from their query, and follow the tables that it reads.
 
+use base::limits::CHANGE_TRIES_MAX;
 use model::collection::invalid_query;
 use model::{Collection, CollectionKind, Field, Schema, Violation};
 use query::Batch;
 
 use crate::catalog;
+use crate::changing::is_overtaken;
 use crate::error::Result;
 use crate::rules::Context;
 
@@ -32,8 +34,20 @@ pub(super) async fn derive_fields(
     Ok(collection.derive_view(schema).err().map(|why| invalid_query(&why)))
 }
 
-/// After a change of tables: the fields of the views over them may be others now.
+/// After a change of tables: the fields of the views over them may be others now. What another node changes meanwhile
+/// is no reason to make the change itself anew, which is committed.
 pub(super) async fn refresh(cx: &Context<'_>, changed: &str) -> Result<()> {
+    for _ in 0..CHANGE_TRIES_MAX {
+        match try_refresh(cx, changed).await {
+            Err(error) if is_overtaken(&error) => cx.parts.catalog.reload(&cx.parts.store).await?,
+            other => return other,
+        }
+    }
+    tracing::warn!("the fields of views are not told anew: others change collections all the time");
+    Ok(())
+}
+
+async fn try_refresh(cx: &Context<'_>, changed: &str) -> Result<()> {
     let schema = cx.parts.catalog.schema();
     let mut batch = Batch::default();
     for view in schema.collections.iter().filter(|view| view.is_view() && *view.id != *changed) {
@@ -66,5 +80,5 @@ pub(super) async fn refresh(cx: &Context<'_>, changed: &str) -> Result<()> {
     if batch.ops.is_empty() {
         return Ok(());
     }
-    super::change::commit(cx, batch, Into::into).await
+    super::change::commit(cx, &schema, batch, Into::into).await
 }

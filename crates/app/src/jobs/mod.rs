@@ -1,10 +1,14 @@
 //! Work that is done after the answer. A job is a row of the batch that caused it, so it exists if and only if the
 //! write does; it runs at least once, so what it does must bear being done twice.
 
+mod backlog;
+mod meters;
 mod runner;
 
+pub use backlog::backlog;
 pub use runner::{forget_dead, run as run_all};
 
+use observe::{RequestId, request_id};
 use query::Job;
 use serde::{Deserialize, Serialize};
 
@@ -45,9 +49,46 @@ pub enum Work {
 }
 
 impl Work {
-    /// The row for a batch.
+    /// The row for a batch. It names the request that causes it.
     pub fn job(&self) -> Job {
-        Job { queue: QUEUE.into(), payload: serde_json::json!(self).to_string().into() }
+        let request = request_id::current().map(|id| id.as_str().to_owned());
+        let payload = serde_json::json!(Payload { work: self.clone(), request });
+        Job { queue: QUEUE.into(), payload: payload.to_string().into() }
+    }
+
+    /// As metrics name it.
+    fn kind(&self) -> &'static str {
+        match self {
+            Work::Cron { .. } => "cron",
+            Work::Mail { .. } => "mail",
+            Work::RemoveFiles { .. } => "remove_files",
+            Work::RemoveFolder { .. } => "remove_folder",
+            Work::SweepFiles { .. } => "sweep_files",
+        }
+    }
+}
+
+/// Every kind of work, and what this version does not know.
+const KINDS: [&str; 6] = ["cron", "mail", "remove_files", "remove_folder", "sweep_files", UNKNOWN];
+const UNKNOWN: &str = "unknown";
+
+/// What a row holds. Versions that know no requests read over theirs.
+#[derive(Serialize, Deserialize)]
+struct Payload {
+    #[serde(flatten)]
+    work: Work,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    request: Option<String>,
+}
+
+impl Payload {
+    fn read(text: &str) -> serde_json::Result<Payload> {
+        serde_json::from_str(text)
+    }
+
+    /// The request that caused it.
+    fn request(&self) -> Option<RequestId> {
+        RequestId::read(self.request.as_deref()?.as_bytes())
     }
 }
 

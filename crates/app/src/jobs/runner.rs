@@ -10,18 +10,20 @@ use base::limits::{
     JOBS_POLL_MS, JOBS_RUNNING_MAX,
 };
 use base::{Kind, Name, Value};
+use observe::RequestId;
 use query::select::SortKey;
 use query::{Assign, Batch, Column, ColumnType, Expr, Guard, Op, Operand, Operator, Row, Select, Sort};
 use tokio::sync::{Notify, watch};
 use tokio::task::JoinSet;
 
-use super::{QUEUE, Work};
+use super::meters::Running;
+use super::{Payload, QUEUE, UNKNOWN};
 use crate::error::{Error, Result};
 use crate::parts::Parts;
 
-const TABLE: &str = "_pando_jobs";
+pub(super) const TABLE: &str = "_pando_jobs";
 /// The queue of jobs that were given up.
-const DEAD: &str = "dead";
+pub(super) const DEAD: &str = "dead";
 
 /// A job that this process holds.
 struct Taken {
@@ -29,6 +31,20 @@ struct Taken {
     payload: String,
     /// This run included.
     attempts: u32,
+    /// What is to be done, unless a later version alone knows.
+    known: serde_json::Result<Payload>,
+}
+
+impl Taken {
+    /// The request that caused it; one that nobody asked for goes by its own id.
+    fn request(&self) -> RequestId {
+        let caused = self.known.as_ref().ok().and_then(Payload::request);
+        caused.or_else(|| RequestId::read(self.id.as_bytes())).unwrap_or_else(RequestId::make)
+    }
+
+    fn kind(&self) -> &'static str {
+        self.known.as_ref().map_or(UNKNOWN, |payload| payload.work.kind())
+    }
 }
 
 /// Runs jobs until `stop` completes. `wake` tells of new ones; without it they are found a little later. Jobs that
@@ -46,7 +62,9 @@ pub async fn run(parts: Arc<Parts>, wake: Arc<Notify>, stop: impl Future<Output 
                 Ok(jobs) => {
                     took = jobs.len();
                     for job in jobs {
-                        running.spawn(hold(parts.clone(), holder.clone(), job, is_cut.clone()));
+                        let request = job.request();
+                        let held = hold(parts.clone(), holder.clone(), job, is_cut.clone());
+                        running.spawn(request.scope(held));
                     }
                 }
                 Err(error) => tracing::warn!(details = error.details, "cannot look for jobs: {error}"),
@@ -87,15 +105,15 @@ pub async fn forget_dead(parts: &Parts) -> Result<()> {
     Ok(())
 }
 
-fn due() -> Operand {
+pub(super) fn due() -> Operand {
     Operand::base("due", ColumnType::Number)
 }
 
-fn less(left: impl Into<Operand>, right: impl Into<Operand>) -> Expr {
+pub(super) fn less(left: impl Into<Operand>, right: impl Into<Operand>) -> Expr {
     Expr::Compare { left: left.into(), op: Operator::Lt, right: right.into() }
 }
 
-fn number(number: i64) -> Value {
+pub(super) fn number(number: i64) -> Value {
     Value::Number(number as f64)
 }
 
@@ -145,11 +163,11 @@ async fn claim(parts: &Parts, holder: &Name, row: &Row, now: i64) -> Result<Opti
         ..Batch::default()
     };
     match parts.store.commit(batch).await {
-        Ok(_) => Ok(Some(Taken {
-            id,
-            payload: row.get(1).text_or_empty().to_string(),
-            attempts: row.get(2).as_number() as u32 + 1,
-        })),
+        Ok(_) => {
+            let payload = row.get(1).text_or_empty().to_string();
+            let known = Payload::read(&payload);
+            Ok(Some(Taken { id, payload, attempts: row.get(2).as_number() as u32 + 1, known }))
+        }
         Err(store::Error::Guard(_)) => Ok(None),
         Err(error) => Err(error.into()),
     }
@@ -157,9 +175,11 @@ async fn claim(parts: &Parts, holder: &Name, row: &Row, now: i64) -> Result<Opti
 
 /// Runs the job while its lease is renewed, and settles it.
 async fn hold(parts: Arc<Parts>, holder: Name, job: Taken, mut is_cut: watch::Receiver<bool>) {
+    let measured = Running::begin(job.kind());
     let ran = {
         // A task of its own, so that a panic ends the run and not the runner.
-        let mut run = tokio::spawn(perform(parts.clone(), job.payload.clone()));
+        let work = perform(parts.clone(), job.payload.clone());
+        let mut run = tokio::spawn(job.request().scope(work));
         let deadline = tokio::time::sleep(Duration::from_millis(JOB_RUN_MS));
         tokio::pin!(deadline);
         // A sender that is gone means the same.
@@ -187,8 +207,14 @@ async fn hold(parts: Arc<Parts>, holder: Name, job: Taken, mut is_cut: watch::Re
         ran
     };
     let settle_as = match ran {
-        None => Settle::Back(parts.clock.now().0),
-        Some(Ok(())) => Settle::Done,
+        None => {
+            measured.end("cut");
+            Settle::Back(parts.clock.now().0)
+        }
+        Some(Ok(())) => {
+            measured.end("done");
+            Settle::Done
+        }
         Some(Err(error)) => {
             let details = error.details.as_deref().unwrap_or_default();
             if job.attempts >= JOB_ATTEMPTS_MAX {
@@ -198,8 +224,10 @@ async fn hold(parts: Arc<Parts>, holder: Name, job: Taken, mut is_cut: watch::Re
                     details,
                     "a job was given up: {error}"
                 );
+                measured.end("dead");
                 Settle::Dead(parts.clock.now().0)
             } else {
+                measured.end("failed");
                 let wait = retry_ms(job.attempts);
                 tracing::warn!(job = &*job.id, attempt = job.attempts, details, "a job failed: {error}");
                 Settle::Due(parts.clock.now().0 + wait as i64)
@@ -220,10 +248,10 @@ impl Drop for AbortOnDrop {
 }
 
 async fn perform(parts: Arc<Parts>, payload: String) -> Result<()> {
-    let work: Work = serde_json::from_str(&payload).map_err(|error| {
+    let payload = Payload::read(&payload).map_err(|error| {
         Error::new(Kind::Unsupported, "This version does not know the job.").details(error)
     })?;
-    super::run(&parts, work).await
+    super::run(&parts, payload.work).await
 }
 
 /// Twice as long each time, with up to a quarter more, so that jobs that failed together do not come back together.

@@ -12,7 +12,7 @@ use base::limits::{LOG_DIRECT_MAX, LOG_DRAIN_MS, LOG_SPOOL_MAX, LOG_SWEEP_MS};
 use base::{Clock, Timestamp, Value};
 use observe::LogEntry;
 use query::select::SortKey;
-use query::{Batch, Column, ColumnType, Expr, Op, Operand, Operator, Select, Sort};
+use query::{Batch, Column, ColumnType, Expr, Guard, Op, Operand, Operator, Select, Sort};
 use store::Store;
 use tokio::sync::Mutex;
 
@@ -40,6 +40,11 @@ impl Logs {
         Logs { store, clock, spooled: Mutex::new(None), swept: AtomicI64::new(0) }
     }
 
+    /// Sets the gauges of the database that the log is kept in.
+    pub fn sample(&self) {
+        self.store.sample();
+    }
+
     /// Called about once a second, with nothing on a quiet server. `days_max` is how long entries are kept.
     pub async fn write(&self, entries: Vec<LogEntry>, days_max: i64) -> Result<()> {
         let mut spooled = self.spooled.lock().await;
@@ -59,10 +64,12 @@ impl Logs {
             let ops = entries.into_iter().map(|entry| row(entry.at, entry.level, entry.message, entry.data));
             self.store.commit(Batch { ops: ops.collect(), ..Batch::default() }).await?;
         }
-        if !busy && waiting > 0 && self.index_oldest(days_max).await? {
-            waiting -= 1;
+        if !busy && waiting > 0 {
+            // Another node may have done it.
+            waiting = if self.index_oldest(days_max).await? { waiting - 1 } else { 0 };
         }
-        *spooled = Some(waiting);
+        // Counted anew now and then: what a node left that is gone is everybody's.
+        *spooled = Some(waiting).filter(|_| !self.is_sweep_due());
         self.sweep(days_max).await
     }
 
@@ -118,22 +125,30 @@ impl Logs {
         let kept = entries.into_iter().filter(|(at, ..)| Timestamp(*at) >= since);
         let mut ops: Vec<Op> =
             kept.map(|(at, level, message, data)| row(Timestamp(at), level, message, data)).collect();
-        ops.push(Op::Delete { table: SPOOL.into(), id: oldest.get(0).text_or_empty().into(), row: None });
-        self.store.commit(Batch { ops, ..Batch::default() }).await?;
-        Ok(true)
+        let id: base::Name = oldest.get(0).text_or_empty().into();
+        // Several nodes may take the same: its entries become rows once.
+        let guards = vec![Guard::Exists(Select::by_ids(SPOOL, Vec::new(), vec![id.clone()]))];
+        ops.push(Op::Delete { table: SPOOL.into(), id, row: None });
+        match self.store.commit(Batch { guards, ops, ..Batch::default() }).await {
+            Ok(_) | Err(store::Error::Guard(_)) => Ok(true),
+            Err(error) => Err(error.into()),
+        }
     }
 
     fn since(&self, days_max: i64) -> Timestamp {
         Timestamp(self.clock.now().0.saturating_sub(days_max.saturating_mul(DAY_MS)))
     }
 
+    fn is_sweep_due(&self) -> bool {
+        (self.clock.now().0 - self.swept.load(Ordering::Relaxed)).abs() >= LOG_SWEEP_MS
+    }
+
     /// Deletes entries past their time, now and then.
     async fn sweep(&self, days_max: i64) -> Result<()> {
-        let now = self.clock.now().0;
-        if (now - self.swept.load(Ordering::Relaxed)).abs() < LOG_SWEEP_MS {
+        if !self.is_sweep_due() {
             return Ok(());
         }
-        self.swept.store(now, Ordering::Relaxed);
+        self.swept.store(self.clock.now().0, Ordering::Relaxed);
         self.clean(days_max).await
     }
 

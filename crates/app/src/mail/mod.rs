@@ -67,7 +67,7 @@ impl Mail {
 
     /// Stores the mail for sending, where no other write causes it.
     pub async fn queue(self, parts: &Parts) -> Result<()> {
-        if !parts.attempts.has_room(parts.clock.now()) {
+        if !parts.attempts.has_room(parts.clock.now()).await {
             return Err(Error::new(Kind::Unavailable, "Too many mails at the moment. Try again later."));
         }
         parts.store.commit(Batch { jobs: vec![self.job()], ..Batch::default() }).await?;

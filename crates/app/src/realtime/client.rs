@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::task::{Context, Poll, Waker};
 
 use base::limits::{REALTIME_QUEUE_BYTES_MAX, REALTIME_WRITE_BYTES_MAX};
@@ -26,6 +26,8 @@ pub struct Client {
     pub id: Box<str>,
     pub(super) state: Mutex<State>,
     outbox: Mutex<Outbox>,
+    /// Events that were given up.
+    lost: AtomicU64,
     opened_ms: i64,
     /// When the last event was put in the queue.
     active_ms: AtomicI64,
@@ -58,6 +60,7 @@ impl Client {
             id: id.into(),
             state: Mutex::default(),
             outbox: Mutex::default(),
+            lost: AtomicU64::new(0),
             opened_ms: now_ms,
             active_ms: AtomicI64::new(now_ms),
             ended_ms: AtomicI64::new(0),
@@ -77,6 +80,7 @@ impl Client {
             }
             outbox.bytes += data.len() + topic.len();
             if outbox.bytes > REALTIME_QUEUE_BYTES_MAX && !outbox.messages.is_empty() {
+                self.lost.fetch_add(1, Ordering::Relaxed);
                 drop(outbox);
                 return self.abandon(now_ms);
             }
@@ -108,9 +112,15 @@ impl Client {
     pub(super) fn abandon(&self, now_ms: i64) {
         self.end(now_ms);
         let messages = std::mem::take(&mut self.outbox.lock().messages);
+        self.lost.fetch_add(messages.len() as u64, Ordering::Relaxed);
         drop(messages);
         self.abandoned.store(true, Ordering::Release);
         self.writer.wake();
+    }
+
+    /// How many events it never got, those that still wait included.
+    pub(super) fn lost(&self) -> u64 {
+        self.lost.load(Ordering::Relaxed) + self.outbox.lock().messages.len() as u64
     }
 
     pub(super) fn poll_abandoned(&self, context: &mut Context<'_>) -> bool {

@@ -8,6 +8,7 @@ use base::limits::{REALTIME_CLIENTS_MAX, REALTIME_LIFETIME_MS, REALTIME_STOP_MS,
 use base::limits::{REALTIME_END_MS, REALTIME_IDLE_MS};
 use base::{Clock, Kind};
 use bytes::Bytes;
+use metrics::{Counter, gauge};
 use model::Record;
 use parking_lot::Mutex;
 
@@ -51,6 +52,8 @@ struct Inner {
     wire: Wire,
     registry: Mutex<Registry>,
     foresights: Mutex<Foresights>,
+    delivered: Counter,
+    dropped: Counter,
 }
 
 /// A client's stream of events. Dropping it ends the client.
@@ -66,7 +69,11 @@ impl Stream {
 
     /// The next events; `None` when the stream is over.
     pub fn poll(&self, context: &mut Context<'_>) -> Poll<Option<Vec<Message>>> {
-        self.client.poll(context)
+        let polled = self.client.poll(context);
+        if let Poll::Ready(Some(messages)) = &polled {
+            self.realtime.0.delivered.increment(messages.len() as u64);
+        }
+        polled
     }
 
     /// Whether the connection is to be dropped as it is, as its client does not read.
@@ -78,6 +85,7 @@ impl Stream {
 impl Drop for Stream {
     fn drop(&mut self) {
         self.realtime.0.registry.lock().remove(&self.client);
+        self.realtime.0.dropped.increment(self.client.lost());
     }
 }
 
@@ -90,7 +98,9 @@ impl Realtime {
     /// `wire` puts events in words.
     pub fn new(clock: Arc<dyn Clock>, wire: Wire) -> Self {
         let (registry, foresights) = Default::default();
-        Realtime(Arc::new(Inner { clock, wire, registry, foresights }))
+        let delivered = metrics::counter!("pando_realtime_events_delivered_total");
+        let dropped = metrics::counter!("pando_realtime_events_dropped_total");
+        Realtime(Arc::new(Inner { clock, wire, registry, foresights, delivered, dropped }))
     }
 
     fn now_ms(&self) -> i64 {
@@ -122,6 +132,14 @@ impl Realtime {
     /// Whether nobody is connected. Whoever connects from now on is owed no earlier change.
     pub(super) fn is_idle(&self) -> bool {
         self.0.registry.lock().clients.is_empty()
+    }
+
+    /// Sets the gauges of who is connected.
+    pub(crate) fn sample(&self) {
+        let registry = self.0.registry.lock();
+        gauge!("pando_realtime_clients").set(registry.clients.len() as f64);
+        gauge!("pando_realtime_topics").set(registry.topics_len() as f64);
+        gauge!("pando_realtime_topics_bytes").set(registry.topic_bytes as f64);
     }
 
     /// Whether a client of that id is connected here.

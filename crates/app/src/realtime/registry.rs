@@ -40,6 +40,11 @@ impl Registry {
         self.last_no
     }
 
+    /// How many different ones somebody is subscribed to.
+    pub fn topics_len(&self) -> usize {
+        self.topics.values().map(FxHashMap::len).sum()
+    }
+
     pub fn add(&mut self, make: impl FnOnce(u64) -> Client) -> Arc<Client> {
         let client = Arc::new(make(self.next_no()));
         self.clients.insert(client.id.clone(), client.clone());

@@ -4,10 +4,11 @@ use std::sync::Arc;
 
 use base::{Kind, Timestamp};
 use model::json_text;
-use query::{Assign, Batch, Column, ColumnType, Ddl, Op, Select};
+use query::{Assign, Batch, Column, ColumnType, Ddl, Guard, Op, Select};
 use serde_json::{Map, Value as Json, json};
 use store::Store;
 
+use crate::changing::{Changing, overtaken};
 use crate::error::{Error, Result};
 use crate::parts::Parts;
 
@@ -17,11 +18,13 @@ pub mod cipher;
 pub mod validate;
 
 mod fixed;
+mod held;
 mod kinds;
 mod merge;
 
 pub use cipher::Cipher;
 pub use fixed::Fixed;
+pub use held::Held;
 pub use kinds::*;
 
 pub const TABLE: &str = "_params";
@@ -62,13 +65,25 @@ fn initial() -> Json {
 
 /// Lays the change over the stored settings, keeps and applies them. What the change does not name stays as it is.
 pub async fn change(parts: &Parts, change: &Map<String, Json>, format: Format) -> Result<Arc<Settings>> {
-    let _changing = parts.catalog.changing.lock().await;
+    let mut changing = Changing::begin(parts).await;
+    loop {
+        let tried = try_change(parts, change, format).await;
+        if !changing.again(&tried).await {
+            return changing.end(tried).await;
+        }
+    }
+}
+
+/// Fails when another node changes collections or settings at the same time.
+async fn try_change(parts: &Parts, change: &Map<String, Json>, format: Format) -> Result<Arc<Settings>> {
+    let fixed = parts.settings.fixed();
+    let version = parts.store.schema_version().await?;
     let text = stored(&parts.store).await?;
     let mut json = match &text {
         None => initial(),
         Some(text) => decode(text, &parts.cipher)?,
     };
-    let displaced = parts.fixed.lay(&mut json);
+    let displaced = fixed.lay(&mut json);
     let merged = match format {
         Format::Json => merge::json(&mut json, &initial(), change),
         Format::Form => merge::form(&mut json, &initial(), change),
@@ -78,7 +93,7 @@ pub async fn change(parts: &Parts, change: &Map<String, Json>, format: Format) -
             .details("a value is not of the setting's type")
     })?;
 
-    parts.fixed.lift(&mut json, displaced)?;
+    fixed.lift(&mut json, displaced)?;
     let settings = Settings::lenient(&json);
     let port = json["smtp"]["port"].as_i64().unwrap_or_default();
     let violations = validate::validate(&settings, port);
@@ -103,11 +118,14 @@ pub async fn change(parts: &Parts, change: &Map<String, Json>, format: Format) -
         None => insert(value, now),
     };
     // Other processes read the settings again when the schema version grows.
-    let batch = Batch { ddl: vec![Ddl::Announce], ops: vec![op], ..Batch::default() };
-    parts.store.commit(batch).await?;
-    let settings = Arc::new(parts.fixed.over(settings));
-    parts.settings.store(settings.clone());
-    Ok(settings)
+    let guards = vec![Guard::Version(version)];
+    let batch = Batch { guards, ddl: vec![Ddl::Announce], ops: vec![op], ..Batch::default() };
+    parts.store.commit(batch).await.map_err(|error| match error {
+        store::Error::Guard(_) => overtaken(),
+        other => other.into(),
+    })?;
+    parts.settings.reload(&parts.store, &parts.cipher).await?;
+    Ok(Arc::new(fixed.over(settings)))
 }
 
 /// The operation that stores the first settings.

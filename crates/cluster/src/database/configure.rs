@@ -2,12 +2,13 @@
 //! backups would overwrite it with another node's.
 
 use std::fs::Permissions;
+use std::net::SocketAddr;
 use std::os::unix::fs::{PermissionsExt, chown};
 use std::path::Path;
 
 use base::limits::STANDBY_LOG_MIB_MAX;
 
-use super::{ADMIN, Databases, slot};
+use super::{ADMIN, APP, Admin, Databases, slot};
 use crate::Result;
 use crate::error::{Doing, write};
 use crate::node::Node;
@@ -17,7 +18,7 @@ pub(super) const CONFIG: &str = "postgresql.conf";
 const HBA: &str = "pg_hba.conf";
 
 /// What every database is started with; a topology's `settings` come after and win.
-const DEFAULTS: &[(&str, &str)] = &[
+pub(crate) const DEFAULTS: &[(&str, &str)] = &[
     ("timezone", "UTC"),
     ("max_connections", "200"),
     ("shared_buffers", "64MB"),
@@ -92,23 +93,23 @@ impl Databases {
         }
         Ok(())
     }
+}
 
-    pub(super) fn create_application(&self, primary: &Node) -> Result<()> {
-        let (app, secret) = (super::APP, &self.admin.secret);
-        if !self
-            .admin
-            .is_true(primary.address(), &format!("select count(*) = 1 from pg_roles where rolname = '{app}'"))
-        {
-            // Its own traffic is not all that it looks at: positions of standbys are for those who may monitor.
-            self.ask(primary, &format!("create role {app} login password '{secret}' in role pg_monitor"))?;
-        }
-        let is_there = format!("select count(*) = 1 from pg_database where datname = '{app}'");
-        if !self.admin.is_true(primary.address(), &is_there) {
-            self.ask(primary, &format!("create database {app} owner {app}"))?;
-        }
-        debug_assert_ne!(app, ADMIN);
-        Ok(())
+/// The role and the database of the application, if they are not there yet.
+pub(crate) fn create_application(admin: &Admin, primary: SocketAddr) -> Result<()> {
+    let secret = &admin.secret;
+    if !admin.is_true(primary, &format!("select count(*) = 1 from pg_roles where rolname = '{APP}'")) {
+        // It looks at the positions of standbys, which are for those who may monitor.
+        admin.sql(
+            primary,
+            ADMIN,
+            &format!("create role {APP} login password '{secret}' in role pg_monitor"),
+        )?;
     }
+    if !admin.is_true(primary, &format!("select count(*) = 1 from pg_database where datname = '{APP}'")) {
+        admin.sql(primary, ADMIN, &format!("create database {APP} owner {APP}"))?;
+    }
+    Ok(())
 }
 
 /// A file that PostgreSQL's user may read and nobody else.

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use base::limits::{NODE_COPY_MS, NODE_START_MS};
 
-use super::configure::{give, owned};
+use super::configure::{create_application, give, owned};
 use super::{ADMIN, Databases};
 use crate::Result;
 use crate::error::{Doing, Error};
@@ -26,18 +26,26 @@ impl Databases {
         primary.start()?;
         primary.wait_ready()?;
         self.make_slots(&primary)?;
-        self.create_application(&primary)?;
-        for node in self.others(primary.name()) {
-            if Self::data(node).exists() && !Self::is_standby(node) {
-                self.rewind_or_copy(node, &primary)?;
-                continue;
-            }
-            if !Self::data(node).exists() {
-                self.copy(node, &primary)?;
-            }
-            self.follow(node, &primary)?;
-        }
+        create_application(&self.admin, primary.address())?;
+        // All at once: each copies the whole primary.
+        std::thread::scope(|scope| {
+            let primary = &primary;
+            let joins: Vec<_> = self
+                .others(primary.name())
+                .map(|node| scope.spawn(move || self.join(node, primary)))
+                .collect();
+            joins.into_iter().try_for_each(|join| join.join().unwrap_or_else(|_| Err(panicked())))
+        })?;
         Ok(primary.name().to_owned())
+    }
+
+    fn join(&self, node: &Node, primary: &Node) -> Result<()> {
+        match (Self::data(node).exists(), Self::is_standby(node)) {
+            (true, true) => {}
+            (true, false) => return self.rewind_or_copy(node, primary),
+            (false, _) => self.copy(node, primary)?,
+        }
+        self.follow(node, primary)
     }
 
     /// Of those that are not standbys the one with the newest history. After a failover the old primary is one, too.
@@ -157,6 +165,10 @@ impl Databases {
         let sql = "select exists (select from pg_stat_wal_receiver where status = 'streaming')";
         self.until(node, "to follow the primary", sql)
     }
+}
+
+fn panicked() -> Error {
+    Error::Refused("a thread that started a standby panicked".into())
 }
 
 fn clear(path: &std::path::Path) -> Result<()> {

@@ -1,5 +1,6 @@
 //! From a topology to a running cluster.
 
+use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
@@ -8,15 +9,16 @@ use std::sync::{Arc, Mutex};
 
 use rustix::process::Signal;
 
-use super::{Cluster, cleanup};
+use super::{Cluster, Tier, cleanup};
 use crate::database::{self, APP, Admin, Databases, data_of};
 use crate::error::{Doing, Error};
 use crate::node::{Node, Plan, Role};
+use crate::patroni::{self, Member, Patroni};
 use crate::programs::Programs;
 use crate::site::{Site, Sites};
 use crate::spawn::{Spawner, Spec, postgres_user};
-use crate::state::{self, Entry, Keeper, State};
-use crate::topology::{Engine, FileStore, Share, Topology};
+use crate::state::{self, Keeper, State};
+use crate::topology::{Engine, Failover, FileStore, Share, Topology};
 use crate::{Result, files, ports, web};
 
 impl Cluster {
@@ -42,12 +44,13 @@ impl Cluster {
             same_topology(&dir, &before.topology, topology)?;
             cleanup::clean(before);
         }
+        let before = before.map(|state| state.ports).unwrap_or_default();
         let secret = state::secret(&dir)?;
         let mut cluster = Cluster {
             topology: topology.clone(),
             secret,
             nodes: Vec::new(),
-            databases: None,
+            tier: Tier::None,
             primary: Mutex::new("db-1".into()),
             keeper: Arc::new(Keeper::new(
                 &dir,
@@ -55,13 +58,17 @@ impl Cluster {
                     topology: topology.clone(),
                     owner: crate::process::Identity::own(),
                     nodes: Vec::new(),
+                    ports: before.clone(),
                 },
             )?),
             dir,
             _lock: lock,
         };
-        let mut addresses = Addresses { before, taken: Vec::new() };
+        let mut addresses = Addresses { before, ..Addresses::default() };
         cluster.plan_all(programs, &mut addresses, cancelled.clone())?;
+        // All at once, so that nobody who looks meanwhile takes a part for the whole.
+        let entries = cluster.nodes.iter().map(|node| node.entry()).collect();
+        cluster.keeper.change(|state| (state.nodes, state.ports) = (entries, addresses.chosen))?;
         cluster.start_all()?;
         Ok(cluster)
     }
@@ -76,24 +83,20 @@ impl Cluster {
         let spawner = Arc::new(Spawner::start(cancelled)?);
         let topology = self.topology.clone();
         let sites = Sites::new(&topology, &self.dir)?;
-        let add = |cluster: &mut Cluster, plan: Plan| -> Result<Arc<Node>> {
-            cluster.keeper.change(|state| {
-                state.nodes.push(Entry {
-                    name: plan.name.clone(),
-                    role: plan.role,
-                    address: plan.address,
-                    process: None,
-                    restarts: 0,
-                    data: plan.data.clone(),
-                });
-            })?;
+        let add = |cluster: &mut Cluster, plan: Plan| -> Arc<Node> {
             let node = Arc::new(Node::new(plan, spawner.clone(), cluster.keeper.clone()));
             cluster.nodes.push(node.clone());
-            Ok(node)
+            node
         };
         let mut databases = Vec::new();
         if let (Engine::Postgres, Some(bin)) = (topology.database.engine, &programs.postgres) {
             let admin = Admin { bin: bin.clone(), secret: self.secret.clone() };
+            let mut etcd = Vec::new();
+            if let (Failover::Patroni, Some(program)) = (topology.database.failover, &programs.etcd) {
+                etcd = self.plan_etcd(program, &sites, addresses, &add)?;
+            }
+            let settings = patroni::settings(&topology.database);
+            let mut members = Vec::new();
             for n in 1..=topology.databases() {
                 let name = format!("db-{n}");
                 let dir = self.node_dir(&name)?;
@@ -101,10 +104,28 @@ impl Cluster {
                 database::check_version(&dir, &name, bin)?;
                 let site = sites.find(&name, &topology.database.share())?;
                 let address = addresses.find(&name, site.ip(), (topology.database.port, n), 5432)?;
-                databases.push(add(self, plan_database(name, address, &dir, &admin, site))?);
+                let plan = match (topology.database.failover, &programs.patroni) {
+                    (Failover::Patroni, Some(program)) => {
+                        let rest = addresses.find(&format!("{name}-rest"), site.ip(), (0, 1), 8008)?;
+                        let names = (topology.name.as_str(), name.as_str());
+                        patroni::write(&dir, names, (address, rest), &etcd, &admin, &settings)?;
+                        members.push(rest);
+                        patroni::plan(program, (name, address, rest), &dir, site)
+                    }
+                    _ => plan_database(name, address, &dir, &admin, site),
+                };
+                databases.push(add(self, plan));
             }
-            self.databases =
-                Some(Databases { admin, settings: topology.database.clone(), nodes: databases.clone() });
+            let nodes = databases.clone();
+            self.tier = match topology.database.failover {
+                Failover::Manual => {
+                    Tier::Own(Databases { admin, settings: topology.database.clone(), nodes })
+                }
+                Failover::Patroni => {
+                    let members = nodes.into_iter().zip(members).map(|(node, rest)| Member { node, rest });
+                    Tier::Patroni(Patroni { admin, members: members.collect(), settings })
+                }
+            };
         }
         let mut store = None;
         if let (FileStore::S3, None, Some(weed)) =
@@ -120,7 +141,7 @@ impl Cluster {
             }
             store = Some((address, self.secret.clone()));
             let plan = files::plan(weed, (address, inner), &dir, &self.secret, site);
-            add(self, plan)?;
+            add(self, plan);
         }
         let url = data_url(&databases, &self.secret);
         let shared = self.dir.join("files");
@@ -136,19 +157,48 @@ impl Cluster {
             if variables.contains_key("PANDO_FILES_SHARED") {
                 files::mount(&shared, &dir)?;
             }
-            add(self, plan)?;
+            add(self, plan);
         }
         Ok(())
     }
 
-    fn start_all(&mut self) -> Result<()> {
-        if let Some(databases) = &self.databases {
-            let primary = databases.start()?;
-            self.primary = Mutex::new(primary);
+    /// Returns where clients find them.
+    fn plan_etcd(
+        &mut self,
+        program: &Path,
+        sites: &Sites,
+        addresses: &mut Addresses,
+        add: &impl Fn(&mut Cluster, Plan) -> Arc<Node>,
+    ) -> Result<Vec<SocketAddr>> {
+        let mut planned = Vec::new();
+        for n in 1..=self.topology.database.etcd {
+            let name = format!("etcd-{n}");
+            let site = sites.find(&name, &Share::default())?;
+            let client = addresses.find(&name, site.ip(), (0, 1), 2379)?;
+            let peer = addresses.find(&format!("{name}-peer"), site.ip(), (0, 1), 2380)?;
+            planned.push(((name, client, peer), site));
         }
-        for node in self.of(Role::Files) {
+        let (members, sites): (Vec<_>, Vec<_>) = planned.into_iter().unzip();
+        for (number, site) in sites.into_iter().enumerate() {
+            let dir = self.node_dir(&members[number].0)?;
+            if let Some(plan) = patroni::plan_etcd(program, number, &members, &dir, site) {
+                add(self, plan);
+            }
+        }
+        Ok(members.into_iter().map(|(_, client, _)| client).collect())
+    }
+
+    fn start_all(&mut self) -> Result<()> {
+        for node in self.of(Role::Files).into_iter().chain(self.of(Role::Etcd)) {
             node.start()?;
+        }
+        for node in self.of(Role::Files).into_iter().chain(self.of(Role::Etcd)) {
             node.wait_ready()?;
+        }
+        match &self.tier {
+            Tier::None => {}
+            Tier::Own(databases) => self.primary = Mutex::new(databases.start()?),
+            Tier::Patroni(patroni) => patroni.start()?,
         }
         // The first one makes the tables; the others find them.
         let web = self.web();
@@ -200,8 +250,10 @@ pub(super) fn data_url(databases: &[Arc<Node>], secret: &str) -> Option<String> 
 }
 
 /// Addresses for nodes: those of the last run where they are free, so that what was noted of them stays right.
+#[derive(Default)]
 struct Addresses {
-    before: Option<State>,
+    before: BTreeMap<String, u16>,
+    chosen: BTreeMap<String, u16>,
     taken: Vec<u16>,
 }
 
@@ -229,16 +281,14 @@ impl Addresses {
             self.taken.push(port);
             return Ok(SocketAddr::new(ip, port));
         }
-        let known = self.before.iter().flat_map(|state| &state.nodes).find(|entry| entry.name == name);
-        if let Some(known) = known.map(|entry| entry.address)
-            && known.ip() == ip
-            && !self.taken.contains(&known.port())
-            && ports::is_free(ip, known.port())
-        {
-            self.taken.push(known.port());
-            return Ok(known);
-        }
-        Ok(SocketAddr::new(ip, self.free()?))
+        let known = self.before.get(name).copied();
+        let port = match known.filter(|port| !self.taken.contains(port) && ports::is_free(ip, *port)) {
+            Some(port) => port,
+            None => self.free()?,
+        };
+        self.taken.push(port);
+        self.chosen.insert(name.to_owned(), port);
+        Ok(SocketAddr::new(ip, port))
     }
 
     fn free(&mut self) -> Result<u16> {

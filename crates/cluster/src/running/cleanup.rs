@@ -11,6 +11,7 @@ use crate::error::Error;
 use crate::node::Role;
 use crate::process::{self, Identity};
 use crate::state::{self, State};
+use crate::{groups, network};
 
 /// Ends the cluster of a directory from outside: asks whoever runs it to stop, or cleans up after one that is gone.
 /// Returns what was done.
@@ -63,5 +64,7 @@ pub(super) fn clean(state: &State) -> usize {
         found += roots.len();
         process::kill(&roots);
     }
+    groups::sweep();
+    network::sweep();
     found
 }

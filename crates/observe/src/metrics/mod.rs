@@ -94,6 +94,10 @@ impl Inner {
         {
             tracing::warn!("figures could not be sampled in time");
         }
+        let runtime = tokio::runtime::Handle::current().metrics();
+        ::metrics::gauge!("pando_runtime_threads").set(runtime.num_workers() as f64);
+        ::metrics::gauge!("pando_runtime_tasks").set(runtime.num_alive_tasks() as f64);
+        ::metrics::gauge!("pando_runtime_queue").set(runtime.global_queue_depth() as f64);
         *sampled = Some(Instant::now());
     }
 }

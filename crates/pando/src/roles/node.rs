@@ -54,6 +54,7 @@ async fn once(
         tokio::spawn(follow::follow(assembled.parts.clone(), log.clone(), ended(stopped.clone())));
     let jobs = app::jobs::run_all(assembled.parts.clone(), assembled.jobs.clone(), ended(stopped.clone()));
     let jobs_task = tokio::spawn(jobs);
+    let sweep_task = tokio::spawn(app::nodes::sweep(assembled.parts.store.clone(), ended(stopped.clone())));
     let crons_task = tokio::spawn(app::crons::keep(assembled.parts.clone(), ended(stopped.clone())));
 
     let events = app::realtime::dispatch::run(assembled.parts.clone(), ended(stopped.clone()));
@@ -67,6 +68,9 @@ async fn once(
     );
     let attend_task = tokio::spawn(attend);
 
+    if let Some(metrics) = &metrics {
+        metrics.set_sampler(assembled.sampler());
+    }
     let watch = Watch { health: assembled.health(), metrics };
     let health = watch.health.clone();
     let role = if purpose == Purpose::Web { "web" } else { "serve" };
@@ -94,6 +98,7 @@ async fn once(
     let _ = realtime_task.await;
     let _ = follow_task.await;
     let _ = attend_task.await;
+    let _ = sweep_task.await;
     let _ = crons_task.await;
     let _ = jobs_task.await;
     let _ = log_task.await;

@@ -1,4 +1,4 @@
-//! `pando up`, `pando status` and `pando down`: a topology as processes on this machine. No configuration is read: a
+//! `pando up`, `status`, `down`, `promote` and `rejoin`: a topology as processes on this machine. No configuration is read: a
 //! topology says everything, and the nodes have theirs by arguments.
 
 use std::path::{Path, PathBuf};
@@ -7,7 +7,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
-use cluster::{Cluster, Programs, Status, Topology};
+use cluster::{Cluster, Programs, Request, Status, Topology};
+use observe::messages::{Format, Speaker};
 
 use crate::cli::{Cli, Command, Up};
 
@@ -23,12 +24,20 @@ pub fn run(cli: &Cli) -> Option<Result<()>> {
         Command::Up(command) => Some(up(command, named)),
         Command::Status(which) => Some(dir(which.name.as_deref(), named).and_then(|dir| status(&dir))),
         Command::Down(which) => Some(dir(which.name.as_deref(), named).and_then(|dir| down(&dir))),
+        Command::Promote { node } => Some(dir(None, named).and_then(|dir| ask(&dir, Request::Promote(node)))),
+        Command::Rejoin { node } => Some(dir(None, named).and_then(|dir| ask(&dir, Request::Rejoin(node)))),
         _ => None,
     }
 }
 
+fn ask(dir: &Path, request: Request<'_>) -> Result<()> {
+    println!("{}", cluster::ask(dir, request)?);
+    Ok(())
+}
+
 fn up(command: &Up, dir: Option<&Path>) -> Result<()> {
-    observe::messages::init("info");
+    let speaker = Speaker { node: "local".into(), role: "up" };
+    observe::messages::init("info", Format::Text, speaker);
     let mut topology = Topology::read(&command.topology)?;
     if command.no_limits {
         topology = topology.unlimited();
@@ -47,8 +56,12 @@ fn up(command: &Up, dir: Option<&Path>) -> Result<()> {
         println!("API: http://{}/api/", node.address());
     }
     println!("See `pando status --dir {0}`; Ctrl-C or `pando down --dir {0}` stops it.", dir.display());
+    let control = cluster.control()?;
     while !stop.load(Ordering::Relaxed) {
         std::thread::sleep(LOOK);
+        if let Some(done) = cluster.answer(&control) {
+            tracing::info!("{done}");
+        }
         if !command.no_supervise {
             for event in cluster.tend() {
                 tracing::warn!("{event}");

@@ -46,7 +46,9 @@ impl Kept {
         let engine = if config.data.url.is_empty() { "sqlite" } else { "postgres" };
         metrics::gauge!(
             "pando_build_info",
-            "version" => env!("CARGO_PKG_VERSION"), "role" => role, "engine" => engine
+            "version" => env!("CARGO_PKG_VERSION"), "role" => role, "engine" => engine,
+            "node" => config.node_name(), "zone" => config.node.zone.clone(),
+            "region" => config.node.region.clone()
         )
         .set(1.0);
         let mut tasks = Vec::new();

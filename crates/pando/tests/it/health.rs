@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use testkit::pando::Engine;
 use testkit::server::Server;
-use testkit::{Client, Request, fault, tools};
+use testkit::{Client, Request, exposition, fault, tools};
 
 use crate::candidate::Candidate;
 
@@ -39,6 +39,19 @@ impl Watched {
     fn figures(&self) -> String {
         let (status, text) = self.ask("/metrics").expect("figures");
         assert_eq!(status, 200, "{text}");
+        let families = exposition::parse(&text).unwrap_or_else(|error| panic!("{error:#}\n{text}"));
+        // Every one of them, and each of its labels, is listed for people.
+        let documented = std::fs::read_to_string(tools::workspace().join("docs/metrics.md")).unwrap();
+        for (name, family) in families {
+            let line = documented.lines().find(|line| line.contains(&format!("`{name}`")));
+            let line = line.unwrap_or_else(|| panic!("{name} is not documented"));
+            if name.starts_with("pando_") {
+                let labels = family.series.keys().flat_map(|(_, labels)| labels);
+                for (label, _) in labels.filter(|(label, _)| label != "le") {
+                    assert!(line.contains(&format!("`{label}`")), "{name}: {label}");
+                }
+            }
+        }
         text
     }
 
@@ -98,6 +111,17 @@ fn is_shown_without_being_seen(engine: Engine) {
     let figures = watched.figures();
     assert_eq!(value(&figures, route) - before, 3.0);
     assert!(value(&figures, r#"pando_http_request_duration_seconds_count{route="record_list"}"#) >= 4.0);
+    for line in [
+        r#"pando_store_operation_duration_seconds_count{database="data",operation="select"}"#,
+        r#"pando_pool_task_duration_seconds_count{pool="password"}"#,
+        "pando_event_loop_lag_seconds_count",
+        "pando_collections",
+    ] {
+        assert!(value(&figures, line) >= 1.0, "{line}");
+    }
+    for line in [r#"pando_jobs_due{kind="mail"}"#, "pando_jobs_dead", "pando_realtime_clients"] {
+        assert!(value(&figures, line) >= 0.0);
+    }
     assert!(value(&figures, "process_resident_memory_bytes") > 1e6);
     assert!(value(&figures, "process_start_time_seconds") > 1.6e9);
 }
@@ -185,4 +209,34 @@ fn the_way_to_the_end_is_told_while_requests_finish() {
     open.read_to_string(&mut answer).unwrap();
     assert!(answer.starts_with("HTTP/1.1 400"), "{answer}");
     assert_eq!(watched.server.terminate(WAIT), Some(0));
+}
+
+#[test]
+fn files_of_the_site_keep_their_paths() {
+    let candidate = Candidate::new(Engine::Sqlite);
+    let dir = tempfile::tempdir().unwrap();
+    let site = dir.path().join("pb_public");
+    std::fs::create_dir(&site).unwrap();
+    for (name, text) in [("livez", "a file"), ("metrics", "another"), ("index.html", "the first page")] {
+        std::fs::write(site.join(name), text).unwrap();
+    }
+    let server = candidate.program.start(&dir.path().join("data")).unwrap();
+    let client = server.client();
+    let token = server.superuser_token().unwrap();
+    let get = |path: &str| client.send(&Request::get(path).token(&token)).unwrap();
+    assert_eq!(get("/livez").text(), "a file");
+    assert_eq!(get("/metrics").text(), "another");
+    // What leads nowhere is the first page, but this leads somewhere.
+    assert_eq!(get("/elsewhere").text(), "the first page");
+    assert!(get("/readyz").text().contains("ready"));
+    assert_eq!(client.send(&Request::new("POST", "/readyz")).unwrap().status, 404);
+    // Nobody's log is to be full of it.
+    let until = Instant::now() + WAIT;
+    let logged =
+        |url: &str| get(&format!("/api/logs?filter=(data.url='{url}')")).json()["totalItems"].clone();
+    while logged("/readyz") == 0 {
+        assert!(Instant::now() < until, "the POST is logged");
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    assert_eq!(logged("/readyz"), 1);
 }

@@ -28,6 +28,7 @@ mod passkeys;
 mod public;
 mod realtime;
 mod replicas;
+mod request_ids;
 mod sdk;
 mod settings;
 mod tidy;

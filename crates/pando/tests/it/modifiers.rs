@@ -9,6 +9,7 @@ use crate::candidate::{Candidate, as_superuser};
 
 const CALLERS: usize = 6;
 const CHANGES: usize = 10;
+const ACCOUNTS: usize = 6;
 /// Fewer than are asked for.
 const STOCK: usize = CALLERS * CHANGES / 2;
 const RECORD: &str = "/api/collections/m/records/onerecord000001";
@@ -21,6 +22,57 @@ fn at_once_on_sqlite() {
 #[test]
 fn at_once_on_postgres() {
     run(Engine::Postgres);
+}
+
+#[test]
+fn batches_that_meet_on_sqlite() {
+    batches(Engine::Sqlite);
+}
+
+#[test]
+fn batches_that_meet_on_postgres() {
+    batches(Engine::Postgres);
+}
+
+/// Batches that change the same few records wait for each other; none is refused for it.
+fn batches(engine: Engine) {
+    let candidate = Candidate::new(engine);
+    let dir = tempfile::tempdir().unwrap();
+    let server = candidate.program.start(&dir.path().join("data")).unwrap();
+    let settings = json!({"batch": {"enabled": true, "maxRequests": 50, "timeout": 30}});
+    as_superuser(&server, "PATCH", "/api/settings", &settings);
+    let collection = json!({
+        "name": "m", "type": "base", "listRule": "", "viewRule": "", "createRule": "", "updateRule": "",
+        "fields": [{"name": "balance", "type": "number"}],
+    });
+    as_superuser(&server, "POST", "/api/collections", &collection);
+    let account = |n: usize| format!("account{n:08}");
+    for n in 0..ACCOUNTS {
+        as_superuser(&server, "POST", "/api/collections/m/records", &json!({"id": account(n)}));
+    }
+    std::thread::scope(|scope| {
+        for caller in 0..CALLERS {
+            let server = &server;
+            scope.spawn(move || {
+                let client = server.client();
+                for n in 0..CHANGES {
+                    let one = |n: usize| format!("/api/collections/m/records/{}", account(n % ACCOUNTS));
+                    let (from, to) = (one(caller + n), one(caller + n * 2 + 1));
+                    let body = json!({"requests": [
+                        {"method": "PATCH", "url": from, "body": {"balance-": 1}},
+                        {"method": "POST", "url": "/api/collections/m/records", "body": {}},
+                        {"method": "PATCH", "url": to, "body": {"balance+": 1}},
+                    ]});
+                    let answer = client.send(&Request::json("POST", "/api/batch", &body)).unwrap();
+                    assert_eq!(answer.status, 200, "{}", answer.text());
+                }
+            });
+        }
+    });
+    let found = server.client().send(&Request::get("/api/collections/m/records?perPage=500")).unwrap().json();
+    let items = found["items"].as_array().unwrap();
+    assert_eq!(items.len(), ACCOUNTS + CALLERS * CHANGES);
+    assert_eq!(items.iter().map(|item| item["balance"].as_f64().unwrap()).sum::<f64>(), 0.0);
 }
 
 fn run(engine: Engine) {

@@ -1,12 +1,13 @@
 //! Several `pando web` on one PostgreSQL: whatever one is told, the others know.
 
 use std::path::Path;
-use std::time::Duration;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
 
-use serde_json::json;
+use serde_json::{Value, json};
 use testkit::pando::Engine;
 use testkit::server::{SUPERUSER, Server};
-use testkit::{Request, tools};
+use testkit::{Answer, Request, fault, tools};
 
 use crate::candidate::Candidate;
 
@@ -130,4 +131,275 @@ fn the_configuration_names_the_bucket() {
     let stored =
         candidate.postgres.as_ref().unwrap().sql("test0", "SELECT value->'s3' FROM _params").unwrap();
     assert!(!stored.contains("hush") && stored.contains("\"enabled\":false"), "{stored}");
+}
+
+/// Nodes on one database, and its administrator's token, which is good on all of them.
+struct Nodes {
+    candidate: Candidate,
+    nodes: Vec<Server>,
+    token: String,
+    _dir: tempfile::TempDir,
+}
+
+impl Nodes {
+    fn start(count: usize) -> Nodes {
+        let candidate = candidate();
+        let dir = tempfile::tempdir().unwrap();
+        let mut nodes = vec![candidate.program.start(dir.path()).unwrap()];
+        for _ in 1..count {
+            nodes.push(candidate.program.serve(dir.path()).unwrap());
+        }
+        let token = nodes[0].superuser_token().unwrap();
+        Nodes { candidate, nodes, token, _dir: dir }
+    }
+
+    fn ask(&self, node: usize, method: &str, path: &str, body: &Value) -> Answer {
+        let request = Request::json(method, path, body).token(&self.token);
+        self.nodes[node].client().send(&request).unwrap()
+    }
+
+    /// The same, which must succeed.
+    fn done(&self, node: usize, method: &str, path: &str, body: &Value) -> Answer {
+        let answer = self.ask(node, method, path, body);
+        assert!(answer.status < 300, "{path}: {} {}", answer.status, answer.text());
+        answer
+    }
+
+    fn sql(&self, sql: &str) -> String {
+        self.candidate.postgres.as_ref().unwrap().sql("test0", sql).unwrap().trim().to_owned()
+    }
+}
+
+#[test]
+fn change_collections_and_settings_at_once() {
+    const ROUNDS: usize = 8;
+    let nodes = Nodes::start(2);
+    nodes.done(0, "POST", "/api/collections", &json!({"name": "posts", "type": "base"}));
+    for round in 0..ROUNDS {
+        let fields = nodes.ask(0, "GET", "/api/collections/posts", &json!({})).json()["fields"].clone();
+        let change = |node: usize| {
+            let field = format!("f{node}x{round}");
+            let mut fields = fields.clone();
+            fields.as_array_mut().unwrap().push(json!({"name": field, "type": "text"}));
+            let rule = [
+                json!({"listRule": format!("id != '{round}'")}),
+                json!({"viewRule": format!("id != '{round}'")}),
+            ];
+            nodes.done(node, "PATCH", "/api/collections/posts", &rule[node]);
+            nodes.done(
+                node,
+                "POST",
+                "/api/collections",
+                &json!({"name": format!("own{field}"), "type": "base"}),
+            );
+            let settings = [json!({"meta": {"appName": field}}), json!({"logs": {"maxDays": round + 1}})];
+            nodes.done(node, "PATCH", "/api/settings", &settings[node]);
+            nodes.ask(node, "PATCH", "/api/collections/posts", &json!({"fields": fields})).status
+        };
+        let statuses = std::thread::scope(|scope| {
+            let change = &change;
+            [0, 1].map(|node| scope.spawn(move || change(node))).map(|thread| thread.join().unwrap())
+        });
+        let posts = nodes.ask(1, "GET", "/api/collections/posts", &json!({})).json();
+        let has = |node: usize| posts["fields"].to_string().contains(&format!("f{node}x{round}"));
+        // A list that was sent takes the place of the other's, if it was sent after that was acknowledged.
+        match statuses {
+            [200, 200] => assert!(has(0) || has(1)),
+            [200, 409] => assert!(has(0) && !has(1)),
+            [409, 200] => assert!(has(1) && !has(0)),
+            other => panic!("{other:?}"),
+        }
+        assert_eq!(
+            (&posts["listRule"], &posts["viewRule"]),
+            (&json!(format!("id != '{round}'")), &json!(format!("id != '{round}'")))
+        );
+        let settings = nodes.ask(1, "GET", "/api/settings", &json!({})).json();
+        assert_eq!(settings["meta"]["appName"], format!("f0x{round}"));
+        assert_eq!(settings["logs"]["maxDays"], round + 1);
+        // What is told of the collection is what the table has.
+        let mut shown: Vec<&str> =
+            posts["fields"].as_array().unwrap().iter().map(|f| f["name"].as_str().unwrap()).collect();
+        shown.sort_unstable();
+        let columns = nodes.sql(
+            "SELECT string_agg(column_name, ',' ORDER BY column_name COLLATE \"C\") FROM information_schema.columns \
+             WHERE table_name='posts' AND column_name <> '_pando_seq'",
+        );
+        assert_eq!(columns, shown.join(","));
+    }
+    let names = nodes.ask(0, "GET", "/api/collections?perPage=200&fields=name", &json!({})).text();
+    let all = (0..ROUNDS).flat_map(|round| [format!("ownf0x{round}"), format!("ownf1x{round}")]);
+    assert!(all.into_iter().all(|name| names.contains(&name)), "{names}");
+}
+
+#[test]
+fn know_of_a_change_once_it_is_acknowledged() {
+    let nodes = Nodes::start(3);
+    nodes.done(
+        0,
+        "POST",
+        "/api/collections",
+        &json!({"name": "notes", "type": "base", "fields": [
+        {"name": "title", "type": "text"}]}),
+    );
+    let list = |node: usize| {
+        nodes.nodes[node].client().send(&Request::get("/api/collections/notes/records")).unwrap()
+    };
+    for round in 0..20 {
+        let (by, other) = (round % 3, (round + 1) % 3);
+        nodes.done(by, "PATCH", "/api/collections/notes", &json!({"listRule": ""}));
+        assert_eq!(list(other).status, 200, "round {round}");
+        nodes.done(by, "PATCH", "/api/collections/notes", &json!({"listRule": null}));
+        assert_eq!(list(other).status, 403, "round {round}");
+        nodes.done(by, "PATCH", "/api/settings", &json!({"meta": {"appName": format!("name{round}")}}));
+        assert_eq!(
+            nodes.ask(other, "GET", "/api/settings", &json!({})).json()["meta"]["appName"],
+            format!("name{round}")
+        );
+    }
+    // A node that stood still meanwhile makes sure before it answers.
+    fault::freeze(nodes.nodes[2].pid());
+    nodes.done(0, "PATCH", "/api/collections/notes", &json!({"listRule": ""}));
+    fault::thaw(nodes.nodes[2].pid());
+    assert_eq!(list(2).status, 200);
+}
+
+#[test]
+fn write_while_columns_come_and_go() {
+    let nodes = Nodes::start(2);
+    let title = json!({"name": "title", "type": "text", "id": "text1234567"});
+    nodes.done(0, "POST", "/api/collections", &json!({"name": "notes", "type": "base", "fields": [title]}));
+    let over = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        let writer = scope.spawn(|| {
+            let mut answers = Vec::new();
+            while !over.load(Ordering::Relaxed) {
+                let body = json!({"title": "t", "extra": "1"});
+                answers.push(nodes.ask(1, "POST", "/api/collections/notes/records", &body));
+                answers.push(nodes.ask(
+                    1,
+                    "GET",
+                    "/api/collections/notes/records?sort=extra&perPage=1",
+                    &json!({}),
+                ));
+            }
+            answers
+        });
+        for n in 0..12 {
+            let kind = ["text", "number"][n % 2];
+            let extra = json!({"name": "extra", "type": kind, "id": format!("extra{n:05}")});
+            nodes.done(0, "PATCH", "/api/collections/notes", &json!({"fields": [title, extra]}));
+            nodes.done(0, "PATCH", "/api/collections/notes", &json!({"fields": [title]}));
+        }
+        over.store(true, Ordering::Relaxed);
+        for answer in writer.join().unwrap() {
+            assert!([200, 400, 503].contains(&answer.status), "{} {}", answer.status, answer.text());
+        }
+    });
+}
+
+#[test]
+fn count_guesses_of_a_code_together() {
+    let nodes = Nodes::start(3);
+    nodes.done(0, "PATCH", "/api/collections/users", &json!({"otp": {"enabled": true}}));
+    let asked =
+        nodes.done(1, "POST", "/api/collections/users/request-otp", &json!({"email": "a@example.com"}));
+    let otp = asked.at("/otpId").unwrap();
+    let guess = |node: usize| {
+        let body = json!({"otpId": otp, "password": "00000000"});
+        nodes.ask(node, "POST", "/api/collections/users/auth-with-otp", &body).status
+    };
+    let statuses: Vec<u16> = std::thread::scope(|scope| {
+        let guess = &guess;
+        let all: Vec<_> = (0..24).map(|n| scope.spawn(move || guess(n % 3))).collect();
+        all.into_iter().map(|thread| thread.join().unwrap()).collect()
+    });
+    let count = |status: u16| statuses.iter().filter(|found| **found == status).count();
+    assert_eq!((count(400), count(429)), (5, 19), "{statuses:?}");
+    // Mails that anybody may ask for go out once, wherever they are asked for.
+    for node in 0..3 {
+        let body = json!({"email": "a@example.com"});
+        nodes.done(node, "POST", "/api/collections/users/request-password-reset", &body);
+    }
+    let mails = "SELECT count(*) FROM _pando_jobs WHERE payload LIKE '%password_reset%'";
+    assert!(nodes.sql(mails).parse::<u32>().unwrap() <= 1);
+    assert_eq!(nodes.sql("SELECT used FROM _pando_attempts WHERE key LIKE 'mail%'"), "1");
+}
+
+#[test]
+fn count_requests_together() {
+    const MOST: usize = 40;
+    let nodes = Nodes::start(3);
+    let rule = json!({"label": "/api/health", "audience": "", "duration": 3600, "maxRequests": MOST});
+    nodes.done(0, "PATCH", "/api/settings", &json!({"rateLimits": {"enabled": true, "rules": [rule]}}));
+    let statuses: Vec<u16> = std::thread::scope(|scope| {
+        let nodes = &nodes;
+        let ask = move |n: usize| {
+            let client = nodes.nodes[n % 3].client();
+            (0..30).map(|_| client.send(&Request::get("/api/health")).unwrap().status).collect::<Vec<_>>()
+        };
+        let all: Vec<_> = (0..6).map(|n| scope.spawn(move || ask(n))).collect();
+        all.into_iter().flat_map(|thread| thread.join().unwrap()).collect()
+    });
+    let passed = statuses.iter().filter(|status| **status == 200).count();
+    assert_eq!(passed, MOST, "every node asks until all are refused, so that nothing is left over");
+    // Who was refused costs the database nothing.
+    let count = || nodes.sql("SELECT xmin FROM _pando_counters WHERE key LIKE 'rate%'");
+    let before = count();
+    assert_eq!(nodes.nodes[0].client().send(&Request::get("/api/health")).unwrap().status, 429);
+    assert_eq!(count(), before);
+}
+
+#[test]
+fn take_over_the_jobs_of_a_killed_one() {
+    let mut nodes = Nodes::start(2);
+    // What a node holds that dies is due again when its lease is over.
+    nodes.nodes[0].kill();
+    nodes.sql(
+        "INSERT INTO _pando_jobs (id, queue, payload, due, attempts, holder) VALUES \
+         ('left', 'default', '{\"kind\":\"cron\",\"id\":\"__pbDBOptimize__\"}', 0, 1, 'gone')",
+    );
+    wait_for("the job is done", || nodes.sql("SELECT count(*) FROM _pando_jobs") == "0");
+    // The dead one holds up changes for no longer than its lease, and is not counted for long.
+    nodes.done(1, "POST", "/api/collections", &json!({"name": "after", "type": "base"}));
+    let silent = "SELECT count(*) FROM _pando_nodes WHERE seen > now() - interval '5 s'";
+    wait_for("the dead one is gone", || nodes.sql(silent) == "1");
+    assert_eq!(nodes.nodes[1].terminate(Duration::from_secs(30)), Some(0));
+    assert_eq!(nodes.sql(silent), "0", "who ends says so");
+}
+
+#[test]
+fn do_what_is_due_once() {
+    let candidate = candidate();
+    let dir = tempfile::tempdir().unwrap();
+    let (sender, calls) = std::sync::mpsc::channel();
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    std::thread::spawn(move || {
+        for stream in listener.incoming().flatten() {
+            let mut head = [0; 2048];
+            let mut stream = stream;
+            let _ = std::io::Read::read(&mut stream, &mut head);
+            let _ = std::io::Write::write_all(
+                &mut stream,
+                b"HTTP/1.1 204 No Content\r\nConnection: close\r\n\r\n",
+            );
+            let _ = sender.send(());
+        }
+    });
+    let text = format!("[[crons]]\nid = 'call'\nschedule = '* * * * *'\nurl = 'http://127.0.0.1:{port}/'\n");
+    let mut program = candidate.program.clone();
+    program.options = configured(dir.path(), &text);
+    let _nodes: Vec<Server> =
+        (0..3).map(|n| program.serve(&dir.path().join(n.to_string())).unwrap()).collect();
+    calls.recv_timeout(Duration::from_secs(90)).unwrap();
+    // Each looks at least once more before the minute is over.
+    assert!(calls.recv_timeout(Duration::from_secs(10)).is_err(), "once in a minute, in however many nodes");
+}
+
+fn wait_for(what: &str, mut holds: impl FnMut() -> bool) {
+    let until = Instant::now() + Duration::from_secs(90);
+    while !holds() {
+        assert!(Instant::now() < until, "{what}");
+        std::thread::sleep(Duration::from_millis(50));
+    }
 }

@@ -65,6 +65,11 @@ pub async fn check(store: &Store) {
         }
     }
     assert_eq!(answer(store, &all()).await, "1 2 3 6");
+    let version = store.schema_version().await.expect("a version");
+    for (version, holds) in [(version, true), (version + 1, false)] {
+        let batch = Batch { guards: vec![Guard::Version(version)], ..Batch::default() };
+        assert_eq!(store.commit(batch).await.is_ok(), holds, "version {version}");
+    }
 
     // Updates, additions, and records that are gone.
     let update = |id: &str, set: Vec<(&str, Assign)>| Op::Update {
@@ -120,7 +125,7 @@ pub async fn check(store: &Store) {
     assert_eq!(kept, 100);
     assert_eq!(store.count(&all()).await.expect("count"), 102);
     match store.commit(Batch::op(insert("nowhere", &[("id", "x".into())]))).await {
-        Err(Error::Refused(text)) => assert!(text.contains("nowhere"), "{text}"),
+        Err(Error::Refused(text) | Error::Outdated(text)) => assert!(text.contains("nowhere"), "{text}"),
         other => panic!("no such table: {other:?}"),
     }
 }

@@ -9,6 +9,7 @@ mod conditions;
 mod fixture;
 mod hours;
 mod schema;
+mod shared;
 mod transactions;
 mod values;
 
@@ -26,5 +27,6 @@ pub async fn check(store: &Store) {
     hours::check(store).await;
     schema::check(store).await;
     transactions::check(store).await;
+    shared::check(store).await;
     store.ping().await.expect("ping");
 }

@@ -2,6 +2,7 @@
 
 pub mod decode;
 pub mod postgres;
+pub mod shared;
 pub mod sqlite;
 pub mod transfer;
 
@@ -14,6 +15,7 @@ use base::Name;
 use query::{Batch, ColumnType, Row, Select};
 
 use crate::error::{Error, Result};
+use shared::Shared;
 
 /// A database that can run the query language. Everything is cancel safe: a dropped `commit` may or may not
 /// take effect, but never half.
@@ -22,7 +24,7 @@ pub trait Engine: Send + Sync {
     /// `"sqlite"` or `"postgres"`, for messages.
     fn name(&self) -> &'static str;
 
-    /// Every acknowledged commit of this process is visible.
+    /// Every acknowledged commit is visible, of whatever process where several share a database.
     async fn select(&self, select: &Select) -> Result<Vec<Row>>;
 
     /// How many rows the query has, its limit, offset and sort aside.
@@ -50,6 +52,10 @@ pub trait Engine: Send + Sync {
     fn external_version(&self) -> u64 {
         0
     }
+
+    /// What the processes on this database know of each other; `None` when there is one process only, or inside of a
+    /// transaction.
+    fn shared(&self) -> Option<&dyn Shared>;
 
     /// Names the result columns of a view's query without keeping the view. For a column that is a plain
     /// reference to a table's column, `origin` says which.
@@ -84,6 +90,11 @@ pub trait Engine: Send + Sync {
     /// that do so by themselves need not be asked.
     async fn optimize(&self) -> Result<()> {
         Ok(())
+    }
+
+    /// What can be told of the engine's inside without asking the database: metrics and their values.
+    fn gauges(&self) -> Vec<(&'static str, f64)> {
+        Vec::new()
     }
 
     /// The same database, whose commits are durable when they return but may be seen by reads that begin a little later

@@ -28,6 +28,16 @@ impl Dialect {
         }
     }
 
+    /// What `Engine::schema_version` tells, as an operand.
+    pub fn schema_version(self) -> &'static str {
+        match self {
+            Dialect::Sqlite => "(SELECT schema_version FROM pragma_schema_version)",
+            Dialect::Postgres => {
+                "(SELECT \"value\"::float8 FROM \"_pando_meta\" WHERE \"id\"='schema_version')"
+            }
+        }
+    }
+
     pub fn alias(self, out: &mut String, alias: Alias) {
         let _ = match self {
             Dialect::Sqlite => write!(out, "`a{}`", alias.0),

@@ -7,9 +7,10 @@ mod rows;
 use std::time::{Duration, Instant as Clock};
 
 use anyhow::{Context, Result, bail};
-use cluster::Cluster;
+use cluster::topology::Failover;
+use cluster::{Cluster, Topology};
 
-use super::history::History;
+use super::history::{Event, History};
 use super::judge::{Verdict, judge};
 use super::load::{Load, Running};
 use crate::Client;
@@ -22,11 +23,15 @@ pub use rows::{Row, table};
 /// How long a phase may take until its requests are answered.
 const PHASE_MAX: Duration = Duration::from_secs(90);
 
+/// From a fault on, reads may fail for so long. It is noticed by silence, and silence takes a while.
+pub const READ_WINDOW: Duration = Duration::from_secs(4);
+/// Below 2,000 reads one in a thousand is no number.
+const READ_FAILURES_MAX: usize = 2;
+
 /// What to run.
 #[derive(Clone, Debug)]
 pub struct Plan {
-    /// As text.
-    pub topology: String,
+    pub topology: Topology,
     /// The program of the web nodes.
     pub pando: String,
     pub steps: Vec<Step>,
@@ -37,18 +42,56 @@ pub struct Plan {
     pub lasts: Duration,
     /// How long a dead primary is looked at until somebody promotes a standby. With Patroni nobody does.
     pub operator: Duration,
-    pub load: fn(&mut Load),
+    pub seed: u64,
 }
 
 /// What came of it.
-pub struct Outcome {
+pub struct Findings {
     pub rows: Vec<Row>,
     pub verdict: Verdict,
     pub history: History,
 }
 
-pub fn run(plan: &Plan) -> Result<Outcome> {
-    let cluster = Rig::start(&plan.topology, &plan.pando)?;
+/// Three web nodes and a primary with so many standbys, of which one must have each write.
+pub fn topology(replicas: u32, patroni: bool, network: bool) -> Topology {
+    let mut topology = Topology { name: "faults".into(), ..Topology::default() };
+    (topology.web.nodes, topology.web.port) = (3, 0);
+    topology.database.engine = cluster::topology::Engine::Postgres;
+    (topology.database.replicas, topology.database.synchronous) = (replicas, replicas.min(1));
+    if patroni {
+        topology.database.failover = Failover::Patroni;
+    }
+    topology.network.namespaces = network;
+    topology
+}
+
+impl Findings {
+    /// Fails when anything acknowledged was lost, or reads failed while there was a database to read from.
+    pub fn check(&self) -> Result<()> {
+        if !self.verdict.is_clean() {
+            bail!("{}", self.verdict);
+        }
+        let (failed, reads) = self.outside_windows();
+        if failed > (reads / 1000).max(READ_FAILURES_MAX) {
+            bail!("{failed} of {reads} reads failed outside of {READ_WINDOW:?} after a fault");
+        }
+        Ok(())
+    }
+
+    /// Failed reads and all of them, but for those in the time that a fault takes to be noticed.
+    pub fn outside_windows(&self) -> (usize, usize) {
+        let window = READ_WINDOW.as_nanos() as u64;
+        let is_outside = |event: &&Event| {
+            let in_window = |row: &Row| (row.fault..row.fault + window).contains(&event.end);
+            !event.action.is_write() && !self.rows.iter().any(in_window)
+        };
+        let reads: Vec<&Event> = self.history.events.iter().filter(is_outside).collect();
+        (reads.iter().filter(|read| !read.is_done()).count(), reads.len())
+    }
+}
+
+pub fn run(plan: &Plan) -> Result<Findings> {
+    let cluster = Rig::of(&plan.topology, &plan.pando)?;
     let result = run_on(plan, &cluster);
     if result.is_err() {
         eprintln!("{}", logs(&cluster));
@@ -56,7 +99,7 @@ pub fn run(plan: &Plan) -> Result<Outcome> {
     result
 }
 
-fn run_on(plan: &Plan, cluster: &Cluster) -> Result<Outcome> {
+fn run_on(plan: &Plan, cluster: &Cluster) -> Result<Findings> {
     let running = start(plan, cluster)?;
     let mut rows = Vec::new();
     for step in &plan.steps {
@@ -71,7 +114,7 @@ fn run_on(plan: &Plan, cluster: &Cluster) -> Result<Outcome> {
     for row in &mut rows {
         row.fill(&history);
     }
-    Ok(Outcome { rows, verdict, history })
+    Ok(Findings { rows, verdict, history })
 }
 
 fn start(plan: &Plan, cluster: &Cluster) -> Result<Running> {
@@ -80,9 +123,7 @@ fn start(plan: &Plan, cluster: &Cluster) -> Result<Running> {
     program.upsert_superuser(&cluster.dir().join("superuser"), email, password)?;
     let nodes: Vec<_> = cluster.web().iter().map(|node| node.address()).collect();
     let token = server::login(&Client::to(nodes[0]), "_superusers", email, password)?;
-    let mut load = Load::on(nodes);
-    (plan.load)(&mut load);
-    load.start(&token)
+    Load { seed: plan.seed, ..Load::on(nodes) }.start(&token)
 }
 
 /// Waits until every node answers and every standby follows.

@@ -2,15 +2,15 @@
 
 use std::hash::{BuildHasher, Hash, Hasher};
 use std::net::IpAddr;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use app::settings::{RateLimit, RateLimits};
+use backing::counters::{Counters, Key, Limit};
 use base::Timestamp;
 use ipnet::IpNet;
 use model::{Record, Schema};
 use rustc_hash::FxBuildHasher;
 
-use super::counters::{Counters, Key};
 use super::label::Asked;
 use super::{contains, label};
 
@@ -21,12 +21,12 @@ pub struct Limits {
 }
 
 impl Limits {
-    pub fn new(settings: &RateLimits, excluded: Vec<IpNet>) -> Self {
-        Limits { rules: settings.rules.clone(), excluded, counters: Counters::default() }
+    pub fn new(settings: &RateLimits, excluded: Vec<IpNet>, counters: Counters) -> Self {
+        Limits { rules: settings.rules.clone(), excluded, counters }
     }
 
     /// Counts a request. `Some` when it is one too many, with the time until the next is not.
-    pub fn count(
+    pub async fn count(
         &self,
         schema: &Schema,
         asked: &Asked<'_>,
@@ -39,7 +39,7 @@ impl Limits {
             return None;
         }
         let names = label::names(schema, asked)?;
-        let index = self.find(&names.labels, caller.is_some())?;
+        let index = find(&self.rules, &names.labels, caller.is_some())?;
         let rule = &self.rules[index];
         let mut scope = FxBuildHasher.build_hasher();
         match &names.tagged {
@@ -50,29 +50,30 @@ impl Limits {
             None => index.hash(&mut scope),
         }
         let key = Key { scope: scope.finish(), address };
-        self.counters.add(key, rule.max_requests, rule.duration, Instant::now(), now)
+        let limit = Limit { most: rule.max_requests, seconds: rule.duration };
+        self.counters.add(key, limit, now).await
     }
+}
 
-    /// The rule of the most telling name that there is one for: its own first, then that of a path above it.
-    fn find(&self, labels: &[String], is_known: bool) -> Option<usize> {
-        let concerns = |rule: &RateLimit| match rule.audience.as_str() {
-            "" => true,
-            audience => (audience == "@auth") == is_known,
+/// The rule of the most telling name that there is one for: its own first, then that of a path above it.
+fn find(rules: &[RateLimit], labels: &[String], is_known: bool) -> Option<usize> {
+    let concerns = |rule: &RateLimit| match rule.audience.as_str() {
+        "" => true,
+        audience => (audience == "@auth") == is_known,
+    };
+    labels.iter().find_map(|label| {
+        let own = |rule: &RateLimit| rule.label == *label;
+        let above = |rule: &RateLimit| match rule.label.strip_suffix('/') {
+            Some(parent) => {
+                label.strip_prefix(parent).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+            }
+            None => false,
         };
-        labels.iter().find_map(|label| {
-            let own = |rule: &RateLimit| rule.label == *label;
-            let above = |rule: &RateLimit| match rule.label.strip_suffix('/') {
-                Some(parent) => {
-                    label.strip_prefix(parent).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
-                }
-                None => false,
-            };
-            let position = |matches: &dyn Fn(&RateLimit) -> bool| {
-                self.rules.iter().position(|rule| matches(rule) && concerns(rule))
-            };
-            position(&own).or_else(|| position(&above))
-        })
-    }
+        let position = |matches: &dyn Fn(&RateLimit) -> bool| {
+            rules.iter().position(|rule| matches(rule) && concerns(rule))
+        };
+        position(&own).or_else(|| position(&above))
+    })
 }
 
 #[cfg(test)]
@@ -86,9 +87,9 @@ mod tests {
             duration: 1,
             max_requests: 1,
         };
-        let settings = RateLimits { rules: rules.iter().map(rule).collect(), ..RateLimits::default() };
+        let rules: Vec<RateLimit> = rules.iter().map(rule).collect();
         let labels: Vec<String> = labels.iter().map(|label| label.to_string()).collect();
-        Limits::new(&settings, Vec::new()).find(&labels, is_known)
+        super::find(&rules, &labels, is_known)
     }
 
     #[test]

@@ -1,27 +1,30 @@
 //! What a request passes before any route sees it: who it comes from, whether a superuser may come from there, and
 //! whether its client has asked too often. Costs nothing that the settings do not ask for.
 
+use std::hash::BuildHasher;
 use std::net::IpAddr;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use app::auth::token::{self, Caller};
+use app::settings::Settings;
 use app::settings::validate::network;
-use app::settings::{RateLimits, Settings};
-use app::{Error, Result};
+use app::{Error, Parts, Result};
 use axum::body::Body;
 use axum::http::request::Parts as Head;
 use axum::http::{HeaderValue, Response, header};
+use backing::Counters;
 use base::Kind;
 use ipnet::IpNet;
 use model::Record;
 use percent_encoding::percent_decode_str;
+use rustc_hash::FxBuildHasher;
+use serde_json::json;
 
 use crate::state::State;
 use crate::wire;
 
 mod address;
-mod counters;
 mod label;
 mod limits;
 
@@ -40,12 +43,12 @@ pub struct Policy {
 }
 
 impl Policy {
-    pub fn new(settings: Arc<Settings>) -> Self {
+    pub fn new(settings: Arc<Settings>, parts: &Parts) -> Self {
         let from = &settings.superuser_ips;
         Policy {
             proxies: Proxies::new(&settings.trusted_proxy),
             superusers: (!from.is_empty()).then(|| networks(from)),
-            limits: Some(&settings.rate_limits).filter(|limits| limits.enabled).map(limits),
+            limits: settings.rate_limits.enabled.then(|| limits(&settings, parts)),
             settings,
         }
     }
@@ -63,8 +66,11 @@ impl Policy {
     }
 }
 
-fn limits(settings: &RateLimits) -> Limits {
-    Limits::new(settings, networks(&settings.excluded_ips))
+fn limits(settings: &Settings, parts: &Parts) -> Limits {
+    // The same on all nodes with these settings, and on no others.
+    let name = format!("rate/{:016x}", FxBuildHasher.hash_one(json!(settings).to_string()));
+    let limits = &settings.rate_limits;
+    Limits::new(limits, networks(&limits.excluded_ips), Counters::new(&parts.store, name))
 }
 
 /// What does not read as a network matches nothing.
@@ -117,11 +123,11 @@ impl Visit {
     }
 
     /// Counts a request of this client. `Some` when it is one too many, with the time until the next is not.
-    pub fn count(&self, state: &State, asked: &Asked<'_>) -> Option<Duration> {
+    pub async fn count(&self, state: &State, asked: &Asked<'_>) -> Option<Duration> {
         let limits = self.0.policy.limits.as_ref()?;
         let parts = state.parts();
         let caller = self.record().map(|record| &**record);
-        limits.count(&parts.catalog.schema(), asked, caller, self.0.address, parts.clock.now())
+        limits.count(&parts.catalog.schema(), asked, caller, self.0.address, parts.clock.now()).await
     }
 
     /// The record that made the request, once somebody has found out.
@@ -146,6 +152,15 @@ pub fn too_many() -> Error {
     Error::new(Kind::TooMany, "Too Many Requests.")
 }
 
+/// What the API decides must go by collections and settings that nobody was told are gone. `Some` is the answer when that
+/// cannot be made sure of.
+pub async fn be_sure(state: &State, head: &Head) -> Option<Response<Body>> {
+    if !head.uri.path().starts_with("/api/") {
+        return None;
+    }
+    state.parts().nodes.be_sure().await.err().map(wire::error::response)
+}
+
 /// `Some` is the answer to a request that may not go on.
 pub async fn admit(state: &State, head: &Head, visit: &Visit) -> Option<Response<Body>> {
     let policy = visit.policy();
@@ -163,7 +178,8 @@ pub async fn admit(state: &State, head: &Head, visit: &Visit) -> Option<Response
         return Some(wire::error::response(app::auth::login::barred()));
     }
     let path = percent_decode_str(head.uri.path()).decode_utf8_lossy();
-    let wait = visit.count(state, &Asked { method: &head.method, path: &path, in_batch: false })?;
+    let wait = visit.count(state, &Asked { method: &head.method, path: &path, in_batch: false }).await?;
+    state.meters().refused.increment(1);
     let mut refused = wire::error::response(too_many());
     refused.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(wait.as_secs() + 1));
     Some(refused)

@@ -9,6 +9,7 @@ use axum::http::{HeaderMap, HeaderValue, header};
 use axum::routing::{get, post};
 use base::Kind;
 use base::limits::{BACKUP_UPLOAD_BYTES_MAX, BODY_BYTES_MAX};
+use observe::request_id;
 use serde_json::{Value as Json, json};
 
 use super::with_fields;
@@ -29,7 +30,7 @@ pub fn routes() -> Router<State> {
 
 /// What was begun is finished, whether the client waits for it or not.
 async fn to_the_end(work: impl Future<Output = Result<()>> + Send + 'static) -> Answer {
-    let done = tokio::spawn(work).await;
+    let done = tokio::spawn(request_id::carried(request_id::current(), work)).await;
     done.map_err(|error| Error::internal(error.to_string()))??;
     Ok(wire::answer::no_content())
 }

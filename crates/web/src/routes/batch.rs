@@ -1,7 +1,7 @@
 //! Several writes to records in one request: all of them or none.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use app::files::Uploads;
 use app::records::upsert;
@@ -195,8 +195,14 @@ async fn run(
 ) -> std::result::Result<String, Failed> {
     let seconds = if limits.timeout > 0 { limits.timeout } else { SECONDS_DEFAULT };
     let limit = Duration::from_secs(seconds.unsigned_abs());
+    let began = Instant::now();
     for attempt in 1.. {
-        let open = transaction::begin(&state.parts().store, limit).await?;
+        // All tries together last no longer than the one that goes through may.
+        let left = limit.saturating_sub(began.elapsed());
+        if left.is_zero() {
+            break;
+        }
+        let open = transaction::begin(&state.parts().store, left).await?;
         let result = all(state, asked, head, steps, &open, attempt == 1).await;
         let undone = result.is_err();
         let outcome = transaction::end(open, result, attempt).await;
@@ -274,8 +280,8 @@ async fn one(
         _ => return Err(Error::bad_request().details("no such action in a batch")),
     };
     let method = Method::from_bytes(inner.request.method.as_bytes()).unwrap_or_default();
-    if is_first && inner.visit.count(state, &gate::Asked { method: &method, path, in_batch: true }).is_some()
-    {
+    let counted = gate::Asked { method: &method, path, in_batch: true };
+    if is_first && inner.visit.count(state, &counted).await.is_some() {
         return Err(gate::too_many());
     }
     let cx = Context::within(state.parts(), &inner.request, open.store());

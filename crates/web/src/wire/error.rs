@@ -67,9 +67,6 @@ pub fn response(error: Error) -> Response<Body> {
         // The rest of the body is not read, so that nothing can follow on the connection.
         response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
     }
-    if error.kind == Kind::Internal {
-        tracing::error!(details = error.details.as_deref().unwrap_or_default(), "{}", error.message);
-    }
     let details = match error.details {
         Some(details) => Json::String(details),
         None if error.violations.is_empty() => Json::Null,

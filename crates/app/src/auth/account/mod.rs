@@ -118,10 +118,14 @@ async fn queue_once(
     email: &str,
     mail: Mail,
 ) -> Result<()> {
-    if !parts.attempts.may_send(kind, &collection.id, email, parts.clock.now()) {
+    if !parts.attempts.may_send(kind, &collection.id, email, parts.clock.now()).await? {
         return Ok(());
     }
-    mail.queue(parts).await.inspect_err(|_| parts.attempts.not_sent(kind, &collection.id, email))
+    let queued = mail.queue(parts).await;
+    if queued.is_err() {
+        parts.attempts.not_sent(kind, &collection.id, email).await;
+    }
+    queued
 }
 
 /// One wrong field, or nothing.

@@ -42,7 +42,7 @@ pub async fn with_otp(
         return Err(Error::form_with(violations));
     }
     let now = cx.parts.clock.now();
-    if !cx.parts.attempts.may_try(id, now) {
+    if !cx.parts.attempts.may_try(id, now).await? {
         let message = "Too many attempts, please try again later with a new OTP.";
         return Err(Error::new(Kind::TooMany, message));
     }
@@ -61,7 +61,7 @@ pub async fn with_otp(
         return Err(refused());
     }
     let record = spend(cx, &otp, old).await?;
-    cx.parts.attempts.used_otp(id);
+    cx.parts.attempts.used_otp(id).await;
     admit(cx, record, Method::Otp).await
 }
 

@@ -70,5 +70,6 @@ pub(crate) async fn renew(parts: &Parts, record: &Record, id: &str, at: Timestam
 
 /// Deletes one-time passwords that are past their time.
 pub async fn clean_otps(parts: &Parts) -> Result<()> {
+    parts.attempts.clean(parts.clock.now()).await?;
     mfa::clean(parts, TABLE, |options| options.otp.duration).await
 }

@@ -20,11 +20,14 @@ pub async fn request_otp(cx: &Context<'_>, collection: &Arc<Collection>, email: 
     let now = parts.clock.now();
     let otp = base::id::record();
     let lasts_ms = options.duration.saturating_mul(1000);
-    if let Some(newest) = parts.attempts.open_otp(&collection.id, email, &otp, now, lasts_ms) {
+    if let Some(newest) = parts.attempts.open_otp(&collection.id, email, &otp, now, lasts_ms).await? {
         return Ok(newest);
     }
     let mail =
         Mail::Otp { collection: collection.id.to_string(), email: email.into(), otp: otp.clone(), at: now.0 };
-    mail.queue(parts).await.inspect_err(|_| parts.attempts.not_sent_otp(&otp))?;
+    if let Err(error) = mail.queue(parts).await {
+        parts.attempts.not_sent_otp(&otp).await;
+        return Err(error);
+    }
     Ok(otp)
 }

@@ -15,6 +15,28 @@ fn check(group: &str, source: &str, engine: Engine) {
     judge::check(group, &source, candidate.program.clone());
 }
 
+const NODES: usize = 3;
+/// What runs on several nodes without being asked for: where one request builds on what another node was told.
+const ON_NODES: &[&str] = &["account", "collections_update", "files", "limits", "rules", "settings"];
+/// Entries of the request log are written by each node on its own, so their order is not that of the requests.
+const NOT_ON_NODES: &str = "logs";
+
+/// Every request of a scenario goes to the next node. `PANDO_DIFF_NODES=1` lets all groups do so.
+fn check_nodes(group: &str, source: &str) {
+    let all = std::env::var_os("PANDO_DIFF_NODES").is_some();
+    if group == NOT_ON_NODES || !(all || ON_NODES.contains(&group)) {
+        return;
+    }
+    let source = source.replace("include data\n", include_str!("data.txt"));
+    let candidate = Candidate::new(Engine::Postgres);
+    if testkit::pando::is_oracle() {
+        return;
+    }
+    let mut program = candidate.program.clone().role("web");
+    program.variables = vec![("PANDO_FILES_SHARED".into(), "true".into())];
+    judge::check_nodes(group, &source, program, NODES);
+}
+
 macro_rules! groups {
     ($($name:ident)*) => {$(
         mod $name {
@@ -29,6 +51,11 @@ macro_rules! groups {
             #[test]
             fn postgres() {
                 check(stringify!($name), SOURCE, Engine::Postgres);
+            }
+
+            #[test]
+            fn nodes() {
+                check_nodes(stringify!($name), SOURCE);
             }
         }
     )*};

@@ -134,7 +134,10 @@ impl Hosts {
     fn target(&self, asked: Moment, avoided: Set) -> Option<Target> {
         let now = self.now();
         let mut best: Option<(usize, Arc<Life>)> = None;
-        for (host, life) in self.lives.iter().enumerate() {
+        // The clock decides between hosts that have the same to do.
+        let first = now as usize % self.lives.len();
+        for host in (first..self.lives.len()).chain(0..first) {
+            let life = &self.lives[host];
             if avoided >> host & 1 == 1 {
                 continue;
             }
@@ -150,8 +153,6 @@ impl Hosts {
         if let Some((_, life)) = best {
             return Some(Target::Replica(life));
         }
-        // Proofs are old, or nobody asked for a while.
-        self.wake_all();
         let primary = self.primary.load();
         if let Some(primary) = &*primary {
             let usable = primary.until.load(Ordering::Acquire) > now && !primary.life.is_over();

@@ -17,6 +17,7 @@ const STEP: Duration = Duration::from_millis(limits::REPLICA_CHORES_MS);
 pub async fn serve(hosts: Arc<Hosts>) {
     let mut measured = 0;
     let mut fenced = vec![false; hosts.addresses.len()];
+    let mut quorum = None;
     loop {
         let _ = timeout(STEP, hosts.chores.notified()).await;
         warn_of_fenced(&hosts, &mut fenced);
@@ -27,6 +28,18 @@ pub async fn serve(hosts: Arc<Hosts>) {
                 tokio::spawn(prepare(hosts.clone(), primary));
             }
             continue;
+        }
+        let confirmed = hosts.ledger.lock().quorum();
+        if quorum != Some(confirmed) {
+            quorum = Some(confirmed);
+            if confirmed.confirming == 0 {
+                tracing::warn!(
+                    "no standby confirms commits: a write that was acknowledged is lost if the primary is; \
+                     set synchronous_standby_names"
+                );
+            }
+            primary.preparing.store(true, Ordering::Release);
+            tokio::spawn(prepare(hosts.clone(), primary.clone()));
         }
         let now = hosts.now();
         let decisions = hosts.ledger.lock().decisions(now);

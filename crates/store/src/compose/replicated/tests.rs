@@ -12,6 +12,9 @@ use query::batch::Assign;
 use query::{Alias, Batch, Column, ColumnType, Ddl, Expr, Op, Operand, Select};
 use testkit::postgres::{Options, Replicas};
 
+use super::Replicated;
+use crate::engine::Engine;
+use crate::engine::postgres::Address;
 use crate::{Error, Store, Target};
 
 pub async fn open(url: &str) -> crate::Result<Store> {
@@ -61,6 +64,18 @@ async fn passes_the_contract() {
     second.ping().await.unwrap();
     store.close().await;
     assert_eq!(store.ping().await.unwrap_err().kind(), base::Kind::Unavailable);
+}
+
+/// How many reads each host answered.
+async fn reads(url: &str, times: usize) -> Vec<u64> {
+    let engine = Replicated::open(&Address::all(url).unwrap()).await.unwrap();
+    for _ in 0..times {
+        engine.select(&all()).await.unwrap();
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    let reads = engine.hosts.counts.reads.iter().map(|reads| reads.load(Ordering::Relaxed)).collect();
+    engine.close().await;
+    reads
 }
 
 /// What writes on one node and reads on the other, until it is told to end.
@@ -160,8 +175,10 @@ async fn what_is_acknowledged_is_seen_by_all() {
     let replicas = Replicas::start(2, Options::default()).unwrap();
     let url = replicas.database().unwrap();
     let load = Load::begin(&url).await;
-    load.go_on(3_000).await;
+    load.go_on(2_000).await;
     load.end(&url).await;
+    let reads = reads(&url, 1_000).await;
+    assert!(reads[1] > 100 && reads[2] > 100, "by host: {reads:?}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -79,6 +79,10 @@ impl Engine for ReplicatedTransaction {
         self.step(self.inner.schema_version()).await
     }
 
+    fn shared(&self) -> Option<&dyn engine::shared::Shared> {
+        None
+    }
+
     async fn describe_view(&self, query: &str) -> Result<Vec<ViewColumn>> {
         self.step(self.inner.describe_view(query)).await
     }

@@ -20,13 +20,13 @@ pub async fn host(hosts: Arc<Hosts>, host: usize) {
     loop {
         let error = match connected(&hosts, host).await {
             Ok((probe, life)) => {
-                wait = limits::HOST_RETRY_MS;
                 if !said.is_empty() {
                     tracing::info!("{} can be reached again", hosts.addresses[host].name);
                     said.clear();
                 }
                 let error = ask(&hosts, probe, &life).await;
                 hosts.lost(&life);
+                wait = limits::HOST_RETRY_MS;
                 error
             }
             Err(error) => {
@@ -38,6 +38,7 @@ pub async fn host(hosts: Arc<Hosts>, host: usize) {
         if text != said {
             tracing::warn!("{}: {text}", hosts.addresses[host].name);
             said = text;
+            hosts.problems.lock()[host] = Some(error);
         }
         sleep(Duration::from_millis(wait)).await;
         wait = (wait * 2).min(limits::HOST_RETRY_MS_MAX);

@@ -159,8 +159,7 @@ impl Hosts {
         let _waiting = Waiting::begin(self);
         self.wake_all();
         loop {
-            let (covered, valid_until) = *everywhere.borrow_and_update();
-            if covered >= done && self.now() < valid_until {
+            if *everywhere.borrow_and_update() >= done {
                 return;
             }
             if !matches!(timeout_at(end, everywhere.changed()).await, Ok(Ok(()))) {

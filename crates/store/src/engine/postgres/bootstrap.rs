@@ -89,6 +89,33 @@ CREATE TABLE IF NOT EXISTS "_pando_ceremonies" (
     "_pando_seq" bigint GENERATED ALWAYS AS IDENTITY UNIQUE
 );
 CREATE INDEX IF NOT EXISTS "idx__pando_ceremonies_expires" ON "_pando_ceremonies" ("expires");
+CREATE UNLOGGED TABLE IF NOT EXISTS "_pando_counters" (
+    "key" text COLLATE "C" PRIMARY KEY,
+    "used" bigint NOT NULL,
+    "granted" bigint NOT NULL,
+    "ends" timestamptz NOT NULL
+) WITH (fillfactor=70);
+CREATE TABLE IF NOT EXISTS "_pando_attempts" (
+    "key" text COLLATE "C" PRIMARY KEY,
+    "used" bigint NOT NULL,
+    "granted" bigint NOT NULL,
+    "ends" timestamptz NOT NULL
+);
+CREATE TABLE IF NOT EXISTS "_pando_otp_requests" (
+    "id" text COLLATE "C" PRIMARY KEY,
+    "address" text COLLATE "C" DEFAULT '' NOT NULL,
+    "expires" double precision DEFAULT 0 NOT NULL,
+    "_pando_seq" bigint GENERATED ALWAYS AS IDENTITY UNIQUE
+);
+CREATE INDEX IF NOT EXISTS "idx__pando_otp_requests_address" ON "_pando_otp_requests" ("address", "expires");
+CREATE TABLE IF NOT EXISTS "_pando_nodes" (
+    "id" text COLLATE "C" PRIMARY KEY,
+    "address" text COLLATE "C" DEFAULT '' NOT NULL,
+    "release" text COLLATE "C" DEFAULT '' NOT NULL,
+    "schema" bigint DEFAULT 0 NOT NULL,
+    "started" timestamptz DEFAULT now() NOT NULL,
+    "seen" timestamptz DEFAULT now() NOT NULL
+) WITH (fillfactor=50);
 CREATE INDEX IF NOT EXISTS "idx__pando_jobs_queue_due" ON "_pando_jobs" ("queue", "due");
 "#;
 

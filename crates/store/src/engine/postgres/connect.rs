@@ -161,6 +161,15 @@ pub fn failure(error: tokio_postgres::Error) -> Error {
     }
 }
 
+/// The same of a statement that was made from a schema, not written by a person: what it names was there.
+pub fn data_failure(error: tokio_postgres::Error) -> Error {
+    let gone = [SqlState::UNDEFINED_TABLE, SqlState::UNDEFINED_COLUMN];
+    match error.as_db_error() {
+        Some(db) if gone.contains(db.code()) => Error::Outdated(db.message().to_owned()),
+        _ => failure(error),
+    }
+}
+
 /// `Key (title, lower(slug))=(a, b) already exists.`
 fn taken_columns(detail: &str) -> Vec<String> {
     let inner = detail.strip_prefix("Key (").and_then(|rest| rest.split_once(")=(")).map(|(inner, _)| inner);

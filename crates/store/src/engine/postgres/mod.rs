@@ -11,6 +11,7 @@ mod departure;
 mod probe;
 mod receipt;
 mod schema;
+mod shared;
 mod stand;
 mod standing;
 mod transaction;
@@ -35,14 +36,16 @@ pub use self::address::Address;
 use self::codec::{Param, Raw};
 pub use self::commit::Rendered;
 pub use self::connect::STATEMENT_MS;
-use self::connect::{SILENCE, failure, is_ended, is_stale, pool_failure};
+use self::connect::{SILENCE, data_failure, is_ended, is_stale, pool_failure};
 pub use self::probe::{Agreed, Probe, Quorum, Role, Sight};
 pub use self::receipt::Receipt;
 pub use self::transaction::PostgresTransaction;
+use super::shared::Shared;
 use super::transfer::{Arrival, Departure};
 use super::{Console, Engine, Transaction, ViewColumn, decode};
 use crate::error::{Error, Result};
 use crate::sql::{Dialect, Renderer, Statement, Views};
+use crate::unhurried::ToTheEnd;
 
 pub struct Postgres(Arc<Inner>);
 
@@ -99,6 +102,7 @@ impl Postgres {
     /// Told that the schema has this version by now.
     pub async fn follow_schema(&self, version: u64) -> Result<()> {
         if self.0.version.swap(version, Ordering::AcqRel) != version {
+            self.0.pool.manager().statement_caches.clear();
             self.0.reload_views(&self.0.client().await?).await?;
         }
         Ok(())
@@ -110,11 +114,9 @@ impl Postgres {
         rendered: Arc<Rendered>,
         receipt: Option<Receipt>,
     ) -> Result<Vec<usize>> {
-        // On a task of its own: a caller that goes away must not leave a connection half way through.
+        // A caller that goes away must not leave a connection half way through.
         let inner = self.0.clone();
-        tokio::spawn(async move { inner.commit(&rendered, receipt.as_ref()).await })
-            .await
-            .map_err(|error| Error::Internal(error.to_string()))?
+        ToTheEnd::of(async move { inner.commit(&rendered, receipt.as_ref()).await }).await
     }
 }
 
@@ -155,7 +157,8 @@ impl Inner {
             let ended = is_ended(&error);
             if again && (ended || client.is_closed() || is_stale(&error)) {
                 again = false;
-                client.statement_cache.clear();
+                // What one connection has prepared for an older schema, all have.
+                self.pool.manager().statement_caches.clear();
                 if ended {
                     // The server went away or is about to: the idle connections are as dead as this one.
                     drop(deadpool_postgres::Object::take(client));
@@ -163,7 +166,7 @@ impl Inner {
                 }
                 continue;
             }
-            return Err(failure(error));
+            return Err(data_failure(error));
         }
     }
 
@@ -232,7 +235,7 @@ impl Engine for Postgres {
     async fn select(&self, select: &Select) -> Result<Vec<Row>> {
         match self.0.select(select).await {
             // A view that another process made is asked for an order that it has not.
-            Err(Error::Refused(text)) if text.contains("_pando_seq") => {
+            Err(Error::Outdated(text)) if text.contains("_pando_seq") => {
                 self.0.reload_views(&self.0.client().await?).await?;
                 self.0.select(select).await
             }
@@ -265,6 +268,10 @@ impl Engine for Postgres {
         Ok(version)
     }
 
+    fn shared(&self) -> Option<&dyn Shared> {
+        Some(self)
+    }
+
     async fn describe_view(&self, query: &str) -> Result<Vec<ViewColumn>> {
         schema::describe(&*self.0.client().await?, query).await
     }
@@ -288,6 +295,16 @@ impl Engine for Postgres {
 
     async fn arrive(&self) -> Result<Box<dyn Arrival>> {
         Ok(Box::new(arrival::PostgresArrival::open(&self.0).await?))
+    }
+
+    fn gauges(&self) -> Vec<(&'static str, f64)> {
+        let status = self.0.pool.status();
+        vec![
+            ("pando_store_connections", status.size as f64),
+            ("pando_store_connections_idle", status.available as f64),
+            ("pando_store_connections_waiting", status.waiting as f64),
+            ("pando_store_connections_max", status.max_size as f64),
+        ]
     }
 
     async fn close(&self) {

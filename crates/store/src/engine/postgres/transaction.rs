@@ -13,9 +13,10 @@ use tokio::time::Instant;
 
 use super::codec::Param;
 use super::commit::{Failed, Rendered};
-use super::connect::{STATEMENT_MS, failure, is_ended, is_stale, may_retry};
+use super::connect::{STATEMENT_MS, data_failure, failure, is_ended, is_stale, may_retry};
 use super::receipt::{Receipt, is_withdrawn};
 use super::{Inner, bound_cache, read, schema};
+use crate::engine::shared::Shared;
 use crate::engine::{self, Engine, ViewColumn};
 use crate::error::{Error, Result};
 use crate::sql::{Dialect, Renderer, Statement, Views};
@@ -123,7 +124,7 @@ impl PostgresTransaction {
         if error.code() == Some(&tokio_postgres::error::SqlState::QUERY_CANCELED) {
             return Err(open.end(Error::Expired, undo));
         }
-        Err(failure(error))
+        Err(data_failure(error))
     }
 
     async fn rows(&self, statement: Statement, columns: &[Column]) -> Result<Vec<Row>> {
@@ -207,6 +208,10 @@ impl Engine for PostgresTransaction {
     async fn schema_version(&self) -> Result<u64> {
         let sql = "SELECT \"value\"::float8 FROM \"_pando_meta\" WHERE \"id\"='schema_version'";
         self.number(Statement { sql: sql.into(), params: Vec::new() }).await
+    }
+
+    fn shared(&self) -> Option<&dyn Shared> {
+        None
     }
 
     async fn describe_view(&self, query: &str) -> Result<Vec<ViewColumn>> {

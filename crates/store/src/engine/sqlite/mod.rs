@@ -96,7 +96,7 @@ impl Sqlite {
         shared.reload_views(&connection);
         let (queue, work) = crossbeam_channel::unbounded();
         let (stop, stopped) = crossbeam_channel::bounded(1);
-        let writer = Writer::new(connection, shared.clone());
+        let writer = Writer::new(connection, shared.clone(), file);
         let checkpoints = checkpoint::Checkpoints::new(connection::open_writer(&path)?, shared.clone());
         let threads = vec![
             spawn("sqlite-writer", move || writer.run(&work))?,
@@ -231,6 +231,10 @@ impl Engine for Sqlite {
         self.shared.external.load(Ordering::Acquire)
     }
 
+    fn shared(&self) -> Option<&dyn super::shared::Shared> {
+        None
+    }
+
     async fn describe_view(&self, query: &str) -> Result<Vec<ViewColumn>> {
         let query = query.to_owned();
         self.readers.read(move |connection| describe::describe(connection, &query)).await
@@ -275,6 +279,18 @@ impl Engine for Sqlite {
     async fn optimize(&self) -> Result<()> {
         self.shared.optimize.store(true, Ordering::Relaxed);
         Ok(())
+    }
+
+    fn gauges(&self) -> Vec<(&'static str, f64)> {
+        let bytes = |path: &Path| std::fs::metadata(path).map_or(0, |about| about.len()) as f64;
+        let mut log = self.path.clone().into_os_string();
+        log.push("-wal");
+        let waiting = limits::WRITE_QUEUE_MAX - self.places.available_permits();
+        vec![
+            ("pando_store_writes_waiting", waiting as f64),
+            ("pando_store_database_bytes", bytes(&self.path)),
+            ("pando_store_wal_bytes", bytes(Path::new(&log))),
+        ]
     }
 
     async fn close(&self) {

@@ -140,7 +140,7 @@ fn a_full_disk_takes_nothing_half() {
         queue.send(work).unwrap();
         answer
     };
-    let writer = super::Writer::new(connection, Arc::new(super::Shared::default()));
+    let writer = super::Writer::new(connection, Arc::new(super::Shared::default()), "data.db");
     let thread = std::thread::spawn(move || writer.run(&work));
     assert!(send(10, 1).blocking_recv().unwrap().is_ok());
     let full = send(8_000, 30).blocking_recv().unwrap();

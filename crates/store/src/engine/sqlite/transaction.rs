@@ -122,6 +122,10 @@ impl Engine for SqliteTransaction {
         self.number(Statement { sql: "PRAGMA schema_version".into(), params: Vec::new() }).await
     }
 
+    fn shared(&self) -> Option<&dyn engine::shared::Shared> {
+        None
+    }
+
     async fn describe_view(&self, query: &str) -> Result<Vec<ViewColumn>> {
         let query = query.to_owned();
         self.read(move |connection| describe::describe(connection, &query)).await

@@ -71,11 +71,16 @@ pub struct Writer {
     data_version: i64,
     /// When the log last grew; `None` when it is empty.
     dirty_since: Option<Instant>,
+    /// Batches that shared a transaction.
+    group_size: metrics::Histogram,
 }
 
 impl Writer {
-    pub fn new(connection: Connection, shared: Arc<Shared>) -> Self {
-        let mut writer = Writer { connection, shared, data_version: 0, dirty_since: Some(Instant::now()) };
+    pub fn new(connection: Connection, shared: Arc<Shared>, file: &str) -> Self {
+        let database = file.split_once('.').map_or(file, |(stem, _)| stem).to_owned();
+        let group_size = metrics::histogram!("pando_store_commit_group_size", "database" => database);
+        let dirty_since = Some(Instant::now());
+        let mut writer = Writer { connection, shared, data_version: 0, dirty_since, group_size };
         writer.data_version = writer.read_data_version();
         writer
     }
@@ -104,6 +109,7 @@ impl Writer {
             // Those whose caller gave up waiting are not begun.
             group.retain(|work| !work.claimed.swap(true, Ordering::AcqRel));
             if !group.is_empty() {
+                self.group_size.record(group.len() as f64);
                 self.group(&mut group);
             }
             if let Some(session) = session {

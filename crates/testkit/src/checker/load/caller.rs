@@ -44,7 +44,7 @@ impl Caller {
             number,
             token: String::new(),
             id: format!("caller{number:09}"),
-            nodes: Nodes::new(&shared.fleet, load.read_wait, load.write_wait),
+            nodes: Nodes::new(number, &shared.fleet, load.read_wait, load.write_wait),
             random: Random(load.seed.wrapping_mul(1_000_003).wrapping_add(number as u64)),
             shared: shared.clone(),
             events: Vec::new(),

@@ -48,7 +48,7 @@ pub fn prepare(client: &Client, token: &str) -> Result<()> {
             status => bail!("{method} {path} answered {status}: {}", answer.text()),
         }
     };
-    send("PATCH", "/api/settings", &json!({"batch": {"enabled": true, "maxRequests": 50, "timeout": 10}}))?;
+    send("PATCH", "/api/settings", &json!({"batch": {"enabled": true, "maxRequests": 50, "timeout": 5}}))?;
     // The cheapest hash that is allowed: what is checked is where an account is known, not how well it is kept.
     let password = json!({"name": "password", "type": "password", "system": true, "hidden": true,
         "required": true, "min": 8, "cost": 4});

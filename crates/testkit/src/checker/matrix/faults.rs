@@ -28,6 +28,8 @@ pub enum Fault {
     Kill,
     /// SIGSTOP, and later SIGCONT.
     Freeze,
+    /// Nothing goes in or out of its network, and later it does again.
+    Cut,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,7 +44,7 @@ const TARGETS: [(Target, &str); 4] = [
     (Target::Primary, "primary"),
     (Target::SamePrimary, "same-primary"),
 ];
-const FAULTS: [(Fault, &str); 2] = [(Fault::Kill, "kill"), (Fault::Freeze, "freeze")];
+const FAULTS: [(Fault, &str); 3] = [(Fault::Kill, "kill"), (Fault::Freeze, "freeze"), (Fault::Cut, "cut")];
 
 impl Step {
     /// Each fault of each process that the topology has.
@@ -51,7 +53,8 @@ impl Step {
         let needs_replicas = |target: Target| matches!(target, Target::Replica | Target::Primary);
         let targets = TARGETS.iter().map(|(target, _)| *target);
         let targets = targets.filter(|target| has_replicas || !needs_replicas(*target));
-        targets.flat_map(|target| FAULTS.map(|(fault, _)| Step { target, fault })).collect()
+        let steps = targets.flat_map(|target| FAULTS.map(|(fault, _)| Step { target, fault }));
+        steps.filter(|step| step.fault != Fault::Cut || topology.network.namespaces).collect()
     }
 }
 
@@ -126,21 +129,25 @@ fn strike(node: &Node, fault: Fault) -> Result<()> {
     match fault {
         Fault::Kill => node.kill()?,
         Fault::Freeze => node.freeze()?,
+        Fault::Cut => node.cut()?,
     }
     Ok(())
 }
 
 fn mend(cluster: &Cluster, node: &Node, step: Step, running: &Running, plan: &Plan) -> Result<()> {
-    match (step.fault, step.target) {
-        (Fault::Kill, Target::Primary) => cluster.rejoin(node.name())?,
-        (Fault::Kill, _) => node.restart()?,
-        (Fault::Freeze, Target::Primary) => {
-            node.thaw()?;
+    match step.fault {
+        Fault::Kill if step.target == Target::Primary => {}
+        Fault::Kill => node.restart()?,
+        Fault::Freeze => node.thaw()?,
+        Fault::Cut => node.heal()?,
+    }
+    // Patroni lets an old primary follow by itself.
+    if step.target == Target::Primary && cluster.topology().database.failover == Failover::Manual {
+        if step.fault != Fault::Kill {
             // For a while there are two that take themselves for the primary. The old one may get nothing.
             more(running, plan.reads, plan.writes, "beside the old primary")?;
-            cluster.rejoin(node.name())?;
         }
-        (Fault::Freeze, _) => node.thaw()?,
+        cluster.rejoin(node.name())?;
     }
     Ok(())
 }

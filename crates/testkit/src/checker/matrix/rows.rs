@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
-use super::{Outcome, Step};
-use crate::checker::history::{History, Instant};
+use super::{Findings, Step};
+use crate::checker::history::{History, Instant, Outcome};
 use crate::checker::report::{Share, share};
 
 /// A fault, with its marks in time and what fell between them.
@@ -70,6 +70,9 @@ fn failures(row: &Row) -> String {
     let mut all: BTreeMap<String, usize> = BTreeMap::new();
     for (what, shares) in [("read", &row.reads), ("write", &row.writes)] {
         for (why, count) in shares.iter().flat_map(|share| &share.failed) {
+            // Of an answer the status is enough here.
+            let first = why.split(' ').next().unwrap_or_default();
+            let why = if first.parse::<u16>().is_ok() { first } else { why };
             *all.entry(format!("{what} {why}")).or_default() += count;
         }
     }
@@ -81,14 +84,27 @@ fn latency(shares: &[Share; 3]) -> String {
     shares.iter().map(one).collect::<Vec<_>>().join(" ")
 }
 
+/// What failed requests were told, and how often.
+fn said(history: &History) -> BTreeMap<String, usize> {
+    let mut all = BTreeMap::new();
+    for event in &history.events {
+        if let Outcome::Unknown(why) = &event.outcome {
+            let kind = format!("{:?}", event.action);
+            let kind = kind.split_whitespace().next().unwrap_or_default();
+            *all.entry(format!("{kind}: {why}")).or_default() += 1;
+        }
+    }
+    all
+}
+
 /// The table as Markdown.
-pub fn table(outcome: &Outcome) -> String {
+pub fn table(findings: &Findings) -> String {
     let mut out = String::from(
         "| fault | node | reads before / during / after | writes | errors | no read for (usually) | \
          no write for (usually) | retries | reads p50/p99 ms | writes p50/p99 ms |\n\
          | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |\n",
     );
-    for row in &outcome.rows {
+    for row in &findings.rows {
         let retries: usize = row.reads.iter().chain(&row.writes).map(|share| share.retries).sum();
         let _ = writeln!(
             out,
@@ -106,6 +122,9 @@ pub fn table(outcome: &Outcome) -> String {
             latency(&row.writes),
         );
     }
-    let _ = writeln!(out, "\n{}", outcome.verdict);
+    let _ = writeln!(out, "\n{}", findings.verdict);
+    for (why, count) in said(&findings.history) {
+        let _ = writeln!(out, "{count} × {why}");
+    }
     out
 }

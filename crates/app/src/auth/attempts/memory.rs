@@ -1,20 +1,17 @@
-//! What is remembered of attempts, so that neither mailboxes are flooded nor codes guessed. Kept in memory by each
-//! process, and bounded: the longest untouched are forgotten first. Addresses that belong to nobody are treated as all
-//! others, as the difference would tell.
+//! Attempts in this process's memory, for the one process that a database has. They are bounded: the longest untouched
+//! are forgotten first.
 
 use base::Timestamp;
 use base::limits::{
-    MAIL_RESEND_MS, MAIL_RESENDS_KEPT_MAX, MAILS_MINUTE_MAX, OTP_ATTEMPTS_KEPT_MAX, OTP_ATTEMPTS_MAX,
-    OTP_ATTEMPTS_MS, OTPS_OPEN_MAX,
+    MAIL_RESEND_MS, MAIL_RESENDS_KEPT_MAX, OTP_ATTEMPTS_KEPT_MAX, OTP_ATTEMPTS_MAX, OTP_ATTEMPTS_MS,
+    OTPS_OPEN_MAX,
 };
 use parking_lot::Mutex;
 use quick_cache::unsync::Cache;
 
-pub struct Attempts {
+pub(super) struct Memory {
     sent: Mutex<Cache<String, Timestamp>>,
     codes: Mutex<Codes>,
-    /// Mails asked for since the beginning of a minute.
-    minute: Mutex<(Timestamp, u32)>,
 }
 
 /// One-time passwords by the address that they were asked for.
@@ -33,23 +30,19 @@ struct Asked {
     since: Option<Timestamp>,
 }
 
-impl Default for Attempts {
+impl Default for Memory {
     fn default() -> Self {
         let codes = Codes {
             by_address: Cache::new(OTP_ATTEMPTS_KEPT_MAX),
             addresses: Cache::new(OTP_ATTEMPTS_KEPT_MAX * OTPS_OPEN_MAX),
         };
-        Attempts {
-            sent: Mutex::new(Cache::new(MAIL_RESENDS_KEPT_MAX)),
-            codes: Mutex::new(codes),
-            minute: Mutex::new((Timestamp(0), 0)),
-        }
+        Memory { sent: Mutex::new(Cache::new(MAIL_RESENDS_KEPT_MAX)), codes: Mutex::new(codes) }
     }
 }
 
-impl Attempts {
+impl Memory {
     /// Whether a mail of that kind may go to that address now; if so, no other may for a while.
-    pub fn may_send(&self, kind: &str, collection: &str, email: &str, now: Timestamp) -> bool {
+    pub(super) fn may_send(&self, kind: &str, collection: &str, email: &str, now: Timestamp) -> bool {
         let key = format!("{kind} {collection} {email}");
         let mut sent = self.sent.lock();
         if sent.get(&key).is_some_and(|at| within(*at, now, MAIL_RESEND_MS)) {
@@ -59,23 +52,13 @@ impl Attempts {
         true
     }
 
-    /// A mail that [`Attempts::may_send`] let pass was not stored after all.
-    pub fn not_sent(&self, kind: &str, collection: &str, email: &str) {
+    /// A mail that [`Memory::may_send`] let pass was not stored after all.
+    pub(super) fn not_sent(&self, kind: &str, collection: &str, email: &str) {
         self.sent.lock().remove(&format!("{kind} {collection} {email}"));
     }
 
-    /// Whether one more mail may be asked for: anybody may ask, and each costs a write.
-    pub fn has_room(&self, now: Timestamp) -> bool {
-        let mut minute = self.minute.lock();
-        if !within(minute.0, now, 60_000) {
-            *minute = (now, 0);
-        }
-        minute.1 = minute.1.saturating_add(1);
-        minute.1 <= MAILS_MINUTE_MAX
-    }
-
     /// Notes a new one-time password; or tells the id of the newest, when too many are open for the address.
-    pub fn open_otp(
+    pub(super) fn open_otp(
         &self,
         collection: &str,
         email: &str,
@@ -97,7 +80,7 @@ impl Attempts {
     }
 
     /// Counts one more code tried; `false` when there were too many for the address before.
-    pub fn may_try(&self, otp: &str, now: Timestamp) -> bool {
+    pub(super) fn may_try(&self, otp: &str, now: Timestamp) -> bool {
         let mut codes = self.codes.lock();
         // One that this process was not asked for stands for itself.
         let key = codes.addresses.get(otp).cloned().unwrap_or_else(|| otp.to_string());
@@ -113,12 +96,12 @@ impl Attempts {
     }
 
     /// The code was right: what was tried before it counts no more.
-    pub fn used_otp(&self, otp: &str) {
+    pub(super) fn used_otp(&self, otp: &str) {
         self.close_otp(otp, |asked| (asked.tried, asked.since) = (0, None));
     }
 
     /// The mail with the code was not stored after all. What was tried with others still counts.
-    pub fn not_sent_otp(&self, otp: &str) {
+    pub(super) fn not_sent_otp(&self, otp: &str) {
         self.close_otp(otp, |_| {});
     }
 
@@ -144,7 +127,7 @@ mod tests {
 
     #[test]
     fn mails_are_sent_once_in_a_while() {
-        let attempts = Attempts::default();
+        let attempts = Memory::default();
         let may = |kind: &str, email: &str, at: i64| attempts.may_send(kind, "users", email, Timestamp(at));
         assert!(may("reset", "a@x.io", 0));
         assert!(!may("reset", "a@x.io", MAIL_RESEND_MS - 1));
@@ -154,7 +137,7 @@ mod tests {
 
     #[test]
     fn codes_are_tried_a_few_times() {
-        let attempts = Attempts::default();
+        let attempts = Memory::default();
         let now = Timestamp(0);
         for otp in ["one", "two"] {
             assert_eq!(attempts.open_otp("users", "a@x.io", otp, now, 1000), None);
@@ -170,7 +153,7 @@ mod tests {
 
     #[test]
     fn a_right_code_ends_the_count() {
-        let attempts = Attempts::default();
+        let attempts = Memory::default();
         let now = Timestamp(0);
         attempts.open_otp("users", "a@x.io", "one", now, 1000);
         for _ in 0..OTP_ATTEMPTS_MAX - 1 {
@@ -183,7 +166,7 @@ mod tests {
 
     #[test]
     fn few_are_open_at_a_time() {
-        let attempts = Attempts::default();
+        let attempts = Memory::default();
         for n in 0..OTPS_OPEN_MAX {
             assert_eq!(attempts.open_otp("users", "a@x.io", &n.to_string(), Timestamp(n as i64), 1000), None);
         }
