@@ -111,6 +111,8 @@ impl Command {
             Command::Status(_) => "status",
             Command::Down(_) => "down",
             Command::Move(_) => "move",
+            Command::Promote { .. } => "promote",
+            Command::Rejoin { .. } => "rejoin",
         }
     }
 }
