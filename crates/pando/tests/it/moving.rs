@@ -12,6 +12,9 @@ use testkit::{Request, Server, judge};
 
 use crate::candidate::{BINARY, Candidate};
 
+mod clients;
+mod kills;
+
 const DATA: &str = include_str!("differential/data.txt");
 
 /// More for the move than the corpus has: a view, indexes, odd texts, rules, an account, files, numbers at the edges.
@@ -253,103 +256,6 @@ fn what_cannot_be_moved_is_named_first() {
     assert!(text.contains("there is data already"), "{text}");
 }
 
-/// Clients that go on while the data moves.
-mod clients {
-    use std::collections::BTreeSet;
-    use std::sync::Arc;
-    use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-    use std::thread::JoinHandle;
-
-    use serde_json::json;
-    use testkit::{Client, Request};
-
-    const RECORDS: &str = "/api/collections/written/records";
-
-    pub struct Clients {
-        stop: Arc<AtomicBool>,
-        pub acknowledged: Arc<AtomicUsize>,
-        threads: Vec<JoinHandle<Result<BTreeSet<String>, String>>>,
-    }
-
-    impl Clients {
-        /// Each creates records, reads each back at once, and deletes every fourth.
-        pub fn start(port: u16, numbers: std::ops::Range<usize>) -> Clients {
-            let (stop, acknowledged) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicUsize::new(0)));
-            let thread = |number: usize| {
-                let (stop, acknowledged) = (stop.clone(), acknowledged.clone());
-                std::thread::spawn(move || {
-                    write(port, number, &stop, &acknowledged).inspect_err(|why| eprintln!("{why}"))
-                })
-            };
-            let threads = numbers.map(thread).collect();
-            Clients { stop, acknowledged, threads }
-        }
-
-        /// The ids that must be there, and no others.
-        pub fn end(self) -> BTreeSet<String> {
-            self.stop.store(true, Ordering::Relaxed);
-            self.threads.into_iter().flat_map(|thread| thread.join().unwrap().unwrap()).collect()
-        }
-
-        pub fn wait_for(&self, more: usize) {
-            let from = self.acknowledged.load(Ordering::Relaxed);
-            while self.acknowledged.load(Ordering::Relaxed) < from + more {
-                assert!(!self.threads.iter().any(JoinHandle::is_finished), "a client gave up");
-                std::thread::sleep(std::time::Duration::from_millis(2));
-            }
-        }
-    }
-
-    fn write(
-        port: u16,
-        number: usize,
-        stop: &AtomicBool,
-        acknowledged: &AtomicUsize,
-    ) -> Result<BTreeSet<String>, String> {
-        let client = Client::new(port);
-        let mut there = BTreeSet::new();
-        for turn in 0.. {
-            if stop.load(Ordering::Relaxed) {
-                break;
-            }
-            let id = format!("w{number}{turn:013}");
-            let send = |request: Request, expected: u16| {
-                let answer = client.send(&request).map_err(|error| format!("{id}: {error}"))?;
-                if answer.status != expected {
-                    return Err(format!("{id}: {} {}", answer.status, answer.text()));
-                }
-                acknowledged.fetch_add(1, Ordering::Relaxed);
-                Ok(answer)
-            };
-            send(Request::json("POST", RECORDS, &json!({"id": id, "n": turn, "t": "x"})), 200)?;
-            let one = format!("{RECORDS}/{id}");
-            let read = send(Request::get(&one), 200)?;
-            if read.json()["n"] != json!(turn) {
-                return Err(format!("{id} is not what was written: {}", read.text()));
-            }
-            match turn % 4 {
-                0 => {
-                    send(Request::new("DELETE", &one), 204)?;
-                }
-                // Two in one transaction. By one client only: PostgreSQL undoes those that meet.
-                1 if number % 4 == 0 => {
-                    let second = format!("x{number}{turn:013}");
-                    let body = json!({"requests": [
-                        {"method": "PATCH", "url": one, "body": {"n": turn + 1}},
-                        {"method": "POST", "url": RECORDS, "body": {"id": second, "n": 1}},
-                    ]});
-                    send(Request::json("POST", "/api/batch", &body), 200)?;
-                    there.extend([id, second]);
-                }
-                _ => {
-                    there.insert(id);
-                }
-            }
-        }
-        Ok(there)
-    }
-}
-
 const WRITTEN: &str = r#"setup written
 as superuser
 POST /api/collections {"name":"written","type":"base","listRule":"","viewRule":"","createRule":"","updateRule":"","deleteRule":"","fields":[{"name":"n","type":"number"},{"name":"t","type":"text"}],"indexes":["CREATE INDEX idx_written_n ON written (n)"]}
@@ -427,159 +333,6 @@ fn clients_go_on_while_the_data_moves_and_moves_back() {
     assert_same(&before, &answers(&server));
 }
 
-/// The phases in which something dies, by what the mover says as it enters them.
-const PHASES: [&str; 8] = [
-    "Checking",
-    "Preparing",
-    "Copying",
-    "Making indexes",
-    "Catching up",
-    "Comparing",
-    "Switching",
-    "Switched",
-];
-
-/// Writes one more record; it must be acknowledged and be read.
-fn write_on(server: &Server, number: usize) -> String {
-    let id = format!("one{number:012}");
-    let body = serde_json::json!({"id": id, "n": number});
-    let answer =
-        server.client().send(&Request::json("POST", "/api/collections/written/records", &body)).unwrap();
-    assert_eq!(answer.status, 200, "{id}: {}\n{}", answer.text(), server.log());
-    let read = server.client().send(&Request::get(&format!("/api/collections/written/records/{id}"))).unwrap();
-    assert_eq!(read.status, 200, "{id}");
-    id
-}
-
-/// The same of a server that may have to find its database again first.
-fn write_until_done(server: &Server, number: usize) -> String {
-    let id = format!("one{number:012}");
-    let body = serde_json::json!({"id": id, "n": number});
-    let create = Request::json("POST", "/api/collections/written/records", &body);
-    let until = std::time::Instant::now() + std::time::Duration::from_secs(60);
-    while server.client().send(&create).unwrap().status != 200 {
-        assert!(std::time::Instant::now() < until, "{}", server.log());
-        std::thread::sleep(std::time::Duration::from_millis(50));
-    }
-    id
-}
-
-#[test]
-fn a_mover_that_is_killed_leaves_the_old_or_the_new_in_force() {
-    let dir = tempfile::tempdir().unwrap();
-    let postgres = Postgres::start(Options::default()).unwrap();
-    for (round, phase) in PHASES.iter().enumerate() {
-        let data = dir.path().join(format!("data{round}"));
-        let url = postgres.database().unwrap();
-        let server = sqlite().start(&data).unwrap();
-        judge::apply(WRITTEN, &server);
-        let clients = clients::Clients::start(server.port(), 0..2);
-        clients.wait_for(20);
-        let mut mover = Running::start(&data, &["--to", &url]);
-        assert!(mover.until(phase), "{phase}: {:?}", mover.said);
-        testkit::fault::kill_9(mover.child.id());
-        let _ = mover.child.wait();
-        // Nobody notices.
-        clients.wait_for(20);
-        let mut there = clients.end();
-        assert_eq!(ids(&server), there, "{phase}");
-        // Again, until it is done; a move that had happened says so.
-        moved(&data, &["--to", &url]);
-        there.insert(write_on(&server, round));
-        assert_eq!(ids(&server), there, "{phase}");
-        drop(server);
-        let server = sqlite().serve(&data).unwrap();
-        assert_eq!(ids(&server), there, "{phase}");
-        let counted = postgres.sql(&format!("test{round}"), "select count(*) from written").unwrap();
-        assert_eq!(counted.trim(), there.len().to_string(), "{phase}");
-    }
-}
-
-#[test]
-fn a_server_that_is_killed_while_its_data_moves_finds_it_again() {
-    let dir = tempfile::tempdir().unwrap();
-    let postgres = Postgres::start(Options::default()).unwrap();
-    for (round, phase) in PHASES.iter().enumerate() {
-        let data = dir.path().join(format!("data{round}"));
-        let url = postgres.database().unwrap();
-        let mut server = sqlite().start(&data).unwrap();
-        judge::apply(WRITTEN, &server);
-        let mut there: std::collections::BTreeSet<String> =
-            (0..20).map(|number| write_on(&server, number)).collect();
-        let mut mover = Running::start(&data, &["--to", &url]);
-        assert!(mover.until(phase), "{phase}: {:?}", mover.said);
-        server.kill();
-        let mut server = sqlite().serve(&data).unwrap();
-        there.insert(write_on(&server, 100));
-        mover.until("\0");
-        let moved = mover.child.wait().unwrap().success();
-        assert!(moved, "{phase}: {:?}", mover.said);
-        there.insert(write_on(&server, 101));
-        assert_eq!(ids(&server), there, "{phase}");
-        server.restart().unwrap();
-        assert_eq!(ids(&server), there, "{phase}");
-        let counted = postgres.sql(&format!("test{round}"), "select count(*) from written").unwrap();
-        assert_eq!(counted.trim(), there.len().to_string(), "{phase}");
-    }
-}
-
-#[test]
-fn a_database_server_that_is_killed_while_data_moves_there_leaves_the_old_in_force() {
-    let dir = tempfile::tempdir().unwrap();
-    let mut postgres = Postgres::start(Options { fsync: true }).unwrap();
-    for (round, phase) in ["Copying", "Comparing", "Switching", "Switched"].iter().enumerate() {
-        let data = dir.path().join(format!("data{round}"));
-        let url = postgres.database().unwrap();
-        let server = sqlite().start(&data).unwrap();
-        judge::apply(WRITTEN, &server);
-        let mut there: std::collections::BTreeSet<String> =
-            (0..20).map(|number| write_on(&server, number)).collect();
-        let mut mover = Running::start(&data, &["--to", &url]);
-        assert!(mover.until(phase), "{phase}: {:?}", mover.said);
-        postgres.kill();
-        mover.until("\0");
-        let _ = mover.child.wait();
-        let until = mover.said.iter().any(|line| line == "Switched");
-        if !until && phase != &"Switching" {
-            there.insert(write_on(&server, 100));
-        }
-        postgres.restart().unwrap();
-        moved(&data, &["--to", &url]);
-        there.insert(write_until_done(&server, 101));
-        assert_eq!(ids(&server), there, "{phase}");
-        drop(server);
-        let server = sqlite().serve(&data).unwrap();
-        assert_eq!(ids(&server), there, "{phase}");
-    }
-}
-
-#[test]
-fn a_way_back_that_is_cut_short_leaves_the_old_or_the_new_in_force() {
-    let dir = tempfile::tempdir().unwrap();
-    let postgres = Postgres::start(Options::default()).unwrap();
-    for (round, phase) in PHASES.iter().enumerate() {
-        let data = dir.path().join(format!("data{round}"));
-        let url = postgres.database().unwrap();
-        let server = Program { data: Some(url.clone()), ..sqlite() }.start(&data).unwrap();
-        judge::apply(WRITTEN, &server);
-        let clients = clients::Clients::start(server.port(), 0..2);
-        clients.wait_for(20);
-        let words = ["--data", &url, "--to", data.to_str().unwrap()];
-        let mut mover = Running::start(&data, &words);
-        assert!(mover.until(phase), "{phase}: {:?}", mover.said);
-        testkit::fault::kill_9(mover.child.id());
-        let _ = mover.child.wait();
-        clients.wait_for(20);
-        let mut there = clients.end();
-        assert_eq!(ids(&server), there, "{phase}");
-        moved(&data, &words);
-        there.insert(write_on(&server, round));
-        drop(server);
-        let server = sqlite().serve(&data).unwrap();
-        assert_eq!(ids(&server), there, "{phase}");
-    }
-}
-
 #[test]
 fn files_go_to_a_bucket_and_back_while_they_are_served() {
     let dir = tempfile::tempdir().unwrap();
@@ -603,7 +356,8 @@ fn files_go_to_a_bucket_and_back_while_they_are_served() {
             .env("AWS_SECRET_ACCESS_KEY", settings["secret"].as_str().unwrap())
             .output()
             .unwrap();
-        let text = format!("{}{}", String::from_utf8_lossy(&out.stdout), String::from_utf8_lossy(&out.stderr));
+        let text =
+            format!("{}{}", String::from_utf8_lossy(&out.stdout), String::from_utf8_lossy(&out.stderr));
         assert!(out.status.success(), "{text}");
         text
     };
