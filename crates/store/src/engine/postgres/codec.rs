@@ -17,13 +17,19 @@ const EPOCH_MS: i64 = 946_684_800_000;
 #[derive(Debug)]
 pub struct Param(pub Value);
 
+impl Param {
+    /// Why a value cannot be stored.
+    pub fn objection(value: &Value) -> Option<&'static str> {
+        let (Value::Text(text) | Value::Json(text)) = value else { return None };
+        let json = matches!(value, Value::Json(_)) && text.contains("\\u0000");
+        (json || text.contains('\0')).then_some("PostgreSQL cannot store the character U+0000")
+    }
+}
+
 impl ToSql for Param {
     fn to_sql(&self, ty: &Type, out: &mut BytesMut) -> Result<IsNull, Problem> {
-        if let Value::Text(text) | Value::Json(text) = &self.0 {
-            let json = matches!(self.0, Value::Json(_)) && text.contains("\\u0000");
-            if json || text.contains('\0') {
-                return Err("PostgreSQL cannot store the character U+0000".into());
-            }
+        if let Some(why) = Param::objection(&self.0) {
+            return Err(why.into());
         }
         match (ty, &self.0) {
             (_, Value::Null) => return Ok(IsNull::Yes),
