@@ -2,7 +2,7 @@
 
 use base::Value;
 use model::field::Modifier;
-use model::{Collection, FieldKind, Record, Request, Violation, Violations};
+use model::{Collection, Field, FieldKind, Record, Request, Violation, Violations};
 use serde_json::{Map, Value as Json};
 
 use crate::rules::Context;
@@ -24,8 +24,7 @@ impl Context<'_> {
                     continue;
                 }
                 let field = &collection.fields[position];
-                // The password is hidden, and yet its owner sets it.
-                if field.hidden && !self.is_superuser() && !field.is_secret() {
+                if !self.may_set(field) {
                     continue;
                 }
                 let value = match modifier {
@@ -46,21 +45,20 @@ impl Context<'_> {
             }
         }
     }
-}
 
-/// Fields whose new value is their old one with a change, as the body asks by a modifier: the change alone for numbers
-/// that have no bounds, which the database can add by itself.
-#[derive(Debug, Default)]
-pub struct Relative(Vec<(usize, Option<f64>)>);
+    /// The password is hidden, and yet its owner sets it.
+    fn may_set(&self, field: &Field) -> bool {
+        !field.hidden || self.is_superuser() || field.is_secret()
+    }
 
-impl Relative {
-    pub fn of(collection: &Collection, body: &Map<String, Json>) -> Relative {
+    /// What the body changes relative to what is stored.
+    pub(super) fn relative(&self, collection: &Collection, body: &Map<String, Json>) -> Relative {
         let mut found: Vec<(usize, Option<f64>)> = Vec::new();
         for (key, input) in body {
             let Some((position, Some(modifier))) = collection.setter(key) else { continue };
             let field = &collection.fields[position];
             // A plain value in the same body makes it a value that depends on nothing.
-            if modifier == Modifier::Autogenerate || body.contains_key(&*field.name) {
+            if modifier == Modifier::Autogenerate || body.contains_key(&*field.name) || !self.may_set(field) {
                 continue;
             }
             let change = match &field.kind {
@@ -76,7 +74,14 @@ impl Relative {
         }
         Relative(found)
     }
+}
 
+/// Fields whose new value is their old one with a change, as the body asks by a modifier: the change alone for numbers
+/// that have no bounds, which the database can add by itself.
+#[derive(Debug, Default)]
+pub struct Relative(Vec<(usize, Option<f64>)>);
+
+impl Relative {
     /// What is to be added to the field, where the database can.
     pub fn change(&self, position: usize) -> Option<f64> {
         self.0.iter().find(|(known, _)| *known == position).and_then(|(_, change)| *change)

@@ -7,7 +7,7 @@ use base::{Kind, Value};
 use model::{Collection, Record, Violation, Violations};
 use serde_json::Value as Json;
 
-use super::input::{OLD_PASSWORD, Relative, check_password_form};
+use super::input::{OLD_PASSWORD, check_password_form};
 use super::save::Written;
 use super::shown::Shown;
 use crate::error::{Error, Result};
@@ -44,7 +44,7 @@ pub async fn update(
 /// `None` when somebody else meanwhile changed what the new values depend on, so that it has to be done anew.
 async fn attempt(cx: &Context<'_>, collection: &Arc<Collection>, id: &str) -> Result<Option<Record>> {
     let body = &cx.request.body;
-    let relative = Relative::of(collection, body);
+    let relative = cx.relative(collection, body);
     let old = cx.fetch(collection, id).await?.ok_or_else(Error::not_found)?;
     let mut record = old.clone();
     cx.apply(&mut record, body);
