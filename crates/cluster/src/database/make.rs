@@ -41,7 +41,16 @@ impl Databases {
 
     fn join(&self, node: &Node, primary: &Node) -> Result<()> {
         match (Self::data(node).exists(), Self::is_standby(node)) {
-            (true, true) => {}
+            // One that has more than the primary had when it was promoted cannot follow it as it is.
+            (true, true) => {
+                let followed = self.follow(node, primary);
+                return followed.or_else(|error| {
+                    node.check()?;
+                    tracing::warn!(node = node.name(), %error, "it does not follow");
+                    node.stop()?;
+                    self.rewind_or_copy(node, primary)
+                });
+            }
             (true, false) => return self.rewind_or_copy(node, primary),
             (false, _) => self.copy(node, primary)?,
         }
@@ -83,7 +92,7 @@ impl Databases {
         let data = Self::data(node);
         let read = Spec::new(self.admin.bin.join("pg_controldata"), "/")
             .args(["-D".into(), data.clone().into_os_string()]);
-        let text = run(&read.as_postgres().env("LC_ALL", "C"), Duration::from_millis(NODE_START_MS))?;
+        let text = run(&read.unprivileged().env("LC_ALL", "C"), Duration::from_millis(NODE_START_MS))?;
         let line = text.lines().find_map(|line| line.strip_prefix("Latest checkpoint's TimeLineID:"));
         let control = line.and_then(|number| number.trim().parse().ok()).unwrap_or(1);
         let histories =
@@ -116,7 +125,7 @@ impl Databases {
                 "-D".into(),
                 fresh.clone().into_os_string(),
             ])
-            .as_postgres();
+            .unprivileged();
         if !self.settings.fsync {
             spec = spec.args(["--no-sync"]);
         }
@@ -136,7 +145,7 @@ impl Databases {
             .args(["-d", &self.admin.conninfo(primary.address())])
             .args(["-D".into(), fresh.clone().into_os_string()])
             .env("PGPASSWORD", &self.admin.secret)
-            .as_postgres();
+            .unprivileged();
         if !self.settings.fsync {
             spec = spec.args(["--no-sync"]);
         }

@@ -62,10 +62,8 @@ fn up(command: &Up, dir: Option<&Path>) -> Result<()> {
         if let Some(done) = cluster.answer(&control) {
             tracing::info!("{done}");
         }
-        if !command.no_supervise {
-            for event in cluster.tend() {
-                tracing::warn!("{event}");
-            }
+        for event in cluster.tend(!command.no_supervise) {
+            tracing::warn!("{event}");
         }
     }
     println!("Stopping {}", topology.name);
