@@ -103,7 +103,13 @@ impl Load {
                         _ => in_transaction(&one, &id).await,
                     }
                     let seen = other.select(&row(&id)).await.unwrap();
-                    assert_eq!(seen.len(), 1, "{id} is not seen by the other node");
+                    if seen.is_empty() {
+                        let again = other.select(&row(&id)).await.map(|rows| rows.len());
+                        let own = one.select(&row(&id)).await.map(|rows| rows.len());
+                        tokio::time::sleep(Duration::from_secs(2)).await;
+                        let late = other.select(&row(&id)).await.map(|rows| rows.len());
+                        panic!("{id} is not seen by the other node: {again:?}, own {own:?}, late {late:?}");
+                    }
                     n += 1;
                     pairs.fetch_add(1, Ordering::Relaxed);
                 }

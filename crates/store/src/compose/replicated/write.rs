@@ -35,11 +35,11 @@ impl Receipts {
     }
 
     pub fn take(&self) -> Receipt {
+        let token = self.made.fetch_add(1, Ordering::Relaxed) + 1;
         let free = self.free.lock().pop();
-        free.unwrap_or_else(|| {
-            let made = self.made.fetch_add(1, Ordering::Relaxed);
-            Receipt::new(format!("{}-{made}", self.process))
-        })
+        let mut receipt = free.unwrap_or_else(|| Receipt::new(format!("{}-{token}", self.process)));
+        receipt.promise(token);
+        receipt
     }
 
     /// Only one whose token is known. Others are left to be swept.

@@ -112,7 +112,13 @@ impl Rendered {
                 Err(Failed::Driver(error)) if is_ended(&error) => {
                     return Err(Error::Uncertain(failure(error).to_string()));
                 }
-                Err(Failed::Driver(error)) => return Err(data_failure(error)),
+                Err(Failed::Driver(error)) => {
+                    let broke = error.as_db_error().is_none();
+                    return Err(match data_failure(error) {
+                        Error::Away(text) if broke => Error::Uncertain(text),
+                        other => other,
+                    });
+                }
             }
         }
         Err(Error::Internal("a batch ran out of attempts".into()))

@@ -29,20 +29,23 @@ pub struct Receipt {
     id: String,
     /// The token that is there before the commit.
     before: u64,
+    /// The token that this commit leaves, and no other ever does.
+    after: u64,
 }
 
 impl Receipt {
     pub fn new(id: String) -> Receipt {
-        Receipt { id, before: 0 }
+        Receipt { id, before: 0, after: 0 }
+    }
+
+    /// For the next commit, whose token nothing had before.
+    pub fn promise(&mut self, token: u64) {
+        self.after = token;
     }
 
     /// The commit happened.
     pub fn advance(&mut self) {
-        self.before += 1;
-    }
-
-    fn after(&self) -> u64 {
-        self.before + 1
+        self.before = self.after;
     }
 
     /// The statement with its parameters from `first` on. It fails when the token is not the one before.
@@ -53,13 +56,13 @@ impl Receipt {
              DO UPDATE SET \"token\"=CASE WHEN \"_pando_receipts\".\"token\"=${before} \
              THEN EXCLUDED.\"token\" END,\"at\"=now()"
         );
-        let values = [self.id.clone(), self.after().to_string(), self.before.to_string()];
+        let values = [self.id.clone(), self.after.to_string(), self.before.to_string()];
         Bound::of(sql, values.into_iter().map(base::Value::from))
     }
 
     /// The same as text for a transaction that is about to commit.
     pub(super) fn inline(&self) -> String {
-        let (id, after, before) = (&self.id, self.after(), self.before);
+        let (id, after, before) = (&self.id, self.after, self.before);
         format!(
             "INSERT INTO \"_pando_receipts\" (\"id\",\"token\") VALUES ('{id}','{after}') ON CONFLICT (\"id\") \
              DO UPDATE SET \"token\"=CASE WHEN \"_pando_receipts\".\"token\"='{before}' \
@@ -87,10 +90,14 @@ impl Postgres {
         let look = "SELECT \"token\" FROM \"_pando_receipts\" WHERE \"id\"=$1 FOR UPDATE";
         let row = transaction.query_one(look, &[&receipt.id]).await.map_err(failure)?;
         let token: String = row.try_get(0).map_err(failure)?;
-        let withdraw = "UPDATE \"_pando_receipts\" SET \"token\"=$2, \"at\"=now() WHERE \"id\"=$1";
-        transaction.execute(withdraw, &[&receipt.id, &WITHDRAWN]).await.map_err(failure)?;
+        let happened = token == receipt.after.to_string();
+        // What happened stays told: this answer may be lost as well, and be asked for again. The row is written all the
+        // same, so that it is confirmed by a standby together with what came before it.
+        let left = if happened { token } else { WITHDRAWN.to_owned() };
+        let settle = "UPDATE \"_pando_receipts\" SET \"token\"=$2, \"at\"=now() WHERE \"id\"=$1";
+        transaction.execute(settle, &[&receipt.id, &left]).await.map_err(failure)?;
         transaction.commit().await.map_err(failure)?;
-        Ok(token == receipt.after().to_string())
+        Ok(happened)
     }
 
     /// What [`Postgres::commit_rendered`] takes.
