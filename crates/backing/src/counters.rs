@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use base::Timestamp;
-use base::limits::{COUNTER_WAIT_MS, RATE_CLIENTS_MAX, RATE_SHARDS, RATE_SWEEP_MS};
+use base::limits::{COUNTER_RETRY_MS, COUNTER_WAIT_MS, RATE_CLIENTS_MAX, RATE_SHARDS, RATE_SWEEP_MS};
 use parking_lot::Mutex;
 use rustc_hash::{FxBuildHasher, FxHashMap};
 use store::{Part, Store, Take, Taken};
@@ -37,6 +37,8 @@ struct Window {
     granted: i64,
     /// Nothing more is to be had in this window.
     is_last: bool,
+    /// Set while this process counts alone: when the others may be asked again.
+    alone_until: Option<Instant>,
     /// Whose turn it is to ask for more, where more can be asked for.
     turn: Option<Turn>,
 }
@@ -92,19 +94,15 @@ impl Counters {
         let at = Instant::now();
         let window = length(limit.seconds, now);
         let taken = self.take(key, limit, window).await;
-        let (window, answer) = match taken {
-            Some(Taken { granted: 0, left_ms }) => {
-                let left = Duration::from_millis(left_ms);
-                (Window { ends: at + left, used: 0, granted: 0, is_last: true, turn }, Some(left))
-            }
-            Some(Taken { granted, left_ms }) => {
-                let (ends, granted) = (at + Duration::from_millis(left_ms), granted as i64);
-                (Window { ends, used: 1, granted, is_last: false, turn }, None)
-            }
-            None => (Window { ends: at + window, used: 1, granted: limit.most, is_last: true, turn }, None),
+        let mut shard = self.shard(key).lock();
+        let Some(Taken { granted, left_ms }) = taken else {
+            return shard.count_alone(key, limit, at, at + window, turn);
         };
-        self.shard(key).lock().insert(key, window, at);
-        answer
+        let (left, granted) = (Duration::from_millis(left_ms), granted as i64);
+        let (used, is_last) = if granted == 0 { (0, true) } else { (1, false) };
+        let window = Window { ends: at + left, used, granted, is_last, alone_until: None, turn };
+        shard.insert(key, window, at);
+        is_last.then_some(left)
     }
 
     /// `None` when the database cannot be asked.
@@ -139,7 +137,8 @@ impl Counters {
     fn say(&self, key: Key, limit: Limit, at: Instant, now: Timestamp) -> Said {
         let mut shard = self.shard(key).lock();
         if let Some(window) = shard.windows.get_mut(&key) {
-            if window.ends > at {
+            let asks_again = window.alone_until.is_some_and(|until| until <= at);
+            if window.ends > at && !asks_again {
                 if window.used < window.granted {
                     window.used += 1;
                     return Said::Answer(None);
@@ -155,12 +154,13 @@ impl Counters {
         }
         if self.store.is_some() {
             let turn = Turn::default();
-            let none = Window { ends: at, used: 0, granted: 0, is_last: false, turn: Some(turn.clone()) };
+            let none = Window::new(at, Some(turn.clone()));
             shard.insert(key, none, at);
             return Said::Ask(turn);
         }
         let ends = at + length(limit.seconds, now);
-        shard.insert(key, Window { ends, used: 1, granted: limit.most, is_last: true, turn: None }, at);
+        let whole = Window { used: 1, granted: limit.most, is_last: true, ..Window::new(ends, None) };
+        shard.insert(key, whole, at);
         Said::Answer(None)
     }
 }
@@ -172,7 +172,41 @@ fn length(seconds: i64, now: Timestamp) -> Duration {
     Duration::from_secs(seconds.unsigned_abs().clamp(1, SECONDS_MAX)) - begun
 }
 
+impl Window {
+    /// Nothing is granted yet.
+    fn new(ends: Instant, turn: Option<Turn>) -> Self {
+        Window { ends, used: 0, granted: 0, is_last: false, alone_until: None, turn }
+    }
+}
+
 impl Shard {
+    /// Goes on counting without the others, until they are asked again.
+    fn count_alone(
+        &mut self,
+        key: Key,
+        limit: Limit,
+        at: Instant,
+        ends: Instant,
+        turn: Option<Turn>,
+    ) -> Option<Duration> {
+        let alone_until = Some(at + Duration::from_millis(COUNTER_RETRY_MS));
+        if let Some(window) = self.windows.get_mut(&key)
+            && window.alone_until.is_some()
+            && window.ends > at
+        {
+            window.alone_until = alone_until;
+            if window.used >= window.granted {
+                return Some(window.ends - at);
+            }
+            window.used += 1;
+            return None;
+        }
+        let alone =
+            Window { used: 1, granted: limit.most, is_last: true, alone_until, ..Window::new(ends, turn) };
+        self.insert(key, alone, at);
+        None
+    }
+
     fn insert(&mut self, key: Key, window: Window, at: Instant) {
         const CLIENTS_MAX: usize = RATE_CLIENTS_MAX / RATE_SHARDS;
         if self.windows.len() >= CLIENTS_MAX && !self.windows.contains_key(&key) {

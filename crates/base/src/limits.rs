@@ -181,7 +181,9 @@ pub const COUNTERS_MAX: u64 = 1_000_000;
 /// How often counts that are over are dropped.
 pub const COUNTER_SWEEP_MS: u64 = 30_000;
 /// How long a request waits for a shared count before its node counts alone.
-pub const COUNTER_WAIT_MS: u64 = 1_000;
+pub const COUNTER_WAIT_MS: u64 = 3_000;
+/// How long it counts alone before it asks again.
+pub const COUNTER_RETRY_MS: u64 = 5_000;
 /// How long request log entries wait to be written together.
 pub const LOG_FLUSH_MS: u64 = 1_000;
 /// Request log entries in one batch.
