@@ -1,14 +1,14 @@
 //! `cargo xtask bench`: the same requests to PocketBase and to Pando, each alone on one core, on copies of one
 //! data set. Measures and reports; asserts nothing.
 
-mod cases;
-mod data;
+pub mod cases;
+pub mod data;
 mod floor;
 mod logins;
-mod machine;
+pub mod machine;
 mod realtime;
 mod report;
-mod wrk;
+pub mod wrk;
 
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -21,6 +21,7 @@ use testkit::{Program, Request, Server, oracle, tools};
 
 use cases::{CASES, Case};
 use report::{Growth, Line, Report};
+pub use report::{conditions, section};
 
 /// The servers' core; the load comes from the other one.
 const SERVER_CORE: usize = 0;
@@ -133,7 +134,17 @@ pub fn run(args: &[String]) -> Result<()> {
     }
 }
 
-fn document() -> PathBuf {
+/// The programs as they are shipped.
+pub fn build() -> Result<()> {
+    let mut cargo = std::process::Command::new(env!("CARGO"));
+    cargo.current_dir(tools::workspace()).args(["build", "--release", "-p", "pando", "-p", "xtask"]);
+    match cargo.args(["--bin", "pando", "--bin", "floor"]).status()?.success() {
+        true => Ok(()),
+        false => bail!("the release build failed"),
+    }
+}
+
+pub fn document() -> PathBuf {
     tools::workspace().join("docs/benchmarks.md")
 }
 
@@ -181,7 +192,7 @@ impl Pair {
     }
 }
 
-fn built(program: &str) -> Result<PathBuf> {
+pub fn built(program: &str) -> Result<PathBuf> {
     let target =
         std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| tools::workspace().join("target"), PathBuf::from);
     Ok(target.join("release").join(program))

@@ -68,6 +68,9 @@ impl Error {
 impl From<store::Error> for Error {
     fn from(error: store::Error) -> Self {
         let message = match error.kind() {
+            _ if matches!(error, store::Error::Uncertain(_)) => {
+                "The database did not confirm this, so it may have happened. Look before you try again."
+            }
             _ if matches!(error, store::Error::Outdated(_)) => {
                 "The collections have changed meanwhile. Try again."
             }

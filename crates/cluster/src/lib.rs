@@ -1,9 +1,6 @@
 //! A topology as plain data, and the processes that make it real on one machine. Knows nothing of collections, rules
 //! or HTTP beyond a readiness question: a node is a program with arguments, a directory, an address and a log.
 
-#[cfg(not(target_os = "linux"))]
-compile_error!("clusters run on Linux: they are made of its processes");
-
 pub mod topology;
 
 mod running;
@@ -31,7 +28,7 @@ pub use error::Error;
 pub use groups::Usage;
 pub use node::{Node, Role};
 pub use programs::Programs;
-pub use running::{Cluster, down};
+pub use running::{Cluster, Control, Request, ask, down};
 pub use status::{Condition, DatabaseStatus, NodeStatus, Status};
 pub use topology::Topology;
 

@@ -255,8 +255,9 @@ impl Node {
         self.slot().wanted = false;
     }
 
-    /// Starts it again if it died, after a pause that doubles each time. Returns what there is to say.
-    pub(crate) fn tend(&self) -> Option<String> {
+    /// Notices that it died, and starts it again if it is `supervised`, after a pause that doubles each time. Returns what
+    /// there is to say.
+    pub(crate) fn tend(&self, supervised: bool) -> Option<String> {
         let mut slot = self.slot();
         if !slot.wanted {
             return None;
@@ -277,13 +278,14 @@ impl Node {
         let status = slot.child.as_mut()?.try_wait().ok()??;
         let steady = slot.started.is_some_and(|started| started.elapsed() > STEADY);
         let pause = if steady || slot.pause_ms == 0 { NODE_RESTART_MS_MIN } else { slot.pause_ms * 2 };
-        slot.pause_ms = pause.min(NODE_RESTART_MS_MAX);
-        slot.again = Some(Instant::now() + Duration::from_millis(slot.pause_ms));
         let said = tail(&self.log());
         let last = said.lines().last().unwrap_or_default().trim().to_owned();
         let _ = self.kill_in(&mut slot);
-        slot.wanted = true;
-        Some(format!("{} died with {status} ({last}); again in {} ms", self.name(), slot.pause_ms))
+        slot.wanted = supervised;
+        slot.pause_ms = pause.min(NODE_RESTART_MS_MAX);
+        slot.again = Some(Instant::now() + Duration::from_millis(slot.pause_ms));
+        let then = if supervised { format!("; again in {} ms", slot.pause_ms) } else { String::new() };
+        Some(format!("{} died with {status} ({last}){then}", self.name()))
     }
 
     fn slot(&self) -> MutexGuard<'_, Slot> {

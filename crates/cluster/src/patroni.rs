@@ -48,7 +48,7 @@ pub(crate) fn plan(
     site: Site,
 ) -> Plan {
     let (place, ground) = site.take();
-    let spec = Spec::new(program, "/").args([dir.join(config::FILE).into_os_string()]).as_postgres();
+    let spec = Spec::new(program, "/").args([dir.join(config::FILE).into_os_string()]).unprivileged();
     Plan {
         name,
         role: Role::Database,

@@ -34,6 +34,9 @@ impl Programs {
 
     /// Names everything that is missing at once, before anything is started.
     pub(crate) fn check(&self, topology: &Topology) -> Result<(), Error> {
+        if !cfg!(target_os = "linux") {
+            return Err(Error::Refused("topologies run on Linux: they are made of its processes".into()));
+        }
         let mut missing = Vec::new();
         let mut need = |is_there: bool, what: &str, how: &str| {
             if !is_there {

@@ -2,6 +2,7 @@
 
 mod begin;
 mod cleanup;
+mod control;
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -16,6 +17,7 @@ use crate::status::{self, Status};
 use crate::topology::Topology;
 
 pub use cleanup::down;
+pub use control::{Control, Request, ask};
 
 /// All processes of a topology. Those that still run end when it is dropped, at once and without order: `stop` is the
 /// orderly end.
@@ -135,9 +137,10 @@ impl Cluster {
         status::look(&self.keeper.get(), &self.secret)
     }
 
-    /// Starts again what has died, after a growing pause. To be called again and again; returns what happened.
-    pub fn tend(&self) -> Vec<String> {
-        self.nodes.iter().filter_map(|node| node.tend()).collect()
+    /// Notices what has died and, if `supervised`, starts it again after a growing pause. To be called again and again;
+    /// returns what happened.
+    pub fn tend(&self, supervised: bool) -> Vec<String> {
+        self.nodes.iter().filter_map(|node| node.tend(supervised)).collect()
     }
 
     /// Ends everything in order: web nodes, then standbys, then the primary, then what they stood on.

@@ -59,7 +59,7 @@ impl Spec {
         self
     }
 
-    pub fn as_postgres(mut self) -> Spec {
+    pub fn unprivileged(mut self) -> Spec {
         self.as_postgres = true;
         self
     }

@@ -131,3 +131,64 @@ pub(crate) fn secret(dir: &Path) -> Result<String, Error> {
     file.write_all(text.as_bytes()).doing(doing)?;
     Ok(text)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn it_is_read_as_it_was_written_and_by_nobody_else() {
+        let dir = tempfile::tempdir().unwrap();
+        assert!(load(dir.path()).unwrap().is_none());
+        let own = Identity::own();
+        let entry = Entry {
+            name: "db-1".into(),
+            role: Role::Database,
+            address: "127.0.0.1:5432".parse().unwrap(),
+            process: None,
+            restarts: 0,
+            data: None,
+        };
+        let topology = Topology { name: "a".into(), ..Topology::default() };
+        let ports = BTreeMap::from([("db-1".to_owned(), 5432)]);
+        let state =
+            State { topology: topology.clone(), owner: own, nodes: vec![entry], ports: ports.clone() };
+        let keeper = Keeper::new(dir.path(), state).unwrap();
+        keeper.entry("db-1", |entry| entry.process = own).unwrap();
+        let read = load(dir.path()).unwrap().unwrap();
+        assert_eq!((read.topology, read.owner, read.ports), (topology, own, ports));
+        assert_eq!(read.nodes[0].roots(), own.into_iter().collect::<Vec<_>>());
+
+        let secret = secret(dir.path()).unwrap();
+        assert_eq!((secret.len(), super::secret(dir.path()).unwrap()), (32, secret.clone()));
+        let mode = std::os::unix::fs::PermissionsExt::mode(
+            &dir.path().join(SECRET).metadata().unwrap().permissions(),
+        );
+        assert_eq!(mode & 0o777, 0o600);
+        std::fs::write(dir.path().join(FILE), "{").unwrap();
+        assert!(load(dir.path()).unwrap_err().to_string().contains("cannot be read"));
+    }
+
+    #[test]
+    fn a_process_that_is_gone_is_none_of_a_node() {
+        let own = Identity::own().unwrap();
+        let entry = Entry {
+            name: "web-1".into(),
+            role: Role::Web,
+            address: "127.0.0.1:1".parse().unwrap(),
+            process: Some(Identity { start: own.start + 1, ..own }),
+            restarts: 0,
+            data: Some("/nowhere".into()),
+        };
+        assert!(entry.roots().is_empty());
+    }
+
+    #[test]
+    fn one_at_a_time_has_the_directory() {
+        let dir = tempfile::tempdir().unwrap();
+        let first = lock(dir.path()).unwrap();
+        assert!(first.is_some() && lock(dir.path()).unwrap().is_none());
+        drop(first);
+        assert!(lock(dir.path()).unwrap().is_some());
+    }
+}

@@ -39,7 +39,8 @@ pub struct NodeStatus {
     pub condition: Condition,
     /// Of one core.
     pub cpu_percent: f64,
-    pub resident_bytes: u64,
+    /// Resident; what several processes share is counted once.
+    pub memory_bytes: u64,
     /// Starts after the first one.
     pub restarts: u32,
     pub uptime: Duration,
@@ -133,11 +134,19 @@ fn node(entry: &Entry, before: u64, admin: Option<&Admin>) -> NodeStatus {
         pid: root.map(|root| root.pid),
         condition,
         cpu_percent: 100.0 * used / SAMPLE.as_secs_f64(),
-        resident_bytes: members.iter().map(|stat| stat.resident_bytes).sum(),
+        memory_bytes: members.iter().map(memory).sum(),
         restarts: entry.restarts,
         uptime: root.map(|root| since(root.start)).unwrap_or_default(),
         database,
     }
+}
+
+/// Its part of what it shares with others, where the kernel tells; else all that it has.
+fn memory(stat: &Stat) -> u64 {
+    let text = std::fs::read_to_string(format!("/proc/{}/smaps_rollup", stat.pid)).unwrap_or_default();
+    let line = text.lines().find_map(|line| line.strip_prefix("Pss:"));
+    let kib = line.and_then(|line| line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok());
+    kib.map_or(stat.resident_bytes, |kib| kib * 1024)
 }
 
 fn ask(admin: &Admin, address: SocketAddr) -> Option<DatabaseStatus> {
@@ -196,7 +205,7 @@ impl fmt::Display for Status {
                 node.address.to_string(),
                 node.condition.to_string(),
                 format!("{:.0}", node.cpu_percent),
-                size(node.resident_bytes),
+                size(node.memory_bytes),
                 lag.unwrap_or_default(),
                 node.restarts.to_string(),
                 age(node.uptime),

@@ -3,6 +3,7 @@
 mod assemble;
 mod cli;
 mod config;
+mod place;
 mod roles;
 
 use std::process::ExitCode;
@@ -35,11 +36,13 @@ fn main() -> ExitCode {
     let done = runtime.block_on(async {
         match cli.command {
             cli::Command::Serve(_) => roles::serve::run(config).await,
+            cli::Command::Move(command) => roles::mover::run(config, command).await,
             cli::Command::Web(_) => roles::web::run(config).await,
             cli::Command::Types(types) => roles::types::run(config, types).await,
             cli::Command::Superuser(command) => roles::superuser::run(config, command).await,
             // These have ended above: they have no configuration of their own.
             cli::Command::Up(_) | cli::Command::Status(_) | cli::Command::Down(_) => Ok(()),
+            cli::Command::Promote { .. } | cli::Command::Rejoin { .. } => Ok(()),
         }
     });
     // Blocking work that nobody waits for any more must not hold up the end.

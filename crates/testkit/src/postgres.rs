@@ -21,15 +21,8 @@ const START_MAX: Duration = Duration::from_secs(30);
 
 /// The newest installed server's programs, 15 or later.
 pub fn bin() -> Result<PathBuf> {
-    let mut found: Vec<(u32, PathBuf)> = fs::read_dir("/usr/lib/postgresql")
-        .into_iter()
-        .flatten()
-        .flatten()
-        .filter_map(|e| Some((e.file_name().to_str()?.parse().ok()?, e.path().join("bin"))))
-        .filter(|(version, bin)| *version >= 15 && bin.join("postgres").exists())
-        .collect();
-    found.sort();
-    found.pop().map(|(_, bin)| bin).context("PostgreSQL 15 or later is needed: apt-get install postgresql")
+    let found = cluster::Programs::find("").postgres;
+    found.context("PostgreSQL 15 or later is needed: apt-get install postgresql")
 }
 
 /// What the test wants of the server.

@@ -7,8 +7,9 @@ use std::time::Duration;
 
 use anyhow::{Result, bail};
 use serde_json::json;
+use testkit::http::Client;
 use testkit::postgres::Postgres;
-use testkit::{Program, Request, Server, tools};
+use testkit::{Program, Request, tools};
 
 /// The user who owns the records under the rule.
 pub const OWNER: (&str, &str) = ("owner@example.com", "owner-password");
@@ -21,7 +22,7 @@ pub fn authors(records: usize) -> usize {
 /// Fills `dir` by the program, which is a server on SQLite.
 pub fn make(program: &Program, dir: &Path, records: usize) -> Result<()> {
     let mut server = program.start(dir)?;
-    collections(&server)?;
+    collections(&server.client(), &server.superuser_token()?)?;
     server.terminate(Duration::from_secs(10));
     drop(server);
     let series =
@@ -47,9 +48,14 @@ pub fn make(program: &Program, dir: &Path, records: usize) -> Result<()> {
 /// The same data set through Pando on PostgreSQL.
 pub fn make_on_postgres(program: &Program, dir: &Path, postgres: &Postgres, records: usize) -> Result<()> {
     let mut server = program.start(dir)?;
-    collections(&server)?;
+    collections(&server.client(), &server.superuser_token()?)?;
     server.terminate(Duration::from_secs(10));
     drop(server);
+    postgres.sql("test0", &rows_on_postgres(records)).map(drop)
+}
+
+/// SQL that fills the collections.
+pub fn rows_on_postgres(records: usize) -> String {
     let id = |prefix: &str, n: &str| format!("'{prefix}' || lpad(({n})::text, 14, '0')");
     let mut sql = format!(
         "insert into authors (id, name) select {}, 'Author ' || i from generate_series(1, {}) i;",
@@ -65,15 +71,15 @@ pub fn make_on_postgres(program: &Program, dir: &Path, postgres: &Postgres, reco
             id("a", &format!("i % {} + 1", authors(records)))
         );
     }
-    postgres.sql("test0", &(sql + "analyze;")).map(drop)
+    sql + "analyze;"
 }
 
-fn collections(server: &Server) -> Result<()> {
-    let token = server.superuser_token()?;
+/// Makes the collections, and the user who owns some of the records.
+pub fn collections(client: &Client, token: &str) -> Result<()> {
     let post = |path: &str, body: serde_json::Value| -> Result<serde_json::Value> {
-        let answer = server.client().send(&Request::json("POST", path, &body).token(&token))?;
+        let answer = client.send(&Request::json("POST", path, &body).token(token))?;
         if answer.status != 200 {
-            bail!("{} refused {body}: {} {}", server.program().name, answer.status, answer.text());
+            bail!("the server refused {body}: {} {}", answer.status, answer.text());
         }
         Ok(answer.json())
     };

@@ -205,11 +205,11 @@ impl Logins {
     }
 }
 
-const HEAD: &str = "# Benchmarks\n\nMade by `cargo xtask bench` (with `--postgres`, `--growth`, `--logins`). The ratios mean something, the \
+const HEAD: &str = "# Benchmarks\n\nMade by `cargo xtask bench` (with `--postgres`, `--floor`, `--growth`, `--logins`) and `cargo xtask scale`. The ratios mean something, the \
 absolute numbers belong to the machine.\n";
 
 /// Replaces the section of that name, or adds it.
-fn section(path: &Path, name: &str, text: &str) -> Result<()> {
+pub fn section(path: &Path, name: &str, text: &str) -> Result<()> {
     let old = std::fs::read_to_string(path).unwrap_or_default();
     if let Some(dir) = path.parent() {
         std::fs::create_dir_all(dir)?;

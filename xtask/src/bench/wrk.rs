@@ -16,9 +16,20 @@ pub struct Slice {
     pub cpu_us: f64,
 }
 
+/// From one core.
 pub fn run(port: u16, script: &Path, seconds: u64, core: usize, connections: usize) -> Result<Slice> {
-    let mut wrk = Command::new("taskset");
-    wrk.args(["-c", &core.to_string(), "wrk", "-t1", "-c", &connections.to_string()]);
+    let mut taskset = Command::new("taskset");
+    taskset.args(["-c", &core.to_string(), "wrk"]);
+    run_as(taskset, port, script, seconds, connections)
+}
+
+/// From wherever there is room.
+pub fn run_anywhere(port: u16, script: &Path, seconds: u64, connections: usize) -> Result<Slice> {
+    run_as(Command::new("wrk"), port, script, seconds, connections)
+}
+
+fn run_as(mut wrk: Command, port: u16, script: &Path, seconds: u64, connections: usize) -> Result<Slice> {
+    wrk.args(["-t1", "-c", &connections.to_string()]);
     wrk.args(["-d", &format!("{seconds}s"), "--timeout", "10s", "-s"]).arg(script);
     let printed = testkit::tools::run(wrk.arg(format!("http://127.0.0.1:{port}")))?;
     let result = printed.lines().find_map(|l| l.strip_prefix("result "));

@@ -115,7 +115,7 @@ impl Databases {
         node.reload();
         self.until(node, "to stop listening", "select not exists (select from pg_stat_wal_receiver)")?;
         let drop = format!("select pg_drop_replication_slot('{}')", super::slot(node.name()));
-        self.ask(leader, &drop).map(drop_answer)
+        self.ask(leader, &drop).map(std::mem::drop)
     }
 
     fn settled(&self, node: &Node) -> Result<u64> {
@@ -138,5 +138,3 @@ impl Databases {
         self.admin.sql_within(node.address(), super::ADMIN, sql, Duration::from_millis(NODE_START_MS))
     }
 }
-
-fn drop_answer(_: String) {}

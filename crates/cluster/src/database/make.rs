@@ -27,17 +27,34 @@ impl Databases {
         primary.wait_ready()?;
         self.make_slots(&primary)?;
         create_application(&self.admin, primary.address())?;
-        for node in self.others(primary.name()) {
-            if Self::data(node).exists() && !Self::is_standby(node) {
-                self.rewind_or_copy(node, &primary)?;
-                continue;
-            }
-            if !Self::data(node).exists() {
-                self.copy(node, &primary)?;
-            }
-            self.follow(node, &primary)?;
-        }
+        // All at once: each copies the whole primary.
+        std::thread::scope(|scope| {
+            let primary = &primary;
+            let joins: Vec<_> = self
+                .others(primary.name())
+                .map(|node| scope.spawn(move || self.join(node, primary)))
+                .collect();
+            joins.into_iter().try_for_each(|join| join.join().unwrap_or_else(|_| Err(panicked())))
+        })?;
         Ok(primary.name().to_owned())
+    }
+
+    fn join(&self, node: &Node, primary: &Node) -> Result<()> {
+        match (Self::data(node).exists(), Self::is_standby(node)) {
+            // One that has more than the primary had when it was promoted cannot follow it as it is.
+            (true, true) => {
+                let followed = self.follow(node, primary);
+                return followed.or_else(|error| {
+                    node.check()?;
+                    tracing::warn!(node = node.name(), %error, "it does not follow");
+                    node.stop()?;
+                    self.rewind_or_copy(node, primary)
+                });
+            }
+            (true, false) => return self.rewind_or_copy(node, primary),
+            (false, _) => self.copy(node, primary)?,
+        }
+        self.follow(node, primary)
     }
 
     /// Of those that are not standbys the one with the newest history. After a failover the old primary is one, too.
@@ -75,7 +92,7 @@ impl Databases {
         let data = Self::data(node);
         let read = Spec::new(self.admin.bin.join("pg_controldata"), "/")
             .args(["-D".into(), data.clone().into_os_string()]);
-        let text = run(&read.as_postgres().env("LC_ALL", "C"), Duration::from_millis(NODE_START_MS))?;
+        let text = run(&read.unprivileged().env("LC_ALL", "C"), Duration::from_millis(NODE_START_MS))?;
         let line = text.lines().find_map(|line| line.strip_prefix("Latest checkpoint's TimeLineID:"));
         let control = line.and_then(|number| number.trim().parse().ok()).unwrap_or(1);
         let histories =
@@ -108,7 +125,7 @@ impl Databases {
                 "-D".into(),
                 fresh.clone().into_os_string(),
             ])
-            .as_postgres();
+            .unprivileged();
         if !self.settings.fsync {
             spec = spec.args(["--no-sync"]);
         }
@@ -128,7 +145,7 @@ impl Databases {
             .args(["-d", &self.admin.conninfo(primary.address())])
             .args(["-D".into(), fresh.clone().into_os_string()])
             .env("PGPASSWORD", &self.admin.secret)
-            .as_postgres();
+            .unprivileged();
         if !self.settings.fsync {
             spec = spec.args(["--no-sync"]);
         }
@@ -157,6 +174,10 @@ impl Databases {
         let sql = "select exists (select from pg_stat_wal_receiver where status = 'streaming')";
         self.until(node, "to follow the primary", sql)
     }
+}
+
+fn panicked() -> Error {
+    Error::Refused("a thread that started a standby panicked".into())
 }
 
 fn clear(path: &std::path::Path) -> Result<()> {

@@ -45,7 +45,7 @@ impl Databases {
             .args(["--config-file".into(), node.dir().join(CONFIG).into_os_string()])
             .args(["--source-server", &source])
             .env("PGPASSWORD", &self.admin.secret)
-            .as_postgres();
+            .unprivileged();
         if !self.settings.fsync {
             spec = spec.args(["--no-sync"]);
         }

@@ -228,7 +228,7 @@ fn plan_database(name: String, address: SocketAddr, dir: &Path, admin: &Admin, s
     let spec = Spec::new(admin.bin.join("postgres"), "/")
         .args(["-D".into(), data.clone().into_os_string()])
         .args(["-c".into(), database::config_argument(dir)])
-        .as_postgres();
+        .unprivileged();
     Plan {
         name,
         role: Role::Database,

@@ -81,7 +81,7 @@ impl Topology {
         if database.failover == Failover::Patroni && database.replicas == 0 {
             return refuse("failover = \"patroni\" needs a replica to promote: set database.replicas".into());
         }
-        if database.etcd == 0 || database.etcd % 2 == 0 {
+        if database.etcd.is_multiple_of(2) {
             return refuse(format!(
                 "database.etcd is {}: an odd number is needed, as a majority decides",
                 database.etcd

@@ -53,3 +53,87 @@ fn suggestion(wrong: &str, known: &[&str]) -> String {
         _ => format!("; there is {}", known.join(", ")),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::topology::{Engine, Failover, Setting};
+
+    fn refused(text: &str) -> String {
+        Topology::parse(text).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn what_is_left_out_has_a_default() {
+        let topology = Topology::parse("name = 'a'").unwrap();
+        assert_eq!((topology.web.nodes, topology.web.port), (1, 8090));
+        assert_eq!((topology.database.engine, topology.databases()), (Engine::Sqlite, 0));
+        assert!(topology.database.fsync && !topology.is_limited());
+    }
+
+    #[test]
+    fn it_reads_what_it_writes() {
+        let text = "name = 'a'
+            [web]\nnodes = 2\ncpu = 0.5\nargs = ['--x']\nenv = { A = 'b' }
+            [database]\nengine = 'postgres'\nreplicas = 2\nsynchronous = 1\nfailover = 'patroni'\netcd = 3
+            settings = { work_mem = '8MB', jit = false, random_page_cost = 1.1, max_connections = 50 }
+            [files]\nstore = 's3'\nendpoint = 'http://127.0.0.1:9000'
+            [network]\nnamespaces = true\nlatency_ms = 2.0\njitter_ms = 1.0";
+        let topology = Topology::parse(text).unwrap();
+        assert_eq!(topology.database.failover, Failover::Patroni);
+        assert_eq!(topology.database.settings["jit"], Setting::Switch(false));
+        assert_eq!(topology.database.settings["jit"].to_string(), "off");
+        assert_eq!(Topology::parse(&topology.render().unwrap()).unwrap(), topology);
+        assert!(topology.is_limited() && !topology.unlimited().is_limited());
+    }
+
+    #[test]
+    fn wrong_keys_and_values_name_the_right_ones() {
+        let said = refused("name = 'a'\n[database]\nreplicsa = 2");
+        assert!(said.contains("line 3") && said.contains("did you mean \"replicas\""), "{said}");
+        let said = refused("name = 'a'\n[database]\nengine = 'postgre'");
+        assert!(said.contains("did you mean \"postgres\""), "{said}");
+        let said = refused("name = 'a'\n[databases]\nreplicas = 2");
+        assert!(said.contains("did you mean \"database\""), "{said}");
+        assert!(refused("name = 'a'\n[web]\nnodes = 'many'").contains("line 3"));
+    }
+
+    #[test]
+    fn what_cannot_be_is_refused_with_a_reason() {
+        let postgres = "[database]\nengine = 'postgres'\n";
+        for (text, reason) in [
+            ("", "name is needed"),
+            ("name = 'A b'", "lower-case"),
+            ("name = 'a'\n[web]\nnodes = 2", "several web nodes"),
+            ("name = 'a'\n[web]\nnodes = 0", "1 or more"),
+            ("name = 'a'\n[database]\nreplicas = 1", "replicas"),
+            ("name = 'a'\n[web]\nnodes = 64\n[database]\nengine = 'postgres'", "more than"),
+            ("name = 'a'\n[web]\nport = 65535\nnodes = 2\n[database]\nengine = 'postgres'", "no 2 ports"),
+            (&format!("name = 'a'\n{postgres}replicas = 1\nsynchronous = 2"), "wait for ever"),
+            (&format!("name = 'a'\n{postgres}failover = 'patroni'"), "needs a replica"),
+            (&format!("name = 'a'\n{postgres}etcd = 2"), "odd number"),
+            (&format!("name = 'a'\n{postgres}settings = {{ port = 5 }}"), "follows from the topology"),
+            (&format!("name = 'a'\n{postgres}settings = {{ 'a b' = 5 }}"), "not a setting"),
+            (&format!("name = 'a'\n{postgres}cpu = 0.0"), "cores"),
+            (&format!("name = 'a'\n{postgres}cpus = 'all'"), "cores as in"),
+            ("name = 'a'\n[files]\nendpoint = 'http://x'", "goes with"),
+            ("name = 'a'\n[files]\nstore = 's3'\nendpoint = 'x'", "begins with"),
+            ("name = 'a'\n[network]\nlatency_ms = 1.0", "namespaces"),
+            ("name = 'a'\n[network]\nnamespaces = true\njitter_ms = 1.0", "before it is sent"),
+            ("name = 'a'\n[network]\nnamespaces = true\nloss_percent = 101.0", "between 0 and 100"),
+        ] {
+            let said = refused(text);
+            assert!(said.contains(reason), "{text}: {said}");
+        }
+    }
+
+    #[test]
+    fn the_topologies_that_come_along_are_right() {
+        let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../topologies");
+        let files: Vec<_> = std::fs::read_dir(dir).unwrap().flatten().map(|entry| entry.path()).collect();
+        assert!(files.len() >= 5);
+        for file in files {
+            Topology::read(&file).unwrap();
+        }
+    }
+}

@@ -1,4 +1,4 @@
-//! `pando up`, `pando status` and `pando down`: a topology as processes on this machine. No configuration is read: a
+//! `pando up`, `status`, `down`, `promote` and `rejoin`: a topology as processes on this machine. No configuration is read: a
 //! topology says everything, and the nodes have theirs by arguments.
 
 use std::path::{Path, PathBuf};
@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
-use cluster::{Cluster, Programs, Status, Topology};
+use cluster::{Cluster, Programs, Request, Status, Topology};
 use observe::messages::{Format, Speaker};
 
 use crate::cli::{Cli, Command, Up};
@@ -24,8 +24,15 @@ pub fn run(cli: &Cli) -> Option<Result<()>> {
         Command::Up(command) => Some(up(command, named)),
         Command::Status(which) => Some(dir(which.name.as_deref(), named).and_then(|dir| status(&dir))),
         Command::Down(which) => Some(dir(which.name.as_deref(), named).and_then(|dir| down(&dir))),
+        Command::Promote { node } => Some(dir(None, named).and_then(|dir| ask(&dir, Request::Promote(node)))),
+        Command::Rejoin { node } => Some(dir(None, named).and_then(|dir| ask(&dir, Request::Rejoin(node)))),
         _ => None,
     }
+}
+
+fn ask(dir: &Path, request: Request<'_>) -> Result<()> {
+    println!("{}", cluster::ask(dir, request)?);
+    Ok(())
 }
 
 fn up(command: &Up, dir: Option<&Path>) -> Result<()> {
@@ -49,12 +56,14 @@ fn up(command: &Up, dir: Option<&Path>) -> Result<()> {
         println!("API: http://{}/api/", node.address());
     }
     println!("See `pando status --dir {0}`; Ctrl-C or `pando down --dir {0}` stops it.", dir.display());
+    let control = cluster.control()?;
     while !stop.load(Ordering::Relaxed) {
         std::thread::sleep(LOOK);
-        if !command.no_supervise {
-            for event in cluster.tend() {
-                tracing::warn!("{event}");
-            }
+        if let Some(done) = cluster.answer(&control) {
+            tracing::info!("{done}");
+        }
+        for event in cluster.tend(!command.no_supervise) {
+            tracing::warn!("{event}");
         }
     }
     println!("Stopping {}", topology.name);

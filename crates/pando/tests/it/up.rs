@@ -260,3 +260,36 @@ fn patroni_promotes_by_itself_and_takes_the_old_primary_back() {
     let primary = rig.primary().unwrap();
     assert_eq!(count(&rig, &primary), Some(2));
 }
+
+#[test]
+fn what_cannot_start_says_why() {
+    let dir = testkit::topology::directory().unwrap();
+    let refused = |topology: &str, place: &str| {
+        let (dir, programs) = (dir.path().join(place), cluster::Programs::find(BUILT));
+        let started = cluster::Cluster::start(&cluster::Topology::parse(topology).unwrap(), dir, &programs);
+        started.err().unwrap().to_string()
+    };
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = taken.local_addr().unwrap().port();
+    let said = refused(&REPLICATED.replace("nodes = 0", &format!("nodes = 1\nport = {port}")), "a");
+    assert!(said.contains(&format!("port {port}, which web-1 needs, is taken")), "{said}");
+    let said = refused(&REPLICATED.replace("'test'", "'other'"), "a");
+    assert!(said.contains("holds the topology \"test\""), "{said}");
+    let said = refused(&format!("{REPLICATED}settings = {{ shared_buffers = 'much' }}"), "b");
+    assert!(said.contains("db-1 ended at its start") && said.contains("shared_buffers"), "{said}");
+    std::fs::write(dir.path().join("b/db-1/data/PG_VERSION"), "12\n").unwrap();
+    let said = refused(REPLICATED, "b");
+    assert!(said.contains("of PostgreSQL 12") && said.contains("postgresql-12"), "{said}");
+    let closed = dir.path().join("closed");
+    std::fs::create_dir(&closed).unwrap();
+    std::fs::set_permissions(&closed, std::os::unix::fs::PermissionsExt::from_mode(0o700)).unwrap();
+    if is_root() {
+        let said = refused(REPLICATED, "closed/a");
+        assert!(said.contains("closed to the user postgres"), "{said}");
+    }
+}
+
+/// Only root has to hand its data to another user.
+fn is_root() -> bool {
+    std::os::unix::fs::MetadataExt::uid(&std::fs::metadata("/proc/self").unwrap()) == 0
+}

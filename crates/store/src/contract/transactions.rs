@@ -93,7 +93,10 @@ async fn failures_leave_earlier_steps(store: &Store) {
         other => panic!("guard: {other:?}"),
     }
     let nowhere = Select::table("nowhere", vec![ledger().columns[0].clone()]);
-    assert!(matches!(inside.select(&nowhere).await, Err(Error::Refused(_) | Error::Outdated(_))), "no such table");
+    assert!(
+        matches!(inside.select(&nowhere).await, Err(Error::Refused(_) | Error::Outdated(_))),
+        "no such table"
+    );
     inside.commit(Batch::op(entry("f", "six"))).await.expect("a step after failed ones");
     assert_eq!(seen(inside).await, "a b f");
     open.commit().await.expect("commit");

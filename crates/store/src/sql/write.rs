@@ -8,6 +8,8 @@ use super::{Dialect, Renderer, Statement, Views};
 
 /// The bookkeeping table of background jobs.
 pub const JOBS: &str = "_pando_jobs";
+/// Parameters of one statement, half of what PostgreSQL's protocol can count.
+const PARAMS_MAX: usize = 32_767;
 
 /// A guard of these operations as a statement that yields one truth value: does it hold?
 pub fn guard(dialect: Dialect, views: &Views, guard: &Guard, index: usize, ops: &[Op]) -> Statement {
@@ -65,6 +67,30 @@ pub fn op(dialect: Dialect, views: &Views, op: &Op) -> Statement {
     out.finish()
 }
 
+/// Inserts into the same columns of one table as one statement; `None` when that is not what they are.
+pub fn inserts(dialect: Dialect, views: &Views, ops: &[Op]) -> Option<Statement> {
+    let (Op::Insert { table, values: first }, rest) = ops.split_first()? else { return None };
+    if first.is_empty() || first.len() * ops.len() > PARAMS_MAX {
+        return None;
+    }
+    let mut out = Renderer::new(dialect, views);
+    for op in rest {
+        let Op::Insert { table: other, values } = op else { return None };
+        let same = values.len() == first.len() && values.iter().zip(first).all(|((a, _), (b, _))| a == b);
+        if other != table || !same {
+            return None;
+        }
+    }
+    insert(&mut out, table, first);
+    for op in rest {
+        if let Op::Insert { values, .. } = op {
+            out.sql.push(',');
+            row(&mut out, values);
+        }
+    }
+    Some(out.finish())
+}
+
 /// Is a record that is not there worth telling?
 pub fn counts(op: &Op) -> bool {
     matches!(op, Op::Update { .. } | Op::Delete { .. })
@@ -92,6 +118,10 @@ fn insert(out: &mut Renderer<'_>, table: &str, values: &[(Name, Value)]) {
         dialect.ident(&mut out.sql, name);
     }
     out.sql.push_str(") VALUES ");
+    row(out, values);
+}
+
+fn row(out: &mut Renderer<'_>, values: &[(Name, Value)]) {
     for (index, (_, value)) in values.iter().enumerate() {
         out.sql.push(if index == 0 { '(' } else { ',' });
         out.param(value.clone());

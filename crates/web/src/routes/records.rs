@@ -12,7 +12,7 @@ use base::Kind;
 use model::{Collection, Schema};
 
 use super::{reduced, with_fields, with_files};
-use crate::extract::{Asked, Query};
+use crate::extract::{Asked, Query, bearer};
 use crate::state::State;
 use crate::wire;
 use crate::wire::error::Answer;
@@ -43,7 +43,7 @@ pub async fn list(FromState(state): FromState<State>, Path(name): Path<String>, 
     let collection = find(&cx.schema, &name)?;
     let parts = state.parts();
     let key = cache_key(&asked, &cx.schema, &collection, head.uri.query().unwrap_or_default());
-    let key = key.filter(|_| parts.caching);
+    let key = key.filter(|_| parts.caches());
     if let Some(known) = key.as_ref().and_then(|key| parts.answers.get(key)) {
         return Ok(wire::answer::ok(known));
     }
@@ -111,11 +111,17 @@ pub(super) fn list_query(query: &Query) -> Result<ListQuery> {
 pub async fn view(
     FromState(state): FromState<State>,
     Path((name, id)): Path<(String, String)>,
-    asked: Asked,
+    request: Request,
 ) -> Answer {
+    let (head, _) = request.into_parts();
+    let (asked, ahead) = match bearer(&head.headers).is_empty() {
+        true => (Asked::of(&state, &head).await, None),
+        false => tokio::join!(Asked::of(&state, &head), records::view::ahead(state.parts(), &name, &id)),
+    };
+    let asked = asked?;
     let cx = asked.context(&state);
     let collection = find(&cx.schema, &name)?;
-    let shown = records::view::view(&cx, &collection, &id, &asked.query.expand()).await?;
+    let shown = records::view::view(&cx, &collection, &id, &asked.query.expand(), ahead).await?;
     with_fields(&asked, wire::record::one(&shown), false)
 }
 

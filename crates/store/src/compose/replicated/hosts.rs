@@ -14,6 +14,7 @@ use super::ledger::{Ledger, Moment, Terms};
 use super::life::{Life, Primary};
 use super::write::Receipts;
 use crate::engine::postgres::{Address, Sight};
+use crate::error::Error;
 
 pub struct Hosts {
     pub addresses: Vec<Address>,
@@ -23,7 +24,7 @@ pub struct Hosts {
     pub lives: Vec<ArcSwapOption<Life>>,
     pub primary: ArcSwapOption<Primary>,
     /// Sent with every answer; see [`Ledger::everywhere`].
-    pub everywhere: watch::Sender<(Moment, Moment)>,
+    pub everywhere: watch::Sender<Moment>,
     /// One for each host: to ask it at once.
     pub wakes: Vec<Arc<Notify>>,
     /// Something is to be written down or prepared.
@@ -35,6 +36,8 @@ pub struct Hosts {
     /// Whether this process has made what Pando needs in a database.
     pub bootstrapped: AtomicBool,
     pub receipts: Receipts,
+    /// Why a host cannot be reached, as far as it is known.
+    pub problems: Mutex<Vec<Option<Error>>>,
     pub counts: Counts,
 }
 
@@ -73,13 +76,14 @@ impl Hosts {
             ledger: Mutex::new(Ledger::new(terms, addresses.iter().map(|host| host.name.clone()), 1)),
             lives: (0..count).map(|_| ArcSwapOption::empty()).collect(),
             primary: ArcSwapOption::empty(),
-            everywhere: watch::channel((0, 0)).0,
+            everywhere: watch::channel(0).0,
             wakes: (0..count).map(|_| Arc::default()).collect(),
             chores: Notify::new(),
             active: AtomicU64::new(0),
             waiting: AtomicUsize::new(0),
             bootstrapped: AtomicBool::new(false),
             receipts: Receipts::new(),
+            problems: Mutex::new((0..count).map(|_| None).collect()),
             counts: Counts { reads: zeros(), repeated: zeros() },
         }
     }
@@ -92,11 +96,15 @@ impl Hosts {
         since(self.began)
     }
 
-    /// Data is asked for: positions are asked for often.
+    /// Data is asked for: from now on positions are asked for often.
     pub fn touch(&self, now: Moment) {
         // All requests share the word: it is written once in a while.
-        if now > self.active.load(Ordering::Relaxed) + micros(limits::REPLICA_POLL_MS) {
+        let active = self.active.load(Ordering::Relaxed);
+        if now > active + micros(limits::REPLICA_POLL_MS) {
             self.active.store(now, Ordering::Relaxed);
+            if now > active + micros(limits::REPLICA_ACTIVE_MS) {
+                self.wake_all();
+            }
         }
     }
 

@@ -11,7 +11,7 @@ pub type Moment = u64;
 /// The time limits that all processes on one database must have in common.
 #[derive(Clone, Copy, Debug)]
 pub struct Terms {
-    /// How old a proof may be that a replica is read by, and how old what a writer knows of the others.
+    /// How old a proof may be that a replica is read by.
     pub lease: Moment,
     /// What those who must outlast a lease wait beyond it.
     pub margin: Moment,
@@ -232,19 +232,18 @@ impl Ledger {
     pub fn readable_until(&self, host: usize) -> Option<Moment> {
         let proven = self.proven(host)?;
         let known = self.rows.iter().find(|known| known.row.id == self.hosts[host].id)?;
-        let joined = known.seen + self.terms.outlasting();
-        (known.row.is_in && proven >= joined).then(|| proven + self.terms.lease)
+        (known.row.is_in && proven >= known.seen).then(|| proven + self.terms.lease)
     }
 
-    /// Every replica that anybody may read has what was acknowledged before the first moment. That holds as knowledge
-    /// until the second.
-    pub fn everywhere(&self, now: Moment) -> (Moment, Moment) {
-        let Some((asked, _)) = self.samples.back().copied() else { return (0, 0) };
+    /// Whatever was acknowledged before this moment, every replica that anybody may read has it. That stays true.
+    pub fn everywhere(&self, now: Moment) -> Moment {
+        let Some((asked, _)) = self.samples.back().copied() else { return 0 };
         if self.source.is_none_or(|source| self.primary() != Some(source)) {
-            return (0, 0);
+            return 0;
         }
         let mut covered = asked;
         for known in &self.rows {
+            // Others may not have heard yet that it is out.
             if !known.row.is_in && now >= known.seen + self.terms.outlasting() {
                 continue;
             }
@@ -255,7 +254,7 @@ impl Ledger {
             let proven = host.and_then(|host| self.proven(host));
             covered = covered.min(proven.unwrap_or(0));
         }
-        (covered, asked + self.terms.lease)
+        covered
     }
 
     /// Where to read while there is no primary: a replica that has replayed whatever any standby had received at a
@@ -323,6 +322,11 @@ impl Ledger {
             }
         }
         out
+    }
+
+    /// How the primary has its commits confirmed.
+    pub fn quorum(&self) -> Quorum {
+        self.quorum
     }
 
     /// Replicas that are agreed to be in.

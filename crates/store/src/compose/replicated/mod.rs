@@ -1,4 +1,51 @@
-//! Several PostgreSQL hosts with copies of one database as one engine.
+//! Several PostgreSQL hosts with copies of one database as one engine: reads from replicas, writes to whichever host is
+//! the primary by now.
+//!
+//! **What it promises.** A write that was acknowledged is seen by every read that begins later, in any process. Of a
+//! write that is not acknowledged yet, one read may see it and a later one not.
+//!
+//! Every process asks every host every few milliseconds, on a connection for nothing else, what it is and how far it has
+//! come ([`watch`]). A *sample* is a moment of the process's own clock, taken before the primary was asked, with the log
+//! position that it answered: whatever was acknowledged before that moment lies before that position. Processes tell
+//! each other nothing; all have the same *lease* D (`REPLICA_LEASE_MS`), and *outlasting* it means D and a margin for
+//! clocks that run unevenly. A clock that stands still, as that of a virtual machine which is paused, is outside of this.
+//!
+//! **Reading from a replica** takes a *proof*: it has replayed the position of a sample that is not older than D, and the
+//! latest answer of the primary says that it is *in* ([`ledger::Ledger::readable_until`]).
+//! **Acknowledging** takes, after the commit's own answer at a moment r, either a sample not older than r whose position
+//! every replica that is in has replayed ([`ledger::Ledger::everywhere`]), or outlasting D ([`write`]).
+//!
+//! Why no read misses a write, acknowledged by A before the read began at B, from replica R:
+//! - *A saw R replay it.* R has it, and no life of R that begins later is believed on older evidence, see below.
+//! - *A outlasted D.* B's proof is at most D old at the read, so its sample was taken after the commit.
+//! - *A did not wait for R, as R was out.* A stops waiting only when it has outlasted D since it first saw R out. By then
+//!   any B that may read at all has asked the primary since, and knows.
+//! - *R was let in again, and A does not know.* A goes without R only by an answer of the primary to a question that was
+//!   asked after the commit and still said out. So R was let in after the commit, and B uses only samples that it took
+//!   since it first saw R in.
+//! - *R crashed* and came back behind what it had shown. Its end breaks B's watching connection. B believes R again by
+//!   samples that are later than the new connection only ([`ledger`]), and anything that A saw in R's earlier life is
+//!   earlier than that. A connection that reads is used once the watching one, which is older, has answered after it was
+//!   opened: then both are of one life ([`life`]).
+//! - *The primary is read* where there is no proof. It has everything, as long as it is the primary: of the hosts that say
+//!   so only the one on the highest timeline counts that any host ever showed, and no look at any host may be older than
+//!   `REPLICA_LOOK_MS`, so that a process that slept looks first.
+//! - *There is no primary, or B is cut off from it.* A commit is confirmed by k of n standbys
+//!   (`synchronous_standby_names`) before it is acknowledged. B asks all hosts after the read has begun. If n - k + 1
+//!   standbys answer, one of them has received the commit; B reads from one that has replayed whatever any of them has
+//!   received ([`ledger::Ledger::elsewhere`]). If fewer answer, the read waits. Where k is 0 an acknowledged write can be
+//!   lost with its host, and nothing can prove otherwise: then one standby is enough.
+//! - *Promotion.* The new primary has a higher timeline, and the first to see it writes that into `_pando_meta` before
+//!   anything is committed there ([`steward`]). A standby whose copy does not have the row does not follow it, and is not
+//!   read. All samples and all that was known of who is in are dropped. What was acknowledged before is in the new
+//!   history, as a confirmed commit is on a standby and the most advanced one is promoted.
+//! - *The old primary returns* and can be written to. Its timeline is lower than one that was seen: it is neither written
+//!   nor read. Only a process that reaches it, and neither the new primary nor any host that follows that, could still
+//!   read from it; whoever promotes has to stop it, and its writes are never confirmed.
+//!
+//! **A commit happens once.** When its answer is lost, whether the connection broke or the host was replaced, the
+//! process asks the next primary by a receipt (`engine::postgres::receipt`), which tells whether it happened and keeps it
+//! from happening late. If it did not, it is sent again.
 
 mod hosts;
 mod ledger;
@@ -29,6 +76,7 @@ use self::hosts::Hosts;
 use self::read::{Count, Hours, Ping, Rows, Version, View};
 use self::transaction::ReplicatedTransaction;
 use crate::engine::postgres::Address;
+use crate::engine::transfer::{Arrival, Departure};
 use crate::engine::shared::Shared;
 use crate::engine::{self, Console, Engine, ViewColumn};
 use crate::error::{Error, Result};
@@ -69,14 +117,37 @@ impl Replicated {
 
     async fn ready(&self) -> Result<()> {
         let deadline = Instant::now() + Duration::from_millis(limits::HOSTS_OPEN_MS);
-        let Err(error) = self.hosts.writable(deadline).await else { return Ok(()) };
-        // Not even a replica: that is worse.
+        let refused = async {
+            while !self.is_refused() {
+                tokio::time::sleep(Duration::from_millis(limits::REPLICA_CHORES_MS)).await;
+            }
+        };
+        let found = tokio::select! {
+            found = self.hosts.writable(deadline) => found.is_ok(),
+            () = refused => return Err(Error::Refused(self.problems())),
+        };
+        if found {
+            return Ok(());
+        }
         if self.hosts.read(&Version).await.is_err() {
-            let names: Vec<&str> = self.hosts.addresses.iter().map(|host| &*host.name).collect();
-            return Err(Error::Away(format!("{error}, and none can be read, of {}", names.join(", "))));
+            return Err(Error::Away(format!("no host leads, and none can be read: {}", self.problems())));
         }
         tracing::warn!("there is no primary: data can be read, and writes wait for one");
         Ok(())
+    }
+
+    /// Every host says that the address is wrong, which no later try will mend.
+    fn is_refused(&self) -> bool {
+        self.hosts.problems.lock().iter().all(|problem| matches!(problem, Some(Error::Refused(_))))
+    }
+
+    fn problems(&self) -> String {
+        let problems = self.hosts.problems.lock();
+        let said = self.hosts.addresses.iter().zip(&*problems).map(|(host, problem)| match problem {
+            Some(problem) => format!("{}: {problem}", host.name),
+            None => format!("{}: no primary", host.name),
+        });
+        said.collect::<Vec<_>>().join("; ")
     }
 }
 
@@ -130,6 +201,16 @@ impl Engine for Replicated {
 
     async fn console(&self, sql: &str) -> Result<Console> {
         self.hosts.console(sql).await
+    }
+
+    async fn depart(&self) -> Result<Box<dyn Departure>> {
+        let deadline = Instant::now() + Duration::from_millis(limits::STORE_WAIT_MS);
+        self.hosts.writable(deadline).await?.life.engine.depart().await
+    }
+
+    async fn arrive(&self) -> Result<Box<dyn Arrival>> {
+        let deadline = Instant::now() + Duration::from_millis(limits::STORE_WAIT_MS);
+        self.hosts.writable(deadline).await?.life.engine.arrive().await
     }
 
     async fn ping(&self) -> Result<()> {

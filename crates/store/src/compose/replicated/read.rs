@@ -153,8 +153,6 @@ impl Hosts {
         if let Some((_, life)) = best {
             return Some(Target::Replica(life));
         }
-        // Proofs are old, or nobody asked for a while.
-        self.wake_all();
         let primary = self.primary.load();
         if let Some(primary) = &*primary {
             let usable = primary.until.load(Ordering::Acquire) > now && !primary.life.is_over();

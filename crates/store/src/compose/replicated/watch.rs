@@ -20,13 +20,13 @@ pub async fn host(hosts: Arc<Hosts>, host: usize) {
     loop {
         let error = match connected(&hosts, host).await {
             Ok((probe, life)) => {
-                wait = limits::HOST_RETRY_MS;
                 if !said.is_empty() {
                     tracing::info!("{} can be reached again", hosts.addresses[host].name);
                     said.clear();
                 }
                 let error = ask(&hosts, probe, &life).await;
                 hosts.lost(&life);
+                wait = limits::HOST_RETRY_MS;
                 error
             }
             Err(error) => {
@@ -38,6 +38,7 @@ pub async fn host(hosts: Arc<Hosts>, host: usize) {
         if text != said {
             tracing::warn!("{}: {text}", hosts.addresses[host].name);
             said = text;
+            hosts.problems.lock()[host] = Some(error);
         }
         sleep(Duration::from_millis(wait)).await;
         wait = (wait * 2).min(limits::HOST_RETRY_MS_MAX);
@@ -56,6 +57,7 @@ async fn connected(hosts: &Arc<Hosts>, host: usize) -> Result<(Probe, Arc<Life>)
 /// Until the host has not answered for long, or its connection broke.
 async fn ask(hosts: &Arc<Hosts>, mut probe: Probe, life: &Arc<Life>) -> Error {
     let silent = Duration::from_millis(limits::REPLICA_SILENT_MS);
+    let mut refused = 0;
     loop {
         let sent = hosts.now();
         let asked = tokio::time::Instant::now();
@@ -71,8 +73,16 @@ async fn ask(hosts: &Arc<Hosts>, mut probe: Probe, life: &Arc<Life>) -> Error {
         };
         let sight = match answer {
             Ok(sight) => sight,
+            // The question was in the way of what is replayed: the host lives, and the next one may go through.
+            Err(Error::Unavailable(_)) if refused < limits::HOST_REFUSALS_MAX => {
+                refused += 1;
+                hosts.silent(life.host);
+                sleep(hosts.pace(hosts.now())).await;
+                continue;
+            }
             Err(error) => return error,
         };
+        refused = 0;
         let (schema, leads) = (sight.schema, matches!(sight.role, Role::Primary { .. }));
         hosts.heard(life, sent, sight);
         if life.schema.swap(schema, Ordering::Relaxed) != schema {

@@ -6,7 +6,7 @@ use std::pin::Pin;
 use std::task::Poll;
 
 use deadpool_postgres::Client;
-use query::{Batch, Ddl};
+use query::{Batch, Ddl, Op};
 use tokio_postgres::Statement as Prepared;
 use tokio_postgres::types::ToSql;
 
@@ -19,13 +19,22 @@ use crate::sql::{Dialect, Statement, Views, write};
 
 /// How often a batch is tried when others are in its way.
 const ATTEMPTS_MAX: u32 = 5;
+/// How many inserts one statement may hold.
+const INSERTS_TOGETHER: [usize; 6] = [64, 32, 16, 8, 4, 2];
 
 /// A rendered batch: its statements in order.
 pub struct Rendered {
     guards: Vec<Bound>,
     ddl: Vec<Ddl>,
-    ops: Vec<(Bound, bool)>,
+    ops: Vec<Written>,
     jobs: Vec<Bound>,
+}
+
+/// An operation, or several inserts in one.
+struct Written {
+    bound: Bound,
+    /// The operation's place in the batch, if it is worth telling that its record was not there.
+    counts: Option<usize>,
 }
 
 pub struct Bound {
@@ -67,11 +76,7 @@ impl Rendered {
             guards: guards
                 .map(|(index, guard)| Bound::new(write::guard(dialect, views, guard, index, &batch.ops)))
                 .collect(),
-            ops: batch
-                .ops
-                .iter()
-                .map(|op| (Bound::new(write::op(dialect, views, op)), write::counts(op)))
-                .collect(),
+            ops: written(&batch.ops, views),
             jobs: batch.jobs.iter().map(|job| Bound::new(write::job(dialect, job))).collect(),
             ddl: batch.ddl,
         }
@@ -114,7 +119,7 @@ impl Rendered {
     }
 
     async fn pipelined(&self, client: &Client, receipt: Option<&Receipt>) -> Result<Vec<usize>, Failed> {
-        let own = self.guards.iter().chain(self.ops.iter().map(|(op, _)| op)).chain(&self.jobs);
+        let own = self.guards.iter().chain(self.ops.iter().map(|op| &op.bound)).chain(&self.jobs);
         let mut all: Vec<&Bound> = own.collect();
         super::bound_cache(client);
         let extra;
@@ -125,7 +130,7 @@ impl Rendered {
                 let sql = format!("WITH receipt AS ({}) {}", receipt.sql, only.sql);
                 let params: Vec<_> = only.refs().into_iter().chain(receipt.refs()).collect();
                 let changed = client.execute(&client.prepare_cached(&sql).await?, &params).await?;
-                return Ok(missing(self.ops.iter().map(|(_, counts)| (*counts, changed))));
+                return Ok(missing(self.ops.iter().map(|op| (op, changed))));
             }
             (_, Some(receipt)) => {
                 extra = receipt.bound(1);
@@ -144,7 +149,7 @@ impl Rendered {
             _ => self.transaction(client, &prepared, &params).await?,
         };
         let ops = &changed[self.guards.len()..self.guards.len() + self.ops.len()];
-        Ok(missing(self.ops.iter().zip(ops).map(|((_, counts), changed)| (*counts, *changed))))
+        Ok(missing(self.ops.iter().zip(ops.iter().copied())))
     }
 
     async fn transaction(
@@ -207,9 +212,9 @@ impl Rendered {
             client.statement_cache.clear();
         }
         let mut changed = Vec::with_capacity(self.ops.len());
-        for (op, counts) in &self.ops {
-            let prepared = client.prepare_cached(&op.sql).await?;
-            changed.push((*counts, client.execute(&prepared, &op.refs()).await?));
+        for op in &self.ops {
+            let prepared = client.prepare_cached(&op.bound.sql).await?;
+            changed.push((op, client.execute(&prepared, &op.bound.refs()).await?));
         }
         for job in &self.jobs {
             client.execute(&client.prepare_cached(&job.sql).await?, &job.refs()).await?;
@@ -233,8 +238,8 @@ impl Rendered {
         }
         schema::apply(transaction.client(), &self.ddl).await.map_err(Failed::Final)?;
         let mut changed = Vec::with_capacity(self.ops.len());
-        for (op, counts) in &self.ops {
-            changed.push((*counts, transaction.execute(&op.sql, &op.refs()).await?));
+        for op in &self.ops {
+            changed.push((op, transaction.execute(&op.bound.sql, &op.bound.refs()).await?));
         }
         for job in &self.jobs {
             transaction.execute(&job.sql, &job.refs()).await?;
@@ -245,11 +250,27 @@ impl Rendered {
     }
 }
 
-fn missing(ops: impl Iterator<Item = (bool, u64)>) -> Vec<usize> {
-    ops.enumerate()
-        .filter(|(_, (counts, changed))| *counts && *changed == 0)
-        .map(|(index, _)| index)
-        .collect()
+fn missing<'w>(ops: impl Iterator<Item = (&'w Written, u64)>) -> Vec<usize> {
+    ops.filter(|(_, changed)| *changed == 0).filter_map(|(op, _)| op.counts).collect()
+}
+
+/// The operations' statements. Inserts of the same columns in a row share statements, of a few sizes only, so that they
+/// are prepared once.
+fn written(ops: &[Op], views: &Views) -> Vec<Written> {
+    let dialect = Dialect::Postgres;
+    let mut out = Vec::with_capacity(ops.len());
+    let mut at = 0;
+    while let Some(op) = ops.get(at) {
+        let together = INSERTS_TOGETHER.into_iter().find_map(|rows| {
+            let inserts = ops.get(at..at + rows)?;
+            write::inserts(dialect, views, inserts).map(|statement| (rows, statement))
+        });
+        let (rows, statement) = together.unwrap_or_else(|| (1, write::op(dialect, views, op)));
+        let counts = (rows == 1 && write::counts(op)).then_some(at);
+        out.push(Written { bound: Bound::new(statement), counts });
+        at += rows;
+    }
+    out
 }
 
 /// A request that goes out at its first poll, long before its answer is awaited.

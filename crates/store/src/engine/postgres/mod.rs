@@ -1,15 +1,18 @@
 //! The engine over a PostgreSQL server: a pool of connections, each with its prepared statements.
 
 mod address;
+mod arrival;
 mod bootstrap;
 mod codec;
 mod commit;
 mod connect;
 mod console;
+mod departure;
 mod probe;
 mod receipt;
 mod schema;
 mod shared;
+mod stand;
 mod standing;
 mod transaction;
 
@@ -38,9 +41,11 @@ pub use self::probe::{Agreed, Probe, Quorum, Role, Sight};
 pub use self::receipt::Receipt;
 pub use self::transaction::PostgresTransaction;
 use super::shared::Shared;
+use super::transfer::{Arrival, Departure};
 use super::{Console, Engine, Transaction, ViewColumn, decode};
 use crate::error::{Error, Result};
 use crate::sql::{Dialect, Renderer, Statement, Views};
+use crate::unhurried::ToTheEnd;
 
 pub struct Postgres(Arc<Inner>);
 
@@ -109,11 +114,9 @@ impl Postgres {
         rendered: Arc<Rendered>,
         receipt: Option<Receipt>,
     ) -> Result<Vec<usize>> {
-        // On a task of its own: a caller that goes away must not leave a connection half way through.
+        // A caller that goes away must not leave a connection half way through.
         let inner = self.0.clone();
-        tokio::spawn(async move { inner.commit(&rendered, receipt.as_ref()).await })
-            .await
-            .map_err(|error| Error::Internal(error.to_string()))?
+        ToTheEnd::of(async move { inner.commit(&rendered, receipt.as_ref()).await }).await
     }
 }
 
@@ -284,6 +287,14 @@ impl Engine for Postgres {
 
     async fn ping(&self) -> Result<()> {
         self.0.number(Statement { sql: "SELECT 1::float8".into(), params: Vec::new() }).await.map(drop)
+    }
+
+    async fn depart(&self) -> Result<Box<dyn Departure>> {
+        Ok(Box::new(departure::PostgresDeparture::new(self.0.clone())))
+    }
+
+    async fn arrive(&self) -> Result<Box<dyn Arrival>> {
+        Ok(Box::new(arrival::PostgresArrival::open(&self.0).await?))
     }
 
     fn gauges(&self) -> Vec<(&'static str, f64)> {

@@ -1,0 +1,147 @@
+//! Commits of one insert and nothing else. Those that wait become one commit, which stands or falls whole; when it was
+//! refused, nothing of it was written, and each of them is committed alone.
+
+use std::sync::Arc;
+
+use base::limits::{
+    GATHERED_INSERT_BYTES_MAX, GATHERED_INSERT_TURNS_MAX, GATHERED_INSERTS_MAX, GATHERED_INSERTS_WAITING_MAX,
+};
+use base::{Name, Value};
+use query::{Batch, Op};
+use tokio::runtime::Handle;
+use tokio::sync::oneshot;
+
+use super::lanes::{Lanes, Place};
+use crate::engine::Engine;
+use crate::error::{Error, Result};
+
+pub struct Inserts {
+    engine: Arc<dyn Engine>,
+    /// By the columns' names.
+    lanes: Lanes<Vec<Name>, Waiting>,
+}
+
+pub struct Insert {
+    table: Name,
+    values: Vec<(Name, Value)>,
+}
+
+struct Waiting {
+    insert: Insert,
+    answer: oneshot::Sender<Outcome>,
+}
+
+enum Outcome {
+    Done(Result<()>),
+    Alone(Insert),
+}
+
+/// The insert, if the batch is nothing but a small one.
+pub fn only(mut batch: Batch) -> Result<Insert, Box<Batch>> {
+    let plain = batch.guards.is_empty() && batch.ddl.is_empty() && batch.jobs.is_empty();
+    match (batch.ops.pop(), batch.ops.is_empty() && plain) {
+        (Some(Op::Insert { table, values }), true)
+            if values.iter().map(|(_, value)| value.size_bytes()).sum::<usize>()
+                <= GATHERED_INSERT_BYTES_MAX =>
+        {
+            Ok(Insert { table, values })
+        }
+        (op, _) => {
+            batch.ops.extend(op);
+            Err(Box::new(batch))
+        }
+    }
+}
+
+impl Insert {
+    fn batch(self) -> Batch {
+        Batch::op(Op::Insert { table: self.table, values: self.values })
+    }
+
+    fn op(&self) -> Op {
+        Op::Insert { table: self.table.clone(), values: self.values.clone() }
+    }
+
+    fn names(&self) -> Vec<Name> {
+        self.values.iter().map(|(name, _)| name.clone()).collect()
+    }
+}
+
+impl Inserts {
+    pub fn new(engine: Arc<dyn Engine>) -> Inserts {
+        let lanes = Lanes::new(GATHERED_INSERT_TURNS_MAX, GATHERED_INSERTS_MAX, GATHERED_INSERTS_WAITING_MAX);
+        Inserts { engine, lanes }
+    }
+
+    pub async fn commit(self: &Arc<Self>, insert: Insert) -> Result<Vec<usize>> {
+        let (table, names) = (insert.table.clone(), insert.names());
+        let wait = |insert| {
+            let (answer, waits) = oneshot::channel();
+            (Waiting { insert, answer }, waits)
+        };
+        match self.lanes.place((&table, &names), insert, wait) {
+            Place::First(insert) => {
+                let turn = Turn { inserts: self, table: &table, names: &names, over: false };
+                let result = self.engine.commit(insert.batch()).await;
+                drop(turn);
+                result
+            }
+            Place::Full(insert) => self.engine.commit(insert.batch()).await,
+            Place::Waits(answer) => match answer.await {
+                Ok(Outcome::Done(result)) => result.map(|()| Vec::new()),
+                Ok(Outcome::Alone(insert)) => self.engine.commit(insert.batch()).await,
+                Err(_) => Err(Error::Uncertain("a commit that was to be shared was given up".into())),
+            },
+        }
+    }
+
+    /// Commits for those who waited, then for those who wait by now, until nobody does.
+    async fn serve(self: Arc<Self>, table: Name, names: Vec<Name>, mut waiting: Vec<Waiting>) {
+        let mut turn = Turn { inserts: &self, table: &table, names: &names, over: false };
+        while !waiting.is_empty() {
+            self.together(waiting).await;
+            waiting = self.lanes.next(&table, &names);
+        }
+        turn.over = true;
+    }
+
+    async fn together(&self, waiting: Vec<Waiting>) {
+        let ops = waiting.iter().map(|waiting| waiting.insert.op()).collect();
+        let result = self.engine.commit(Batch { ops, ..Batch::default() }).await;
+        for Waiting { insert, answer } in waiting {
+            let outcome = match &result {
+                Ok(_) => Outcome::Done(Ok(())),
+                // Nothing more can be known of any of them, and each alone would fare no better.
+                Err(error @ (Error::Away(_) | Error::Uncertain(_))) => Outcome::Done(Err(error.again())),
+                Err(_) => Outcome::Alone(insert),
+            };
+            // Whoever went away is not committed alone.
+            let _ = answer.send(outcome);
+        }
+    }
+}
+
+/// One of the commits that may be under way. Its end is the beginning of the next, also when its caller went away.
+struct Turn<'t> {
+    inserts: &'t Arc<Inserts>,
+    table: &'t Name,
+    names: &'t Vec<Name>,
+    /// Whether it has been passed on, or given back as nobody waited.
+    over: bool,
+}
+
+impl Drop for Turn<'_> {
+    fn drop(&mut self) {
+        if self.over {
+            return;
+        }
+        let waiting = self.inserts.lanes.next(self.table, self.names);
+        if waiting.is_empty() {
+            return;
+        }
+        // Without a runtime the program ends.
+        if let Ok(runtime) = Handle::try_current() {
+            runtime.spawn(self.inserts.clone().serve(self.table.clone(), self.names.clone(), waiting));
+        }
+    }
+}
