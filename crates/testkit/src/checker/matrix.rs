@@ -98,8 +98,13 @@ impl Findings {
 pub fn run(plan: &Plan) -> Result<Findings> {
     let cluster = Rig::of(&plan.topology, &plan.pando)?;
     let result = run_on(plan, &cluster);
-    if result.is_err() {
+    if !result.as_ref().is_ok_and(|findings| findings.check().is_ok()) {
         eprintln!("{}", logs(&cluster));
+    }
+    if let Some(dir) = std::env::var_os("PANDO_FAULTS_LOGS") {
+        for node in cluster.nodes() {
+            std::fs::copy(node.log(), std::path::Path::new(&dir).join(format!("{}.log", node.name())))?;
+        }
     }
     result
 }

@@ -262,3 +262,26 @@ async fn processes_share_a_database() {
     two.commit(Batch::op(insert("again"))).await.unwrap();
     assert_eq!(one.count(&all()).await.unwrap(), 5);
 }
+
+/// A connection that came back inside of a transaction would take the next commits with it into nothing.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_begin_that_nobody_waits_for_leaves_no_transaction_behind() {
+    use query::{Batch, Column, ColumnType, Ddl, Op, Select};
+
+    let server = Server::start();
+    let (one, two) = (server.store().await, server.store().await);
+    let table = crate::contract::table("rows", &[("id", ColumnType::Id)]);
+    one.commit(Batch { ddl: vec![Ddl::CreateTable(table)], ..Batch::default() }).await.unwrap();
+    for round in 0..60_u64 {
+        tokio::select! {
+            biased;
+            _ = one.begin(Duration::from_secs(30)) => {}
+            // Given up at one of its first stops.
+            () = async { for _ in 0..round % 4 { tokio::task::yield_now().await } } => {}
+        }
+        let values = vec![("id".into(), format!("row{round}").as_str().into())];
+        one.commit(Batch::op(Op::Insert { table: "rows".into(), values })).await.unwrap();
+        let all = Select::table("rows", vec![Column::new("id", ColumnType::Id)]);
+        assert_eq!(two.count(&all).await.unwrap(), round + 1);
+    }
+}

@@ -52,6 +52,26 @@ impl Open {
     }
 }
 
+/// A connection on which a transaction may have begun. Whoever gave up waiting for it, or was told of an error, must
+/// not leave it open: the next commits on that connection would be part of it, acknowledged and never committed.
+struct Begun(Option<Client>);
+
+impl Begun {
+    fn abandon(mut self) {
+        if let Some(client) = self.0.take() {
+            abandon(client);
+        }
+    }
+}
+
+impl Drop for Begun {
+    fn drop(&mut self) {
+        if let Some(client) = self.0.take() {
+            undo(client);
+        }
+    }
+}
+
 /// Leaves the server to notice that nobody is there any more.
 fn abandon(client: Client) {
     drop(Object::take(client));
@@ -69,22 +89,24 @@ impl PostgresTransaction {
         );
         let mut again = true;
         loop {
-            let client = inner.client().await?;
-            let begun = tokio::time::timeout_at(deadline, client.batch_execute(&sql)).await;
-            match begun {
+            let mut begun = Begun(Some(inner.client().await?));
+            let Some(client) = &begun.0 else { return Err(Error::Internal("no connection".into())) };
+            let answer = tokio::time::timeout_at(deadline, client.batch_execute(&sql)).await;
+            let is_closed = client.is_closed();
+            match answer {
                 Ok(Ok(())) => {
                     let views = RwLock::new(inner.views());
-                    let open = Mutex::new(Open { client: Some(client), ended: None, schema: false });
+                    let open = Mutex::new(Open { client: begun.0.take(), ended: None, schema: false });
                     return Ok(PostgresTransaction { inner, deadline, open, views });
                 }
-                Ok(Err(error)) if again && (is_ended(&error) || client.is_closed()) => {
+                Ok(Err(error)) if again && (is_ended(&error) || is_closed) => {
                     again = false;
-                    abandon(client);
+                    begun.abandon();
                     inner.pool.retain(|_, _| false);
                 }
                 Ok(Err(error)) => return Err(failure(error)),
                 Err(_) => {
-                    abandon(client);
+                    begun.abandon();
                     return Err(Error::Away("PostgreSQL does not answer".into()));
                 }
             }
@@ -252,30 +274,30 @@ impl PostgresTransaction {
             return Err(open.end(Error::Expired, undo));
         }
         // A commit that was sent is waited for beyond the deadline: its outcome must be known.
-        let Some(client) = open.client.take() else {
+        let mut begun = Begun(open.client.take());
+        let Some(client) = &begun.0 else {
             return Err(open.closed());
         };
         match tokio::time::timeout(super::SILENCE, client.batch_execute(&sql)).await {
             Ok(Ok(())) => {}
             Ok(Err(error)) if may_retry(&error) || is_withdrawn(&error) => {
-                let text = error.to_string();
-                undo(client);
-                return Err(Error::Aborted(text));
+                return Err(Error::Aborted(error.to_string()));
             }
             Ok(Err(error)) if is_ended(&error) || client.is_closed() => {
-                abandon(client);
+                begun.abandon();
                 return Err(Error::Uncertain(failure(error).to_string()));
             }
-            Ok(Err(error)) => {
-                undo(client);
-                return Err(failure(error));
-            }
+            Ok(Err(error)) => return Err(failure(error)),
             Err(_) => {
-                abandon(client);
+                begun.abandon();
                 return Err(Error::Uncertain("PostgreSQL does not answer".into()));
             }
         }
-        if commit && open.schema {
+        let client = begun.0.take();
+        if commit
+            && open.schema
+            && let Some(client) = client
+        {
             self.inner.pool.manager().statement_caches.clear();
             self.inner.reload_views(&client).await?;
         }
