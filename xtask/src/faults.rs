@@ -23,7 +23,7 @@ fn options(args: &[String]) -> Result<Options> {
         only: String::new(),
         replicas: 2,
         patroni: false,
-        network: rustix::process::getuid().is_root(),
+        network: matrix::may_cut(),
         build: true,
         release: false,
     };

@@ -3,7 +3,9 @@
 mod bench;
 mod faults;
 mod licences;
+mod move_bench;
 mod needs;
+mod scale;
 mod test;
 
 use std::process::ExitCode;
@@ -19,6 +21,10 @@ cargo xtask COMMAND
   licences   every dependency's licence against deny.toml
   bench      Pando against PocketBase on one core; writes docs/benchmarks.md
              [--postgres] [--floor] [--growth] [--records N] [--seconds S] [--rounds R] [--only CASE] [--no-build] [--dry]
+  scale      what more web nodes and more replicas buy, in small shares of a core; writes docs/benchmarks.md
+             [--only nodes|replicas] [--most N] [--node-cpu C] [--database-cpu C] [--seconds S] [--rounds R] [--no-build] [--dry]
+  move-bench a move of a million records to PostgreSQL and back while a client writes
+             [--records N] [--writes N] [--debug] [--no-build]
   faults     processes of a cluster under load killed, frozen and cut off in turn; proves that nothing is lost
              [--minutes N] [--only primary/kill] [--replicas N] [--patroni] [--no-network] [--release] [--no-build]
 ";
@@ -39,6 +45,8 @@ fn run(args: &[String]) -> Result<()> {
         Some("test") => test::run(&args[1..]),
         Some("tidy") => tidy(),
         Some("bench") => bench::run(&args[1..]),
+        Some("scale") => scale::run(&args[1..]),
+        Some("move-bench") => move_bench::run(&args[1..]),
         Some("faults") => faults::run(&args[1..]),
         Some("licences") => licences::run(),
         Some("help" | "--help" | "-h") | None => {

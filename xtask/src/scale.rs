@@ -15,12 +15,10 @@ use testkit::tools;
 use crate::bench::{conditions, section, wrk};
 use rig::{Load, Rig, Slice};
 
-/// Web nodes of each row, and the share of a core that each has.
+/// Web nodes of each row.
 const NODES: [u32; 4] = [1, 2, 4, 8];
-const NODE_CPU: f64 = 0.06;
-/// Standbys of each row, and the share of a core that each database has.
+/// Standbys of each row.
 const REPLICAS: [u32; 3] = [1, 2, 3];
-const DATABASE_CPU: f64 = 0.15;
 /// Web nodes in front of the standbys, which may take what they need.
 const FRONT: u32 = 2;
 /// Connections to each web node.
@@ -37,6 +35,12 @@ const NODE_LOADS: [Load; 2] = [
 const DATABASE_LOAD: Load = Load { name: "list of 30 with total", request: "total()" };
 
 pub struct Options {
+    /// The share of a core that each web node has where nodes are counted,
+    node_cpu: f64,
+    /// and each database where replicas are.
+    database_cpu: f64,
+    /// The most nodes or replicas.
+    most: u32,
     seconds: u64,
     rounds: usize,
     only: String,
@@ -45,11 +49,23 @@ pub struct Options {
 }
 
 fn options(args: &[String]) -> Result<Options> {
-    let mut options = Options { seconds: 6, rounds: 3, only: String::new(), build: true, dry: false };
+    let mut options = Options {
+        node_cpu: 0.06,
+        database_cpu: 0.15,
+        most: 8,
+        seconds: 6,
+        rounds: 3,
+        only: String::new(),
+        build: true,
+        dry: false,
+    };
     let mut args = args.iter();
     while let Some(arg) = args.next() {
         let mut value = || args.next().with_context(|| format!("{arg} needs a value"));
         match arg.as_str() {
+            "--node-cpu" => options.node_cpu = value()?.parse()?,
+            "--database-cpu" => options.database_cpu = value()?.parse()?,
+            "--most" => options.most = value()?.parse()?,
             "--seconds" => options.seconds = value()?.parse()?,
             "--rounds" => options.rounds = value()?.parse()?,
             "--only" => options.only = value()?.clone(),
@@ -95,13 +111,13 @@ fn write(options: &Options, name: &str, text: &str) -> Result<()> {
 
 fn nodes(options: &Options, programs: &Programs) -> Result<String> {
     let how = format!(
-        "Web nodes of {NODE_CPU} core each (a cgroup's quota) on one PostgreSQL, which may take what it needs; {CONNECTIONS} \
+        "Web nodes of {} core each (a cgroup's quota) on one PostgreSQL, which may take what it needs; {CONNECTIONS} \
          connections to each node; medians of {} slices of {} s",
-        options.rounds, options.seconds
+        options.node_cpu, options.rounds, options.seconds
     );
     let mut rows: Vec<Row> = Vec::new();
-    for count in NODES {
-        let rig = Rig::start(&topology("nodes", count, Some(NODE_CPU), 0, None), programs)?;
+    for count in NODES.into_iter().filter(|count| *count <= options.most) {
+        let rig = Rig::start(&topology("nodes", count, Some(options.node_cpu), 0, None), programs)?;
         for load in &NODE_LOADS {
             rows.push(row(options, &rig, load, count)?);
         }
@@ -113,20 +129,21 @@ fn nodes(options: &Options, programs: &Programs) -> Result<String> {
          | --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | --- |\n",
     );
     for load in &NODE_LOADS {
-        table(&mut text, rows.iter().filter(|row| row.load == load.name), Tier::Nodes);
+        table(&mut text, rows.iter().filter(|row| row.load == load.name), Tier::Nodes, options.node_cpu);
     }
     Ok(text)
 }
 
 fn replicas(options: &Options, programs: &Programs) -> Result<String> {
     let how = format!(
-        "Databases of {DATABASE_CPU} core each (a cgroup's quota), the primary among them, behind {FRONT} web nodes that may \
+        "Databases of {} core each (a cgroup's quota), the primary among them, behind {FRONT} web nodes that may \
          take what they need; {CONNECTIONS} connections to each node; medians of {} slices of {} s; load: {}",
-        options.rounds, options.seconds, DATABASE_LOAD.name
+        options.database_cpu, options.rounds, options.seconds, DATABASE_LOAD.name
     );
     let mut rows = Vec::new();
-    for count in REPLICAS {
-        let rig = Rig::start(&topology("replicas", FRONT, None, count, Some(DATABASE_CPU)), programs)?;
+    for count in REPLICAS.into_iter().filter(|count| *count <= options.most) {
+        let rig =
+            Rig::start(&topology("replicas", FRONT, None, count, Some(options.database_cpu)), programs)?;
         rows.push(row(options, &rig, &DATABASE_LOAD, count)?);
     }
     let mut text = conditions(&how);
@@ -135,7 +152,7 @@ fn replicas(options: &Options, programs: &Programs) -> Result<String> {
          cores | share used: replicas | load, cores | machine | bound by |\n\
          | --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | --- |\n",
     );
-    table(&mut text, rows.iter(), Tier::Replicas);
+    table(&mut text, rows.iter(), Tier::Replicas, options.database_cpu);
     Ok(text)
 }
 
@@ -173,15 +190,13 @@ fn row(options: &Options, rig: &Rig, load: &'static Load, count: u32) -> Result<
 }
 
 /// The rows of one load; the first one is what the others are measured against.
-fn table<'r>(text: &mut String, rows: impl Iterator<Item = &'r Row>, tier: Tier) {
+fn table<'r>(text: &mut String, rows: impl Iterator<Item = &'r Row>, tier: Tier, cpu: f64) {
     let mut first = None;
     for Row { load, count, slice: s } in rows {
         let one = *first.get_or_insert(s.rate / f64::from(*count));
         let (nodes, databases) = match tier {
-            Tier::Nodes => (percent(s.nodes / (NODE_CPU * f64::from(*count))), format!("{:.2}", s.databases)),
-            Tier::Replicas => {
-                (format!("{:.2}", s.nodes), percent(s.replicas / (DATABASE_CPU * f64::from(*count))))
-            }
+            Tier::Nodes => (percent(s.nodes / (cpu * f64::from(*count))), format!("{:.2}", s.databases)),
+            Tier::Replicas => (format!("{:.2}", s.nodes), percent(s.replicas / (cpu * f64::from(*count)))),
         };
         let _ = writeln!(
             text,
@@ -194,7 +209,7 @@ fn table<'r>(text: &mut String, rows: impl Iterator<Item = &'r Row>, tier: Tier)
             s.databases * 1e6 / s.rate.max(1.0),
             s.load,
             percent(s.machine),
-            bound(s, tier, *count)
+            bound(s, tier, *count, cpu)
         );
     }
 }
@@ -204,18 +219,13 @@ fn percent(share: f64) -> String {
 }
 
 /// The first tier that has nothing left.
-fn bound(slice: &Slice, tier: Tier, count: u32) -> &'static str {
-    let quotas = f64::from(count) * if tier == Tier::Nodes { NODE_CPU } else { DATABASE_CPU };
-    let limited = if tier == Tier::Nodes { slice.nodes } else { slice.replicas };
-    if slice.machine >= 0.95 {
-        "the machine"
-    } else if limited >= quotas * FULL {
-        if tier == Tier::Nodes { "the nodes" } else { "the replicas" }
-    } else if tier == Tier::Replicas && slice.primary >= DATABASE_CPU * FULL {
-        "the primary"
-    } else if slice.throttled >= FULL {
-        "quotas, unevenly"
-    } else {
-        "waiting"
+fn bound(slice: &Slice, tier: Tier, count: u32, cpu: f64) -> &'static str {
+    let full = |used: f64, nodes: u32| used >= cpu * f64::from(nodes) * FULL;
+    match tier {
+        _ if slice.machine >= 0.95 => "the machine",
+        Tier::Nodes if full(slice.nodes, count) => "the nodes",
+        Tier::Replicas if full(slice.replicas, count) => "the replicas",
+        Tier::Replicas if full(slice.primary, 1) => "the primary",
+        _ => "waiting",
     }
 }

@@ -72,7 +72,7 @@ impl Catalog {
     }
 }
 
-fn columns() -> Vec<Column> {
+pub(crate) fn columns() -> Vec<Column> {
     [
         ("id", ColumnType::Id),
         ("system", ColumnType::Bool),

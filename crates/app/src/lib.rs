@@ -22,6 +22,7 @@ pub mod settings;
 pub mod setup;
 pub mod sql;
 pub mod transaction;
+pub mod transfer;
 
 pub use error::{Error, Result};
 pub use parts::Parts;

@@ -56,6 +56,11 @@ pub struct Parts {
 }
 
 impl Parts {
+    /// Whether records and answers are kept. Not of a database that was moved to under way: others may write to it.
+    pub fn caches(&self) -> bool {
+        self.caching && !self.store.has_switched()
+    }
+
     /// One record by id, from the cache when it is current.
     pub async fn fetch(&self, collection: &Arc<Collection>, id: &str) -> Result<Option<Record>> {
         self.fetch_from(&self.store, collection, id).await
@@ -120,6 +125,6 @@ impl Parts {
 
     /// A transaction sees what others must not, and what others see may be older than what it wrote itself.
     fn cached(&self, store: &Store, collection: &Collection) -> bool {
-        self.caching && !collection.is_view() && !store.is_transaction()
+        self.caches() && !collection.is_view() && !store.is_transaction()
     }
 }

@@ -9,6 +9,7 @@ pub mod counters;
 pub mod cpu_pool;
 pub mod fetch;
 pub mod mail;
+pub mod relocation;
 pub mod replace;
 pub mod stamps;
 

@@ -44,19 +44,20 @@ pub fn write_string(out: &mut String, text: &str) {
 }
 
 /// The position of the first byte that may need escaping. Blocks are tested whole, in a form that compiles to
-/// vector instructions: most texts hold no such byte.
+/// vector instructions: most texts hold no such byte. What is shorter, such as an id, goes by smaller blocks.
 fn special(bytes: &[u8]) -> Option<usize> {
     const BLOCK: usize = 32;
-    let is_special = |byte: u8| (byte < 0x20) | (byte == b'"') | (byte == b'\\') | (byte == 0xe2);
-    let mut blocks = bytes.chunks_exact(BLOCK);
+    const SMALL: usize = 8;
+    let is_special = |byte: &u8| (*byte < 0x20) | (*byte == b'"') | (*byte == b'\\') | (*byte == 0xe2);
+    let clean = |block: &[u8]| !block.iter().fold(false, |any, byte| any | is_special(byte));
     let mut at = 0;
-    for block in &mut blocks {
-        if block.iter().fold(false, |any, byte| any | is_special(*byte)) {
-            return block.iter().position(|byte| is_special(*byte)).map(|found| at + found);
-        }
+    while bytes.len() - at >= BLOCK && clean(&bytes[at..at + BLOCK]) {
         at += BLOCK;
     }
-    blocks.remainder().iter().position(|byte| is_special(*byte)).map(|found| at + found)
+    while bytes.len() - at >= SMALL && clean(&bytes[at..at + SMALL]) {
+        at += SMALL;
+    }
+    bytes[at..].iter().position(is_special).map(|found| at + found)
 }
 
 /// Appends a number in the shortest form that reads back equal; exponents only below 1e-6 and from 1e21,

@@ -120,6 +120,8 @@ pub const REPLICA_ACTIVE_MS: u64 = 250;
 pub const REPLICA_SILENT_MS: u64 = 500;
 /// After this long without an answer a host is connected to anew.
 pub const HOST_GIVE_UP_MS: u64 = 5_000;
+/// A host that refuses to tell its position so many times in a row is connected to anew.
+pub const HOST_REFUSALS_MAX: u32 = 20;
 /// The first wait before a host that is gone is connected to again; it doubles.
 pub const HOST_RETRY_MS: u64 = 20;
 /// The same at most.
@@ -391,6 +393,33 @@ pub const CEREMONY_MS: i64 = 300_000;
 pub const CEREMONIES_MAX: u64 = 20_000;
 /// The oldest challenges that go at once when there are too many.
 pub const CEREMONIES_DROPPED: u64 = 2_000;
+
+/// Rows and bytes that a move between databases reads at a time.
+pub const TRANSFER_CHUNK_ROWS: usize = 4096;
+pub const TRANSFER_CHUNK_BYTES: usize = 4 << 20;
+/// A move has caught up when a round carries no more records than this, in no more time.
+pub const TRANSFER_ROUND_ROWS: usize = 500;
+pub const TRANSFER_ROUND_MS: u64 = 200;
+/// Rounds after which a move goes on even if it never catches up: the switch then tells.
+pub const TRANSFER_ROUNDS_MAX: usize = 50;
+/// How long the switch may keep writers waiting, well below [`STORE_WAIT_MS`].
+pub const TRANSFER_HOLD_MS: u64 = 5_000;
+/// How often the switch is tried when others hold on to what they write.
+pub const TRANSFER_HOLDS_MAX: usize = 5;
+/// How long servers have to answer a mover's roll call.
+pub const TRANSFER_ROLL_MS: u64 = 2_000;
+/// How often a server looks whether the database that it serves was left, while a move goes on.
+pub const TRANSFER_LOOK_MS: u64 = 5;
+/// How long a mover waits for the server to say that it follows.
+pub const TRANSFER_ANSWER_MS: u64 = 30_000;
+/// How often a move begins anew because collections changed meanwhile.
+pub const TRANSFER_ATTEMPTS_MAX: usize = 3;
+/// Files that a move copies at a time.
+pub const TRANSFER_FILES_AT_ONCE: usize = 8;
+/// How often files that still came to the old place are fetched.
+pub const TRANSFER_FILES_PASSES_MAX: usize = 20;
+/// Values that cannot be moved, of which each is named.
+pub const TRANSFER_PROBLEMS_MAX: usize = 50;
 
 /// Nodes of one topology that one machine runs.
 pub const CLUSTER_NODES_MAX: u64 = 64;

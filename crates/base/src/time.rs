@@ -13,6 +13,7 @@ pub struct Timestamp(pub i64);
 /// Length of a written timestamp.
 pub const TIMESTAMP_LEN: usize = 24;
 
+const DAY_MS: i64 = 86_400_000;
 const EPOCH: DateTime = DateTime::constant(1970, 1, 1, 0, 0, 0, 0);
 
 impl Timestamp {
@@ -31,6 +32,51 @@ impl Timestamp {
     pub fn civil(self) -> DateTime {
         // Not by way of `jiff::Timestamp`, which ends a day before the last year does.
         EPOCH.checked_add(SignedDuration::from_millis(self.0)).unwrap_or(EPOCH)
+    }
+
+    /// The written form. By hand: a page of records holds dozens, and making each by way of civil time and formatting
+    /// took most of a page's time.
+    pub fn written(self) -> [u8; TIMESTAMP_LEN] {
+        let (year, month, day) = self.date();
+        let within = self.0.rem_euclid(DAY_MS) as u32;
+        let mut out = *b"0000-00-00 00:00:00.000Z";
+        let mut put = |from: usize, len: usize, number: u32| {
+            let mut rest = number;
+            for digit in out[from..from + len].iter_mut().rev() {
+                *digit = b'0' + (rest % 10) as u8;
+                rest /= 10;
+            }
+        };
+        put(0, 4, year);
+        put(5, 2, month);
+        put(8, 2, day);
+        put(11, 2, within / 3_600_000);
+        put(14, 2, within / 60_000 % 60);
+        put(17, 2, within / 1000 % 60);
+        put(20, 3, within % 1000);
+        out
+    }
+
+    /// Year, month and day. For the years of four digits by the arithmetic of days in eras of 400 years, which begin in
+    /// March so that leap days come last (Howard Hinnant, "chrono-Compatible Low-Level Date Algorithms").
+    fn date(self) -> (u32, u32, u32) {
+        if !(Self::MIN..=Self::MAX).contains(&self) {
+            let civil = self.civil();
+            return (
+                u32::from(civil.year().unsigned_abs()),
+                u32::from(civil.month().unsigned_abs()),
+                u32::from(civil.day().unsigned_abs()),
+            );
+        }
+        let days = self.0.div_euclid(DAY_MS) + 719_468;
+        let (era, of_era) = (days.div_euclid(146_097), days.rem_euclid(146_097));
+        let year = (of_era - of_era / 1_460 + of_era / 36_524 - of_era / 146_096) / 365;
+        let of_year = of_era - (365 * year + year / 4 - year / 100);
+        let month = (5 * of_year + 2) / 153;
+        let day = of_year - (153 * month + 2) / 5 + 1;
+        let month = if month < 10 { month + 3 } else { month - 9 };
+        let year = year + era * 400 + i64::from(month <= 2);
+        (year as u32, month as u32, day as u32)
     }
 
     /// Whole milliseconds: the rest is cut off.
@@ -82,24 +128,7 @@ fn parse_plain(text: &str) -> Option<Timestamp> {
 
 impl std::fmt::Display for Timestamp {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        // By hand: a page of records holds dozens, and formatting each part took most of the time.
-        let civil = self.civil();
-        let mut out = *b"0000-00-00 00:00:00.000Z";
-        let mut put = |from: usize, len: usize, number: i32| {
-            let mut rest = number.unsigned_abs();
-            for digit in out[from..from + len].iter_mut().rev() {
-                *digit = b'0' + (rest % 10) as u8;
-                rest /= 10;
-            }
-        };
-        put(0, 4, civil.year().into());
-        put(5, 2, civil.month().into());
-        put(8, 2, civil.day().into());
-        put(11, 2, civil.hour().into());
-        put(14, 2, civil.minute().into());
-        put(17, 2, civil.second().into());
-        put(20, 3, civil.subsec_nanosecond() / 1_000_000);
-        f.write_str(std::str::from_utf8(&out).unwrap_or_default())
+        f.write_str(std::str::from_utf8(&self.written()).unwrap_or_default())
     }
 }
 
@@ -132,6 +161,17 @@ mod tests {
             "9999-12-31 23:59:59.999Z",
         ] {
             assert_eq!(Timestamp::parse(text).unwrap().to_string(), text);
+        }
+    }
+
+    #[test]
+    fn every_day_is_written_as_its_civil_date() {
+        let mut at = Timestamp::MIN.0;
+        while at <= Timestamp::MAX.0 {
+            let civil = Timestamp(at).civil();
+            let date = format!("{:04}-{:02}-{:02} ", civil.year(), civil.month(), civil.day());
+            assert!(Timestamp(at).to_string().starts_with(&date), "{date} {}", Timestamp(at));
+            at += 86_400_000;
         }
     }
 

@@ -24,6 +24,7 @@ use store::{Options, Store, Target};
 use tokio::sync::Notify;
 
 use crate::config::Config;
+use crate::place;
 
 /// Why the data is opened.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -42,7 +43,8 @@ pub struct Assembled {
     pub place: String,
     /// Told of every batch of this process that brings jobs.
     pub jobs: Arc<Notify>,
-    log_store: Store,
+    /// The request log's, which is the data's own on a database server.
+    pub log_store: Store,
 }
 
 /// Opens the data. What was restored is put in its place first; if it cannot be opened, what was there before comes back.
@@ -113,6 +115,10 @@ async fn open_parts(config: &Config, purpose: Purpose) -> Result<Assembled> {
     })
     .await
     .with_context(|| format!("cannot open {place}"))?;
+    if let Some(elsewhere) = place::elsewhere(config, &store).await? {
+        store.close().await;
+        return Box::pin(open_parts(&elsewhere, purpose)).await;
+    }
     let log_store = match on_postgres {
         // Nobody waits for the log.
         true => store.unwaited(),

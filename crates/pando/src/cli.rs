@@ -22,6 +22,7 @@ Examples:
   pando serve                                      serve ./pb_data at http://127.0.0.1:8090
   pando serve --dir /srv/pb_data --http :80        an existing PocketBase directory, on every address
   pando serve --data postgres://app@db/app         the same API on PostgreSQL
+  pando move --to postgres://app@db/app            move everything there, while the server goes on
   pando web --data postgres://app@db/app --http :80
                                                    one of any number of nodes on one PostgreSQL
   pando superuser upsert me@example.com secret123  make or change a superuser, also beside a running server
@@ -54,6 +55,8 @@ pub enum Command {
     Web(Serve),
     /// Write TypeScript types of the collections, for the official JavaScript SDK
     Types(Types),
+    /// Move all data to another database, or the files to another place, also while a server runs on them
+    Move(Move),
     /// Manage the superusers, who may do everything
     #[command(subcommand)]
     Superuser(Superuser),
@@ -107,6 +110,7 @@ impl Command {
             Command::Up(_) => "up",
             Command::Status(_) => "status",
             Command::Down(_) => "down",
+            Command::Move(_) => "move",
             Command::Promote { .. } => "promote",
             Command::Rejoin { .. } => "rejoin",
         }
@@ -124,6 +128,23 @@ pub struct Serve {
     /// Answer paths that lead nowhere with the site's first page, as applications in one page ask for [default: true]
     #[arg(long, value_name = "BOOL", alias = "indexFallback", num_args = 0..=1, default_missing_value = "true")]
     pub index_fallback: Option<bool>,
+}
+
+#[derive(Args)]
+pub struct Move {
+    /// Where the data goes: postgres://USER:PASSWORD@HOST/DATABASE, or a directory for SQLite
+    #[arg(long, value_name = "URL|DIR", required_unless_present = "files")]
+    pub to: Option<String>,
+    /// Where the files go: s3://BUCKET?endpoint=HOST&region=…&path-style=true with the keys in the variables
+    /// AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or `local` for the data directory
+    #[arg(long, value_name = "PLACE")]
+    pub files: Option<String>,
+    /// Take the request log along
+    #[arg(long)]
+    pub logs: bool,
+    /// Say what would be moved, and what would keep it from being moved
+    #[arg(long)]
+    pub dry_run: bool,
 }
 
 #[derive(Args)]

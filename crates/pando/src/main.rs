@@ -3,6 +3,7 @@
 mod assemble;
 mod cli;
 mod config;
+mod place;
 mod roles;
 
 use std::process::ExitCode;
@@ -35,6 +36,7 @@ fn main() -> ExitCode {
     let done = runtime.block_on(async {
         match cli.command {
             cli::Command::Serve(_) => roles::serve::run(config).await,
+            cli::Command::Move(command) => roles::mover::run(config, command).await,
             cli::Command::Web(_) => roles::web::run(config).await,
             cli::Command::Types(types) => roles::types::run(config, types).await,
             cli::Command::Superuser(command) => roles::superuser::run(config, command).await,

@@ -41,6 +41,9 @@ pub enum Error {
     /// Other transactions were in the way, and this one was undone: the same steps may go through the next time.
     #[error("the transaction was undone because of others: {0}")]
     Aborted(String),
+    /// The data has moved to another database, which is not open yet; nothing was written.
+    #[error("the data has moved to another database")]
+    Moved,
     /// Another process holds the directory.
     #[error("{0}")]
     Locked(String),
@@ -67,6 +70,7 @@ impl Error {
             Error::Uncertain(text) => Error::Uncertain(text.clone()),
             Error::Slow(text) => Error::Slow(text.clone()),
             Error::Expired => Error::Expired,
+            Error::Moved => Error::Moved,
             Error::Aborted(text) => Error::Aborted(text.clone()),
             Error::Locked(text) => Error::Locked(text.clone()),
             Error::Full(text) => Error::Full(text.clone()),
@@ -94,6 +98,7 @@ impl Error {
             | Error::Slow(_)
             | Error::Expired
             | Error::Aborted(_)
+            | Error::Moved
             | Error::Locked(_)
             | Error::Full(_) => Kind::Unavailable,
             Error::Internal(_) => Kind::Internal,

@@ -6,11 +6,13 @@ pub mod compose;
 pub mod contract;
 pub mod engine;
 pub mod error;
+mod gate;
 mod meters;
 pub mod sql;
 pub mod store;
 mod unhurried;
 
+pub use engine::transfer;
 pub use engine::shared::{Member, Part, Shared, Take, Taken};
 pub use engine::{Console, ConsoleColumn, Engine, ViewColumn};
 pub use error::{Error, Result};

@@ -22,7 +22,7 @@ pub enum Operation {
 const OPERATIONS: [&str; 5] = ["select", "count", "commit", "begin", "finish"];
 
 /// Kinds of failure, as few as can be acted on.
-const KINDS: [&str; 13] = [
+const KINDS: [&str; 14] = [
     "taken",
     "guard",
     "refused",
@@ -36,6 +36,7 @@ const KINDS: [&str; 13] = [
     "full",
     "internal",
     "outdated",
+    "moved",
 ];
 
 fn kind(error: &Error) -> usize {
@@ -53,6 +54,7 @@ fn kind(error: &Error) -> usize {
         Error::Full(_) => 10,
         Error::Internal(_) => 11,
         Error::Outdated(_) => 12,
+        Error::Moved => 13,
     }
 }
 

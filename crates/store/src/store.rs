@@ -2,9 +2,10 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use base::topology::Node;
 use base::{Clock, Name};
 use parking_lot::Mutex;
@@ -14,8 +15,10 @@ use crate::compose::{Gathered, Replicated};
 use crate::engine::postgres::{Address, Postgres};
 use crate::engine::shared::Shared;
 use crate::engine::sqlite::Sqlite;
+use crate::engine::transfer::{Arrival, Departure};
 use crate::engine::{self, Engine, ViewColumn};
 use crate::error::{Error, Result};
+use crate::gate::{Gate, Passage};
 use crate::meters::{Meters, Operation};
 use crate::unhurried::ToTheEnd;
 
@@ -83,9 +86,17 @@ pub fn check_file(path: &Path) -> Result<()> {
 pub struct Store(Arc<Inner>);
 
 struct Inner {
-    engine: Arc<dyn Engine>,
+    engine: ArcSwap<Arc<dyn Engine>>,
     outlet: Outlet,
     meters: Arc<Meters>,
+    /// What is shared with other processes stays where it was when this one began.
+    together: Option<Arc<dyn Engine>>,
+    gate: Arc<Gate>,
+    switched: AtomicBool,
+    /// Of a transaction: when it was opened.
+    ticket: Option<Passage>,
+    /// Whether a step of this transaction was refused because the data has moved.
+    moved: AtomicBool,
 }
 
 /// Where it is told what was written.
@@ -135,15 +146,37 @@ impl Store {
     /// `database` is what metrics call it.
     fn metered(engine: Arc<dyn Engine>, announcer: Announcer, database: &'static str) -> Self {
         let (outlet, meters) = (Outlet::Announce(Arc::new(announcer)), Arc::new(Meters::new(database)));
-        Store(Arc::new(Inner { engine, outlet, meters }))
+        Store(Arc::new(Inner::new(engine, outlet, Arc::default(), meters)))
+    }
+
+    /// Whether a switch is to be expected: then a write that finds the data moved waits for it.
+    pub fn expect_switch(&self, expected: bool) {
+        self.0.gate.expected(expected);
+    }
+
+    /// From here on everything is read from and written to the other store's database. Writes that wait go there.
+    pub fn switch_to(&self, other: &Store) {
+        self.0.engine.store(other.0.engine.load_full());
+        self.0.switched.store(true, Ordering::Release);
+        self.0.gate.switch();
+    }
+
+    /// Whether a write found that the data is elsewhere by now.
+    pub fn found_moved(&self) -> bool {
+        self.0.gate.found_moved()
+    }
+
+    /// Whether it was switched to another database since it was opened.
+    pub fn has_switched(&self) -> bool {
+        self.0.switched.load(Ordering::Relaxed)
     }
 
     /// The same store for writes that nobody reads at once: see [`Engine::unwaited`].
     pub fn unwaited(&self) -> Store {
-        match (self.0.engine.unwaited(), &self.0.outlet) {
+        match (self.0.engine().unwaited(), &self.0.outlet) {
             (Some(engine), Outlet::Announce(announcer)) => {
                 let (outlet, meters) = (Outlet::Announce(announcer.clone()), self.0.meters.clone());
-                Store(Arc::new(Inner { engine, outlet, meters }))
+                Store(Arc::new(Inner::new(engine, outlet, Arc::default(), meters)))
             }
             _ => self.clone(),
         }
@@ -157,19 +190,20 @@ impl Store {
     /// Opens a transaction, to be undone if it is still open after `limit`. While it is open on SQLite all other
     /// writes wait.
     pub async fn begin(&self, limit: Duration) -> Result<Transaction> {
-        let meters = self.0.meters.clone();
-        let engine = meters.measure(Operation::Begin, self.0.engine.begin(limit)).await?;
+        let (ticket, meters) = (self.0.gate.ticket(), self.0.meters.clone());
+        let engine = meters.measure(Operation::Begin, self.0.engine().begin(limit)).await?;
         let outlet = Outlet::Collect(Mutex::default());
-        let inner = Inner { engine: engine.clone(), outlet, meters };
+        let inner = Inner::new(engine.clone(), outlet, self.0.gate.clone(), meters);
+        let inner = Inner { ticket: Some(ticket), ..inner };
         Ok(Transaction { outer: self.clone(), store: Store(Arc::new(inner)), engine })
     }
 
     pub fn engine_name(&self) -> &'static str {
-        self.0.engine.name()
+        self.0.engine().name()
     }
 
     pub async fn select(&self, select: &Select) -> Result<Vec<Row>> {
-        self.0.meters.measure(Operation::Select, self.0.engine.select(select)).await
+        self.0.meters.measure(Operation::Select, self.0.engine().select(select)).await
     }
 
     /// The first row, if any.
@@ -178,12 +212,12 @@ impl Store {
     }
 
     pub async fn count(&self, select: &Select) -> Result<u64> {
-        self.0.meters.measure(Operation::Count, self.0.engine.count(select)).await
+        self.0.meters.measure(Operation::Count, self.0.engine().count(select)).await
     }
 
     /// See [`Engine::count_by_hour`].
     pub async fn count_by_hour(&self, select: &Select, column: &Name) -> Result<Vec<(String, u64)>> {
-        self.0.engine.count_by_hour(select, column).await
+        self.0.engine().count_by_hour(select, column).await
     }
 
     /// Commits, and announces what was committed. A caller that goes away does not keep a write that happened from
@@ -194,60 +228,113 @@ impl Store {
     }
 
     pub async fn schema_version(&self) -> Result<u64> {
-        self.0.engine.schema_version().await
+        self.0.engine().schema_version().await
     }
 
     /// See [`Engine::external_version`].
     pub fn external_version(&self) -> u64 {
-        self.0.engine.external_version()
+        self.0.engine().external_version()
     }
 
     /// See [`Engine::shared`].
     pub fn shared(&self) -> Option<&dyn Shared> {
-        self.0.engine.shared()
+        self.0.together.as_ref()?.shared()
     }
 
     pub async fn describe_view(&self, query: &str) -> Result<Vec<ViewColumn>> {
-        self.0.engine.describe_view(query).await
+        self.0.engine().describe_view(query).await
     }
 
     /// See [`Engine::snapshot`].
     pub async fn snapshot(&self, to: &Path) -> Result<()> {
-        self.0.engine.snapshot(to).await
+        self.0.engine().snapshot(to).await
     }
 
     /// See [`Engine::console`]. What it wrote is not announced.
     pub async fn console(&self, sql: &str) -> Result<engine::Console> {
         let (inner, sql) = (self.0.clone(), sql.to_owned());
-        ToTheEnd::of(async move { inner.engine.console(&sql).await }).await
+        ToTheEnd::of(async move { inner.engine().console(&sql).await }).await
+    }
+
+    /// See [`Engine::depart`].
+    pub async fn depart(&self) -> Result<Box<dyn Departure>> {
+        self.0.engine().depart().await
+    }
+
+    /// See [`Engine::arrive`].
+    pub async fn arrive(&self) -> Result<Box<dyn Arrival>> {
+        self.0.engine().arrive().await
     }
 
     pub async fn ping(&self) -> Result<()> {
-        self.0.engine.ping().await
+        self.0.engine().ping().await
     }
 
     /// See [`Engine::optimize`].
     pub async fn optimize(&self) -> Result<()> {
-        self.0.engine.optimize().await
+        self.0.engine().optimize().await
     }
 
     /// Sets the gauges of the database's inside. Asks nothing of the database itself.
     pub fn sample(&self) {
-        for (name, value) in self.0.engine.gauges() {
+        for (name, value) in self.0.engine().gauges() {
             self.0.meters.gauge(name, value);
         }
     }
 
     pub async fn close(&self) {
-        self.0.engine.close().await;
+        self.0.engine().close().await;
     }
 }
 
 impl Inner {
+    fn new(engine: Arc<dyn Engine>, outlet: Outlet, gate: Arc<Gate>, meters: Arc<Meters>) -> Self {
+        Inner {
+            together: engine.shared().is_some().then(|| engine.clone()),
+            engine: ArcSwap::from_pointee(engine),
+            outlet,
+            meters,
+            gate,
+            switched: AtomicBool::default(),
+            ticket: None,
+            moved: AtomicBool::default(),
+        }
+    }
+
+    fn engine(&self) -> Arc<dyn Engine> {
+        Arc::clone(&self.engine.load())
+    }
+
+    /// A batch that finds the data moved is none the less done, where the data is now.
+    async fn write(&self, batch: Batch) -> Result<Vec<usize>> {
+        if let Some(ticket) = &self.ticket {
+            let done = self.engine().commit(batch).await;
+            if matches!(done, Err(Error::Moved)) {
+                // The whole of it is done again, in a transaction of the other database.
+                self.gate.wait(ticket.clone()).await?;
+                self.moved.store(true, Ordering::Relaxed);
+            }
+            return done;
+        }
+        let Some(passage) = self.gate.passage() else {
+            let done = self.engine().commit(batch).await;
+            if matches!(done, Err(Error::Moved)) {
+                self.gate.find();
+            }
+            return done;
+        };
+        match self.engine().commit(batch.clone()).await {
+            Err(Error::Moved) => {}
+            other => return other,
+        }
+        self.gate.wait(passage).await?;
+        self.engine().commit(batch).await
+    }
+
     async fn commit(&self, batch: Batch) -> Result<Committed> {
         let mut items: Vec<Option<ChangeItem>> = batch.ops.iter().map(|op| Some(announced(op))).collect();
         let (schema, jobs) = (!batch.ddl.is_empty(), !batch.jobs.is_empty());
-        let missing = self.meters.measure(Operation::Commit, self.engine.commit(batch)).await?;
+        let missing = self.meters.measure(Operation::Commit, self.write(batch)).await?;
         for index in &missing {
             if let Some(item) = items.get_mut(*index) {
                 *item = None;
@@ -286,6 +373,9 @@ impl Transaction {
     /// Makes everything durable, and announces it as one change.
     pub async fn commit(self) -> Result<Option<Arc<Change>>> {
         ToTheEnd::of(async move {
+            if self.store.0.moved.load(Ordering::Relaxed) {
+                return Err(again());
+            }
             self.store.0.meters.measure(Operation::Finish, self.engine.finish(true)).await?;
             match (&self.outer.0.outlet, &self.store.0.outlet) {
                 (Outlet::Announce(announcer), Outlet::Collect(written)) => {
@@ -301,8 +391,16 @@ impl Transaction {
 
     /// Undoes everything. Fails when it was undone before, by its deadline or because of others.
     pub async fn rollback(self) -> Result<()> {
-        self.store.0.meters.measure(Operation::Finish, self.engine.finish(false)).await
+        self.store.0.meters.measure(Operation::Finish, self.engine.finish(false)).await?;
+        match self.store.0.moved.load(Ordering::Relaxed) {
+            true => Err(again()),
+            false => Ok(()),
+        }
     }
+}
+
+fn again() -> Error {
+    Error::Aborted("the data has moved to another database".into())
 }
 
 fn announced(op: &Op) -> ChangeItem {

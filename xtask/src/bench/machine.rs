@@ -30,22 +30,6 @@ pub fn family_cpu_ms(parent: u32) -> f64 {
     cpu_ms(parent) + children.map(cpu_ms).sum::<f64>()
 }
 
-/// The same for a process and all that descend from it.
-pub fn tree_cpu_ms(root: u32) -> f64 {
-    let pids = fs::read_dir("/proc").into_iter().flatten().flatten();
-    let parents: Vec<(u32, u32)> = pids
-        .filter_map(|e| e.file_name().to_str()?.parse::<u32>().ok())
-        .filter_map(|pid| Some((pid, *stat(pid)?.first()? as u32)))
-        .collect();
-    let mut tree = vec![root];
-    let mut at = 0;
-    while let Some(parent) = tree.get(at).copied() {
-        tree.extend(parents.iter().filter(|(_, of)| *of == parent).map(|(pid, _)| *pid));
-        at += 1;
-    }
-    tree.into_iter().map(cpu_ms).sum()
-}
-
 /// Resident memory in MiB.
 pub fn rss_mib(pid: u32) -> f64 {
     let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();

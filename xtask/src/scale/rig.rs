@@ -9,14 +9,13 @@ use tempfile::TempDir;
 use testkit::server::SUPERUSER;
 use testkit::{Request, http::Client, tools};
 
-use super::machine::{self, Quota};
+use super::machine;
 use super::{CONNECTIONS, wrk};
 use crate::bench::data;
 
 const RECORDS: usize = 10_000;
 /// How long nodes are given to see what was made beside them.
 const SEEN_MAX: Duration = Duration::from_secs(20);
-/// The databases' shares while data is made and copied.
 const PRIMARY: &str = "db-1";
 
 pub struct Load {
@@ -39,7 +38,7 @@ pub struct Slice {
     pub load: f64,
     /// How much of the machine was busy, with whatever.
     pub machine: f64,
-    /// Of the periods of all quotas, how many ran out.
+    /// For how much of the time nodes with quotas had work and none left, on the average.
     pub throttled: f64,
 }
 
@@ -139,24 +138,34 @@ impl Rig {
             replicas: cores(|u| u.replicas),
             load: cores(|u| u.load),
             machine: cores(|u| u.busy) / machine::cores(),
-            throttled: (after.quota.throttled - before.quota.throttled)
-                / (after.quota.periods - before.quota.periods).max(1.0),
+            throttled: cores(|u| u.throttled) / self.limited(),
         })
+    }
+
+    /// How many nodes have quotas.
+    fn limited(&self) -> f64 {
+        let topology = self.cluster.topology();
+        let web = if topology.web.cpu.is_some() { topology.web.nodes } else { 0 };
+        let databases = if topology.database.cpu.is_some() { topology.databases() } else { 0 };
+        f64::from(web + databases).max(1.0)
     }
 
     fn used(&self) -> Result<Used> {
         let primary = self.cluster.primary()?;
         let mut used = Used { load: machine::own_s(), busy: machine::busy_s(), ..Used::default() };
         for node in self.cluster.nodes() {
-            let Some(pid) = node.pid() else { bail!("{} has ended", node.name()) };
-            let time = machine::tree_s(pid);
+            if !node.is_alive() {
+                bail!("{} has ended", node.name());
+            }
+            let usage = node.usage();
+            let time = usage.cpu.as_secs_f64();
             match node.role() {
                 Role::Web => used.nodes += time,
                 Role::Database if node.name() == primary => used.primary += time,
                 Role::Database => used.replicas += time,
                 _ => {}
             }
-            used.quota += machine::quota(pid);
+            used.throttled += usage.throttled.as_secs_f64();
         }
         Ok(used)
     }
@@ -170,7 +179,7 @@ struct Used {
     replicas: f64,
     load: f64,
     busy: f64,
-    quota: Quota,
+    throttled: f64,
 }
 
 fn client(cluster: &Cluster, index: usize) -> Result<Client> {

@@ -83,7 +83,7 @@ impl Backups {
     }
 
     fn dir(&self) -> Result<&PathBuf> {
-        self.dir.as_ref().ok_or_else(|| {
+        self.dir.as_ref().filter(|_| !self.logs.has_switched()).ok_or_else(|| {
             Error::new(
                 Kind::Unsupported,
                 "Backups are not made of a PostgreSQL database: use pg_dump and pg_restore, and copy the files.",

@@ -56,7 +56,7 @@ pub async fn run(parts: Arc<Parts>, stop: impl Future<Output = ()>) {
                 parts.realtime.sweep();
                 let now_ms = parts.clock.now().0;
                 // Without caches there are other writers, whose changes are not announced here.
-                if !parts.caching && now_ms - rechecked_ms >= REALTIME_RECHECK_MS {
+                if !parts.caches() && now_ms - rechecked_ms >= REALTIME_RECHECK_MS {
                     rechecked_ms = now_ms;
                     if let Err(error) = standing::recheck(&parts).await {
                         tracing::warn!(details = error.details, "cannot look realtime callers up: {error}");

@@ -28,12 +28,6 @@ pub async fn delete(cx: &Context<'_>, collection: &Arc<Collection>, id: &str) ->
     if !cx.passes(&record, &rule).await? {
         return Err(Error::not_found());
     }
-    if collection.is_superusers() {
-        let all = Select::table(collection.name.clone(), vec![Collection::id_column()]).limit(2);
-        if cx.store().select(&all).await?.len() < 2 {
-            return Err(Error::new(Kind::Invalid, "You can't delete the only existing superuser."));
-        }
-    }
     delete_all(cx, &[record]).await
 }
 
@@ -83,6 +77,17 @@ impl Plan {
                 Kind::TooLarge,
                 "Failed to delete record: too many records depend on it.",
             ));
+        }
+        if record.collection.is_superusers() {
+            // One must be left, also when several are deleted at once.
+            let own = Expr::eq(Operand::base("id", ColumnType::Id), Value::from(record.id()));
+            let others = Select::table(record.collection.name.clone(), vec![Collection::id_column()])
+                .filter(Expr::Not(Box::new(own)))
+                .limit(1);
+            if cx.store().select(&others).await?.is_empty() {
+                return Err(Error::new(Kind::Invalid, "You can't delete the only existing superuser."));
+            }
+            self.guards.push(Guard::Exists(others));
         }
         if record.collection.is_auth() {
             self.system.extend(owned::delete_all(cx, &LEFTOVERS, &record).await?);

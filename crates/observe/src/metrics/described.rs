@@ -110,6 +110,7 @@ pub const METRICS: &[Described] = &[
     metric!(Gauge, Count, "pando_store_connections_idle", ["database"], "Those that nobody uses."),
     metric!(Gauge, Count, "pando_store_connections_waiting", ["database"], "Operations that wait for one."),
     metric!(Gauge, Count, "pando_store_connections_max", ["database"], "How many there may be."),
+    metric!(Gauge, Count, "pando_nodes", [], "Nodes that work on the same database, as this one last heard."),
     metric!(Gauge, Count, "pando_database_primary", ["host"], "1 for the host that this process writes to."),
     metric!(
         Gauge,
@@ -210,6 +211,7 @@ pub const METRICS: &[Described] = &[
         "Due jobs that nobody works on, of all nodes together."
     ),
     metric!(Gauge, Seconds, "pando_jobs_oldest_due_seconds", [], "How long the oldest of them is due."),
+    metric!(Gauge, Count, "pando_nodes", [], "Processes that serve the same database, this one included."),
     metric!(Gauge, Count, "pando_jobs_dead", [], "Jobs that were given up and are kept to be looked at."),
     metric!(Gauge, Count, "pando_jobs_running", ["kind"], "Jobs that this process works on."),
     metric!(

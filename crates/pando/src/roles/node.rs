@@ -7,7 +7,7 @@ use observe::{Metrics, RequestLog};
 use tokio::sync::watch::{self as signals};
 use web::Watch;
 
-use super::{follow, greet, watch};
+use super::{attend, follow, greet, watch};
 use crate::assemble::{self, Purpose};
 use crate::config::Config;
 
@@ -60,6 +60,14 @@ async fn once(
     let events = app::realtime::dispatch::run(assembled.parts.clone(), ended(stopped.clone()));
     let realtime_task = tokio::spawn(events);
 
+    let attend = attend::run(
+        config.dir.clone(),
+        assembled.parts.clone(),
+        assembled.log_store.clone(),
+        ended(stopped.clone()),
+    );
+    let attend_task = tokio::spawn(attend);
+
     if let Some(metrics) = &metrics {
         metrics.set_sampler(assembled.sampler());
     }
@@ -89,6 +97,7 @@ async fn once(
     let _ = stop.send(true);
     let _ = realtime_task.await;
     let _ = follow_task.await;
+    let _ = attend_task.await;
     let _ = sweep_task.await;
     let _ = crons_task.await;
     let _ = jobs_task.await;

@@ -20,6 +20,7 @@ mod files;
 mod health;
 mod jobs;
 mod mail;
+mod moving;
 mod nodes;
 mod modifiers;
 mod oauth2;

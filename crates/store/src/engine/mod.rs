@@ -4,6 +4,7 @@ pub mod decode;
 pub mod postgres;
 pub mod shared;
 pub mod sqlite;
+pub mod transfer;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -70,6 +71,16 @@ pub trait Engine: Send + Sync {
     /// it. Dropping the future gives the copy up.
     async fn snapshot(&self, _to: &Path) -> Result<()> {
         Err(crate::Error::Refused("this database cannot be copied into a file".into()))
+    }
+
+    /// For a move of all data to another engine: this is where it comes from.
+    async fn depart(&self) -> Result<Box<dyn transfer::Departure>> {
+        Err(Error::Refused("the data cannot be moved from here".into()))
+    }
+
+    /// For a move of all data to this engine.
+    async fn arrive(&self) -> Result<Box<dyn transfer::Arrival>> {
+        Err(Error::Refused("data cannot be moved here".into()))
     }
 
     /// Whether the database answers at all.

@@ -52,6 +52,11 @@ pub struct Findings {
     pub history: History,
 }
 
+/// Whether nodes can have networks of their own here.
+pub fn may_cut() -> bool {
+    rustix::process::getuid().is_root()
+}
+
 /// Three web nodes and a primary with so many standbys, of which one must have each write.
 pub fn topology(replicas: u32, patroni: bool, network: bool) -> Topology {
     let mut topology = Topology { name: "faults".into(), ..Topology::default() };

@@ -43,7 +43,7 @@ pub async fn list(FromState(state): FromState<State>, Path(name): Path<String>, 
     let collection = find(&cx.schema, &name)?;
     let parts = state.parts();
     let key = cache_key(&asked, &cx.schema, &collection, head.uri.query().unwrap_or_default());
-    let key = key.filter(|_| parts.caching);
+    let key = key.filter(|_| parts.caches());
     if let Some(known) = key.as_ref().and_then(|key| parts.answers.get(key)) {
         return Ok(wire::answer::ok(known));
     }

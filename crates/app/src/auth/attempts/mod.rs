@@ -23,7 +23,7 @@ pub struct Attempts {
 }
 
 enum Kept {
-    Alone(Memory),
+    Alone(Box<Memory>),
     Together(Together),
 }
 
@@ -31,7 +31,7 @@ impl Attempts {
     pub fn new(store: &Store) -> Self {
         let kept = match store.shared().is_some() {
             true => Kept::Together(Together::new(store.clone())),
-            false => Kept::Alone(Memory::default()),
+            false => Kept::Alone(Box::default()),
         };
         Attempts { kept, mails: Counters::new(store, "mails".into()) }
     }

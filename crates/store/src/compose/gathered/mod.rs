@@ -24,6 +24,7 @@ use query::{Batch, Row, Select};
 use self::inserts::Inserts;
 use self::reads::Reads;
 use crate::engine::shared::Shared;
+use crate::engine::transfer::{Arrival, Departure};
 use crate::engine::{Console, Engine, Transaction, ViewColumn};
 use crate::error::Result;
 
@@ -94,6 +95,14 @@ impl Engine for Gathered {
 
     async fn snapshot(&self, to: &Path) -> Result<()> {
         self.inner.snapshot(to).await
+    }
+
+    async fn depart(&self) -> Result<Box<dyn Departure>> {
+        self.inner.depart().await
+    }
+
+    async fn arrive(&self) -> Result<Box<dyn Arrival>> {
+        self.inner.arrive().await
     }
 
     async fn ping(&self) -> Result<()> {

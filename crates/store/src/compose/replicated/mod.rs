@@ -76,6 +76,7 @@ use self::hosts::Hosts;
 use self::read::{Count, Hours, Ping, Rows, Version, View};
 use self::transaction::ReplicatedTransaction;
 use crate::engine::postgres::Address;
+use crate::engine::transfer::{Arrival, Departure};
 use crate::engine::shared::Shared;
 use crate::engine::{self, Console, Engine, ViewColumn};
 use crate::error::{Error, Result};
@@ -200,6 +201,16 @@ impl Engine for Replicated {
 
     async fn console(&self, sql: &str) -> Result<Console> {
         self.hosts.console(sql).await
+    }
+
+    async fn depart(&self) -> Result<Box<dyn Departure>> {
+        let deadline = Instant::now() + Duration::from_millis(limits::STORE_WAIT_MS);
+        self.hosts.writable(deadline).await?.life.engine.depart().await
+    }
+
+    async fn arrive(&self) -> Result<Box<dyn Arrival>> {
+        let deadline = Instant::now() + Duration::from_millis(limits::STORE_WAIT_MS);
+        self.hosts.writable(deadline).await?.life.engine.arrive().await
     }
 
     async fn ping(&self) -> Result<()> {

@@ -8,6 +8,7 @@ use base::limits;
 use tokio::time::timeout;
 
 use super::hosts::Hosts;
+use super::ledger::Moment;
 use super::life::Primary;
 use crate::error::Result;
 
@@ -21,7 +22,12 @@ pub async fn serve(hosts: Arc<Hosts>) {
     loop {
         let _ = timeout(STEP, hosts.chores.notified()).await;
         warn_of_fenced(&hosts, &mut fenced);
-        let Some(primary) = hosts.primary.load_full() else { continue };
+        let (now, primary) = (hosts.now(), hosts.primary.load_full());
+        if now > measured + limits::REPLICA_METRICS_MS * 1000 {
+            measured = now;
+            measure(&hosts, primary.as_deref(), now);
+        }
+        let Some(primary) = primary else { continue };
         if !primary.ready.load(Ordering::Acquire) {
             if !primary.preparing.swap(true, Ordering::AcqRel) {
                 // It may wait for standbys; what else there is to do must not.
@@ -41,7 +47,6 @@ pub async fn serve(hosts: Arc<Hosts>) {
             primary.preparing.store(true, Ordering::Release);
             tokio::spawn(prepare(hosts.clone(), primary.clone()));
         }
-        let now = hosts.now();
         let decisions = hosts.ledger.lock().decisions(now);
         for decision in decisions {
             let change = primary.life.engine.agree(
@@ -58,10 +63,6 @@ pub async fn serve(hosts: Arc<Hosts>) {
                 Err(_) => tracing::warn!("{} cannot be put {state}: no answer", decision.id),
             }
             hosts.wakes[primary.life.host].notify_one();
-        }
-        if now > measured + limits::REPLICA_METRICS_MS * 1000 {
-            measured = now;
-            measure(&hosts, &primary, now);
         }
     }
 }
@@ -106,12 +107,12 @@ fn warn_of_fenced(hosts: &Hosts, fenced: &mut [bool]) {
     }
 }
 
-fn measure(hosts: &Hosts, primary: &Primary, now: u64) {
+fn measure(hosts: &Hosts, primary: Option<&Primary>, now: Moment) {
     let ledger = hosts.ledger.lock();
-    metrics::gauge!("pando_database_timeline").set(primary.timeline as f64);
+    metrics::gauge!("pando_database_timeline").set(ledger.timeline() as f64);
     for (host, address) in hosts.addresses.iter().enumerate() {
         let name = || address.name.clone();
-        let leads = host == primary.life.host;
+        let leads = primary.is_some_and(|primary| primary.life.host == host);
         metrics::gauge!("pando_database_primary", "host" => name()).set(f64::from(u8::from(leads)));
         metrics::gauge!("pando_replica_in", "host" => name()).set(f64::from(u8::from(ledger.is_in(host))));
         if let Some(lag) = ledger.lag(host, now) {

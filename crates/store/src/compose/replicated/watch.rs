@@ -57,6 +57,7 @@ async fn connected(hosts: &Arc<Hosts>, host: usize) -> Result<(Probe, Arc<Life>)
 /// Until the host has not answered for long, or its connection broke.
 async fn ask(hosts: &Arc<Hosts>, mut probe: Probe, life: &Arc<Life>) -> Error {
     let silent = Duration::from_millis(limits::REPLICA_SILENT_MS);
+    let mut refused = 0;
     loop {
         let sent = hosts.now();
         let asked = tokio::time::Instant::now();
@@ -72,8 +73,16 @@ async fn ask(hosts: &Arc<Hosts>, mut probe: Probe, life: &Arc<Life>) -> Error {
         };
         let sight = match answer {
             Ok(sight) => sight,
+            // The question was in the way of what is replayed: the host lives, and the next one may go through.
+            Err(Error::Unavailable(_)) if refused < limits::HOST_REFUSALS_MAX => {
+                refused += 1;
+                hosts.silent(life.host);
+                sleep(hosts.pace(hosts.now())).await;
+                continue;
+            }
             Err(error) => return error,
         };
+        refused = 0;
         let (schema, leads) = (sight.schema, matches!(sight.role, Role::Primary { .. }));
         hosts.heard(life, sent, sight);
         if life.schema.swap(schema, Ordering::Relaxed) != schema {

@@ -143,7 +143,10 @@ impl Hosts {
 
     pub async fn console(&self, sql: &str) -> Result<Console> {
         let primary = self.writable(Instant::now() + PRIMARY_WAIT).await?;
-        let console = primary.life.engine.console(sql).await?;
+        let console = primary.life.engine.console(sql).await.map_err(|error| match error {
+            Error::Away(text) => Error::Uncertain(text),
+            other => other,
+        })?;
         if console.wrote {
             self.spread(self.now()).await;
         }
@@ -157,7 +160,10 @@ impl Hosts {
         let end = Instant::now() + Duration::from_micros(lapse.saturating_sub(self.now() - done));
         let mut everywhere = self.everywhere.subscribe();
         let _waiting = Waiting::begin(self);
-        self.wake_all();
+        // Its position is asked for first; the others are asked when it is known.
+        if let Some(primary) = &*self.primary.load() {
+            self.wakes[primary.life.host].notify_one();
+        }
         loop {
             if *everywhere.borrow_and_update() >= done {
                 return;

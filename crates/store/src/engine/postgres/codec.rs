@@ -17,13 +17,19 @@ const EPOCH_MS: i64 = 946_684_800_000;
 #[derive(Debug)]
 pub struct Param(pub Value);
 
+impl Param {
+    /// Why a value cannot be stored.
+    pub fn objection(value: &Value) -> Option<&'static str> {
+        let (Value::Text(text) | Value::Json(text)) = value else { return None };
+        let json = matches!(value, Value::Json(_)) && text.contains("\\u0000");
+        (json || text.contains('\0')).then_some("PostgreSQL cannot store the character U+0000")
+    }
+}
+
 impl ToSql for Param {
     fn to_sql(&self, ty: &Type, out: &mut BytesMut) -> Result<IsNull, Problem> {
-        if let Value::Text(text) | Value::Json(text) = &self.0 {
-            let json = matches!(self.0, Value::Json(_)) && text.contains("\\u0000");
-            if json || text.contains('\0') {
-                return Err("PostgreSQL cannot store the character U+0000".into());
-            }
+        if let Some(why) = Param::objection(&self.0) {
+            return Err(why.into());
         }
         match (ty, &self.0) {
             (_, Value::Null) => return Ok(IsNull::Yes),
@@ -119,7 +125,13 @@ impl Raw<'_> {
             Type::TIMESTAMPTZ | Type::TIMESTAMP => match micros(bytes) {
                 Some(micros) => {
                     let stamp = Timestamp(micros.div_euclid(1000).saturating_add(EPOCH_MS));
-                    decode::text_value(&stamp.to_string(), ty)
+                    let written = stamp.written();
+                    let text = std::str::from_utf8(&written).unwrap_or_default();
+                    match ty {
+                        // Already in the form of such a column.
+                        ColumnType::Date => Value::text(text),
+                        ty => decode::text_value(text, ty),
+                    }
                 }
                 None => ty.zero(),
             },

@@ -132,6 +132,9 @@ pub fn failure(error: tokio_postgres::Error) -> Error {
             columns: taken_columns(db.detail().unwrap_or_default()),
         };
     }
+    if code.code() == super::departure::FENCE_STATE {
+        return Error::Moved;
+    }
     if code.code() == "PD001" {
         return Error::Guard(db.message().parse().unwrap_or(0));
     }

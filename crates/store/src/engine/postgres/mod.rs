@@ -1,15 +1,18 @@
 //! The engine over a PostgreSQL server: a pool of connections, each with its prepared statements.
 
 mod address;
+mod arrival;
 mod bootstrap;
 mod codec;
 mod commit;
 mod connect;
 mod console;
+mod departure;
 mod probe;
 mod receipt;
 mod schema;
 mod shared;
+mod stand;
 mod standing;
 mod transaction;
 
@@ -38,6 +41,7 @@ pub use self::probe::{Agreed, Probe, Quorum, Role, Sight};
 pub use self::receipt::Receipt;
 pub use self::transaction::PostgresTransaction;
 use super::shared::Shared;
+use super::transfer::{Arrival, Departure};
 use super::{Console, Engine, Transaction, ViewColumn, decode};
 use crate::error::{Error, Result};
 use crate::sql::{Dialect, Renderer, Statement, Views};
@@ -283,6 +287,14 @@ impl Engine for Postgres {
 
     async fn ping(&self) -> Result<()> {
         self.0.number(Statement { sql: "SELECT 1::float8".into(), params: Vec::new() }).await.map(drop)
+    }
+
+    async fn depart(&self) -> Result<Box<dyn Departure>> {
+        Ok(Box::new(departure::PostgresDeparture::new(self.0.clone())))
+    }
+
+    async fn arrive(&self) -> Result<Box<dyn Arrival>> {
+        Ok(Box::new(arrival::PostgresArrival::open(&self.0).await?))
     }
 
     fn gauges(&self) -> Vec<(&'static str, f64)> {

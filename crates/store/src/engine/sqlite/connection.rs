@@ -9,6 +9,7 @@ use rusqlite::functions::FunctionFlags;
 use rusqlite::types::{ToSqlOutput, ValueRef};
 use rusqlite::{Connection, ErrorCode, OpenFlags, ToSql};
 
+use crate::engine::transfer::FENCE;
 use crate::error::{Error, Result};
 use crate::sql::Statement;
 
@@ -132,7 +133,7 @@ fn number_of(value: ValueRef<'_>) -> Option<f64> {
 }
 
 /// A value on its way into a statement.
-struct Bound<'a>(&'a Value);
+pub(super) struct Bound<'a>(pub &'a Value);
 
 impl ToSql for Bound<'_> {
     fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
@@ -189,6 +190,11 @@ pub fn failure(connection: &Connection, error: rusqlite::Error) -> Error {
             | rusqlite::ffi::SQLITE_CONSTRAINT_PRIMARYKEY
             | rusqlite::ffi::SQLITE_CONSTRAINT_ROWID,
         ) => taken(connection, &text),
+        (ErrorCode::ConstraintViolation, rusqlite::ffi::SQLITE_CONSTRAINT_TRIGGER)
+            if text.starts_with(FENCE) =>
+        {
+            Error::Moved
+        }
         (ErrorCode::ConstraintViolation | ErrorCode::TooBig | ErrorCode::TypeMismatch, _) => {
             Error::Refused(text)
         }

@@ -1,15 +1,18 @@
 //! The embedded engine: one writer thread, a checkpoint thread and a pool of readers over one file.
 
+mod arrival;
 mod bootstrap;
 mod checkpoint;
 mod connection;
 mod console;
+mod departure;
 mod describe;
 mod lock;
 mod readers;
 mod rows;
 mod schema;
 mod snapshot;
+mod stand;
 mod transaction;
 mod views;
 mod writer;
@@ -36,6 +39,7 @@ use self::readers::Readers;
 pub use self::snapshot::check as check_file;
 use self::transaction::{Session, SqliteTransaction};
 use self::writer::{Rendered, Task, Work, Writer};
+use super::transfer::{Arrival, Departure};
 use super::{Console, Engine, Transaction, ViewColumn, decode};
 use crate::error::{Error, Result};
 use crate::sql::{Dialect, Renderer, Statement, Views};
@@ -255,6 +259,14 @@ impl Engine for Sqlite {
             self.shared.dirty.store(true, Ordering::Relaxed);
         }
         Ok(console)
+    }
+
+    async fn depart(&self) -> Result<Box<dyn Departure>> {
+        Ok(Box::new(departure::SqliteDeparture::new(self.path.clone())))
+    }
+
+    async fn arrive(&self) -> Result<Box<dyn Arrival>> {
+        Ok(Box::new(arrival::SqliteArrival::open(&self.path).await?))
     }
 
     async fn ping(&self) -> Result<()> {

@@ -28,7 +28,7 @@ pub fn select(
     Ok(out)
 }
 
-fn value(raw: ValueRef<'_>, ty: ColumnType) -> Value {
+pub(super) fn value(raw: ValueRef<'_>, ty: ColumnType) -> Value {
     match raw {
         ValueRef::Text(bytes) | ValueRef::Blob(bytes) => match std::str::from_utf8(bytes) {
             Ok(text) => decode::text_value(text, ty),

@@ -50,9 +50,12 @@ impl Step {
     /// Each fault of each process that the topology has.
     pub fn all(topology: &cluster::Topology) -> Vec<Step> {
         let has_replicas = topology.database.replicas > 0;
-        let needs_replicas = |target: Target| matches!(target, Target::Replica | Target::Primary);
-        let targets = TARGETS.iter().map(|(target, _)| *target);
-        let targets = targets.filter(|target| has_replicas || !needs_replicas(*target));
+        let targets = TARGETS.iter().map(|(target, _)| *target).filter(|target| match target {
+            Target::Web => true,
+            Target::Replica | Target::Primary => has_replicas,
+            // Patroni does not wait for it.
+            Target::SamePrimary => topology.database.failover == Failover::Manual,
+        });
         let steps = targets.flat_map(|target| FAULTS.map(|(fault, _)| Step { target, fault }));
         steps.filter(|step| step.fault != Fault::Cut || topology.network.namespaces).collect()
     }
@@ -135,14 +138,16 @@ fn strike(node: &Node, fault: Fault) -> Result<()> {
 }
 
 fn mend(cluster: &Cluster, node: &Node, step: Step, running: &Running, plan: &Plan) -> Result<()> {
+    // Patroni lets an old primary follow by itself.
+    let is_manual = cluster.topology().database.failover == Failover::Manual;
+    let is_replaced = step.target == Target::Primary && is_manual;
     match step.fault {
-        Fault::Kill if step.target == Target::Primary => {}
+        Fault::Kill if is_replaced => {}
         Fault::Kill => node.restart()?,
         Fault::Freeze => node.thaw()?,
         Fault::Cut => node.heal()?,
     }
-    // Patroni lets an old primary follow by itself.
-    if step.target == Target::Primary && cluster.topology().database.failover == Failover::Manual {
+    if is_replaced {
         if step.fault != Fault::Kill {
             // For a while there are two that take themselves for the primary. The old one may get nothing.
             more(running, plan.reads, plan.writes, "beside the old primary")?;
