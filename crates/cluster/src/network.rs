@@ -48,7 +48,8 @@ pub(crate) struct Link {
 }
 
 impl Network {
-    pub fn make(dir: &Path, wanted: &Wanted) -> Result<Network> {
+    /// `known` is the number that an earlier run in `dir` had: programs note addresses among their data.
+    pub fn make(dir: &Path, wanted: &Wanted, known: Option<u8>) -> Result<Network> {
         if !rustix::process::getuid().is_root() {
             return Err(Error::Refused("network.namespaces needs root".into()));
         }
@@ -62,7 +63,12 @@ impl Network {
         let bridge = network.bridge.clone();
         let bridge = bridge.as_str();
         ip(&["link", "set", bridge, "alias", &network.prefix])?;
-        network.third = choose(bridge)?;
+        network.third = choose(bridge, known)?;
+        if known.is_some_and(|known| known != network.third) {
+            tracing::warn!(
+                "the network of the last run is taken: what noted its addresses does not find them"
+            );
+        }
         ip(&["link", "set", bridge, "up"])?;
         if !network.delay.is_empty() {
             // Asked of a device that nothing depends on yet, before anything is started.
@@ -70,6 +76,11 @@ impl Network {
             tc(&["qdisc", "del", "dev", bridge, "root"])?;
         }
         Ok(network)
+    }
+
+    /// The N of its `10.213.N.0/24`.
+    pub fn number(&self) -> u8 {
+        self.third
     }
 
     fn address(&self, last: u8) -> IpAddr {
@@ -178,11 +189,12 @@ fn address(third: u8, last: u8) -> IpAddr {
 }
 
 /// Gives the bridge an address in a network that is nobody else's.
-fn choose(bridge: &str) -> Result<u8> {
+fn choose(bridge: &str, known: Option<u8>) -> Result<u8> {
     let none = || Error::Refused("no network 10.213.N.0/24 is free".into());
-    for _ in 0..TRIES_MAX {
+    for n in 0..TRIES_MAX {
+        let from = known.filter(|_| n == 0).unwrap_or_else(|| RandomState::new().hash_one(bridge) as u8);
         let taken = ip(&["-o", "-4", "addr", "show"])? + &ip(&["-4", "route", "show", "table", "all"])?;
-        let third = free(&taken, RandomState::new().hash_one(bridge) as u8).ok_or_else(none)?;
+        let third = free(&taken, from).ok_or_else(none)?;
         let own = format!("{}/24", address(third, HOST));
         ip(&["addr", "add", &own, "dev", bridge])?;
         // Another one that started at the same moment may have chosen the same: then both choose again.
@@ -261,7 +273,7 @@ mod tests {
     /// Needs root and a kernel with namespaces, which not every place has.
     #[test]
     fn a_node_is_reached_cut_off_and_reached_again() {
-        let made = Network::make(Path::new("/a"), &Wanted { namespaces: true, ..Wanted::default() });
+        let made = Network::make(Path::new("/a"), &Wanted { namespaces: true, ..Wanted::default() }, None);
         let network = match made {
             Ok(network) => Arc::new(network),
             Err(error) => return println!("skipped: {error}"),

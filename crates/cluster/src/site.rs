@@ -35,7 +35,8 @@ pub(crate) struct Ground {
 }
 
 impl Sites {
-    pub fn new(topology: &Topology, dir: &Path) -> Result<Sites> {
+    /// `known` is the number of the network that an earlier run had.
+    pub fn new(topology: &Topology, dir: &Path, known: Option<u8>) -> Result<Sites> {
         let groups = match Groups::find(dir) {
             Ok(groups) => Some(groups),
             Err(error) if topology.is_limited() => {
@@ -51,8 +52,13 @@ impl Sites {
             }
         };
         let wanted = &topology.network;
-        let network = wanted.namespaces.then(|| Network::make(dir, wanted)).transpose()?.map(Arc::new);
+        let network = wanted.namespaces.then(|| Network::make(dir, wanted, known)).transpose()?.map(Arc::new);
         Ok(Sites { groups, network, given: Cell::new(0) })
+    }
+
+    /// The number of the network, if there is one.
+    pub fn network(&self) -> Option<u8> {
+        self.network.as_ref().map(|network| network.number())
     }
 
     pub fn find(&self, node: &str, share: &Share) -> Result<Site> {

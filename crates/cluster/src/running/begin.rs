@@ -21,6 +21,9 @@ use crate::state::{self, Keeper, State};
 use crate::topology::{Engine, Failover, FileStore, Share, Topology};
 use crate::{Result, files, ports, web};
 
+/// Under what the number of the network is noted among the ports.
+const NETWORK: &str = "network";
+
 impl Cluster {
     /// Starts everything in order and returns when all of it answers. `dir` is made, or taken up with the data of an
     /// earlier run; what an earlier run left running is ended first.
@@ -82,7 +85,11 @@ impl Cluster {
     ) -> Result<()> {
         let spawner = Arc::new(Spawner::start(cancelled)?);
         let topology = self.topology.clone();
-        let sites = Sites::new(&topology, &self.dir)?;
+        let known = addresses.before.get(NETWORK).and_then(|number| u8::try_from(*number).ok());
+        let sites = Sites::new(&topology, &self.dir, known)?;
+        if let Some(number) = sites.network() {
+            addresses.chosen.insert(NETWORK.into(), number.into());
+        }
         let add = |cluster: &mut Cluster, plan: Plan| -> Arc<Node> {
             let node = Arc::new(Node::new(plan, spawner.clone(), cluster.keeper.clone()));
             cluster.nodes.push(node.clone());
@@ -136,8 +143,8 @@ impl Cluster {
             let site = sites.find("s3", &Share::default())?;
             let address = addresses.find("s3", site.ip(), (0, 1), 8333)?;
             let mut inner = [0; files::PORTS];
-            for port in &mut inner {
-                *port = addresses.free()?;
+            for (n, port) in inner.iter_mut().enumerate() {
+                *port = addresses.port(&format!("s3-{n}"))?;
             }
             store = Some((address, self.secret.clone()));
             let plan = files::plan(weed, (address, inner), &dir, &self.secret, site);
@@ -281,6 +288,12 @@ impl Addresses {
             self.taken.push(port);
             return Ok(SocketAddr::new(ip, port));
         }
+        Ok(SocketAddr::new(ip, self.port(name)?))
+    }
+
+    /// The port that this had in the last run, if it is free.
+    fn port(&mut self, name: &str) -> Result<u16> {
+        let ip = IpAddr::V4(Ipv4Addr::LOCALHOST);
         let known = self.before.get(name).copied();
         let port = match known.filter(|port| !self.taken.contains(port) && ports::is_free(ip, *port)) {
             Some(port) => port,
@@ -288,7 +301,7 @@ impl Addresses {
         };
         self.taken.push(port);
         self.chosen.insert(name.to_owned(), port);
-        Ok(SocketAddr::new(ip, port))
+        Ok(port)
     }
 
     fn free(&mut self) -> Result<u16> {
