@@ -14,7 +14,7 @@ use crate::error::Doing;
 use crate::node::{Plan, Role, log_of};
 use crate::probe;
 use crate::site::Site;
-use crate::spawn::Spec;
+use crate::spawn::{STARTED, Spec};
 use crate::topology::{Engine, FileStore, Topology};
 
 pub(crate) const BUCKET: &str = "pando";
@@ -102,7 +102,9 @@ pub(crate) fn plan(
     let log = log_of(dir);
     let ready = move || {
         let said = std::fs::read_to_string(&log).unwrap_or_default();
-        said.contains(READY) && probe::get(address, "/", Duration::from_millis(NODE_ASK_MS)).is_some()
+        // What an earlier run said is no news of this one.
+        said.rsplit(STARTED).next().is_some_and(|said| said.contains(READY))
+            && probe::get(address, "/", Duration::from_millis(NODE_ASK_MS)).is_some()
     };
     Plan {
         name: "s3".into(),

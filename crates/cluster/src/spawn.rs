@@ -2,7 +2,7 @@
 
 use std::ffi::OsString;
 use std::fs::File;
-use std::io::Read;
+use std::io::{Read, Write};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -11,6 +11,9 @@ use std::sync::{Arc, mpsc};
 use std::time::{Duration, Instant};
 
 use crate::error::{Doing, Error, last_lines};
+
+/// Parts one run from the next in a log.
+pub(crate) const STARTED: &str = "--- started ---";
 
 /// A program with all that it is started with.
 #[derive(Clone, Debug)]
@@ -135,7 +138,8 @@ impl Spawner {
     /// Starts a node, which says what it has to say in its log.
     pub fn node(&self, spec: &Spec, log: &Path) -> Result<Child, Error> {
         let open = || File::options().create(true).append(true).open(log);
-        let out = open().doing(|| format!("cannot write {}", log.display()))?;
+        let mut out = open().doing(|| format!("cannot write {}", log.display()))?;
+        writeln!(out, "{STARTED}").doing(|| format!("cannot write {}", log.display()))?;
         let err = out.try_clone().doing(|| format!("cannot write {}", log.display()))?;
         let mut command = spec.command();
         // A key pressed at the terminal is for whoever runs the cluster, who ends its nodes in order.
