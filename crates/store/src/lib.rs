@@ -12,8 +12,8 @@ pub mod sql;
 pub mod store;
 mod unhurried;
 
-pub use engine::transfer;
 pub use engine::shared::{Member, Part, Shared, Take, Taken};
+pub use engine::transfer;
 pub use engine::{Console, ConsoleColumn, Engine, ViewColumn};
 pub use error::{Error, Result};
 pub use store::{Listener, Options, Store, Target, Transaction, check_file, lock, open};

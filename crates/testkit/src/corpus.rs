@@ -64,7 +64,7 @@ pub enum Action {
     As(String),
     /// Milliseconds to wait.
     Wait(u64),
-    Send(Send),
+    Send(Box<Send>),
     Mail(Awaited),
 }
 
@@ -195,8 +195,13 @@ impl Parser {
             "as" => Action::As(rest.into()),
             "wait" => Action::Wait(rest.parse().map_err(|_| format!("line {number}: wait how long?"))?),
             "mail" => Action::Mail(awaited(rest, inside)?),
-            "login" => Action::Send(login(rest).ok_or_else(|| format!("line {number}: login whom?"))?),
-            _ if word.chars().all(|c| c.is_ascii_uppercase()) => Action::Send(send(word, rest, inside)?),
+            "login" => {
+                let send = login(rest).ok_or_else(|| format!("line {number}: login whom?"))?;
+                Action::Send(Box::new(send))
+            }
+            _ if word.chars().all(|c| c.is_ascii_uppercase()) => {
+                Action::Send(Box::new(send(word, rest, inside)?))
+            }
             _ => return Err(format!("line {number}: what is `{word}`?")),
         };
         let scenario = self.scenarios.last_mut().ok_or_else(|| format!("line {number}: no scenario"))?;
@@ -383,7 +388,7 @@ mod tests {
         let sends: Vec<&Send> = scenarios[0]
             .steps
             .iter()
-            .filter_map(|s| if let Action::Send(send) = &s.action { Some(send) } else { None })
+            .filter_map(|s| if let Action::Send(send) = &s.action { Some(&**send) } else { None })
             .collect();
         assert_eq!(sends.len(), 8);
         assert_eq!(sends[0].body, Some(Body::Json("{\"x\":\n1}".into())));

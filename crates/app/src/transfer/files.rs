@@ -111,7 +111,8 @@ async fn one(old: &Blobs, new: &Blobs, key: &str) -> Result<bool> {
     }
     let hashing = Arc::new(Mutex::new(Context::new(&SHA256)));
     let seen = hashing.clone();
-    let stream = source.stream(0..source.size_bytes).await?.inspect_ok(move |bytes| seen.lock().update(bytes));
+    let stream =
+        source.stream(0..source.size_bytes).await?.inspect_ok(move |bytes| seen.lock().update(bytes));
     new.put_stream(key, stream.boxed(), source.size_bytes, &source.attributes).await?;
     let here = hashing.lock().clone().finish();
     let there = new.get(key).await?;

@@ -5,8 +5,8 @@ use std::io::SeekFrom;
 
 use base::limits::{BLOB_PART_BYTES, BLOB_PARTS_MAX};
 use bytes::{Bytes, BytesMut};
-use object_store::{Attributes as Kept, ObjectStore, PutMultipartOptions, PutOptions, WriteMultipart};
 use futures_util::TryStreamExt;
+use object_store::{Attributes as Kept, ObjectStore, PutMultipartOptions, PutOptions, WriteMultipart};
 use tokio::io::{AsyncReadExt, AsyncSeekExt};
 
 use super::{Attributes, Blobs, Error, Result, attributes, bounded, path};

@@ -25,8 +25,13 @@ pub async fn run(config: &Config, place: &str) -> Result<()> {
     let passed = moved.map_err(violated)?;
     progress.moved(passed, begun.elapsed());
     match &bucket {
-        Some(bucket) => println!("The settings name the bucket {} now; the old files stay until you remove them.", bucket.bucket),
-        None => println!("The settings name the data directory now; the old files stay until you remove them."),
+        Some(bucket) => println!(
+            "The settings name the bucket {} now; the old files stay until you remove them.",
+            bucket.bucket
+        ),
+        None => {
+            println!("The settings name the data directory now; the old files stay until you remove them.")
+        }
     }
     Ok(())
 }
@@ -37,7 +42,9 @@ fn violated(error: app::Error) -> anyhow::Error {
 
 /// `s3://BUCKET?endpoint=HOST&region=…&path-style=true`, the keys from the environment.
 fn bucket(place: &str) -> Result<S3> {
-    let Some(rest) = place.strip_prefix("s3://") else { bail!("--files takes s3://BUCKET?endpoint=… or local") };
+    let Some(rest) = place.strip_prefix("s3://") else {
+        bail!("--files takes s3://BUCKET?endpoint=… or local")
+    };
     let (name, options) = rest.split_once('?').unwrap_or((rest, ""));
     let mut bucket = S3 {
         enabled: true,
@@ -62,7 +69,8 @@ fn bucket(place: &str) -> Result<S3> {
 }
 
 fn key(name: &str) -> Result<String> {
-    std::env::var(name).with_context(|| format!("the keys of the bucket are read from the environment: {name}"))
+    std::env::var(name)
+        .with_context(|| format!("the keys of the bucket are read from the environment: {name}"))
 }
 
 #[cfg(test)]

@@ -62,7 +62,7 @@ impl Progress {
         state.told = now;
         let seconds = (now - state.began).as_secs_f64().max(0.001);
         let rate = done as f64 / seconds;
-        let percent = if of == 0 { 100 } else { (done * 100 / of).min(100) };
+        let percent = (done * 100).checked_div(of).map_or(100, |percent| percent.min(100));
         let left = (of.saturating_sub(done)) as f64 / rate.max(1.0);
         let text = format!("  {table}: {done} of {of} rows, {percent} %, {rate:.0} rows/s, {left:.0} s left");
         drop(state);

@@ -77,7 +77,7 @@ fn write(
                 send(Request::new("DELETE", &one), 204)?;
             }
             // Two in one transaction. By one client only: PostgreSQL undoes those that meet.
-            1 if number % 4 == 0 => {
+            1 if number.is_multiple_of(4) => {
                 let second = format!("x{number}{turn:013}");
                 let body = json!({"requests": [
                     {"method": "PATCH", "url": one, "body": {"n": turn + 1}},

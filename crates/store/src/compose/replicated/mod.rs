@@ -76,8 +76,8 @@ use self::hosts::Hosts;
 use self::read::{Count, Hours, Ping, Rows, Version, View};
 use self::transaction::ReplicatedTransaction;
 use crate::engine::postgres::Address;
-use crate::engine::transfer::{Arrival, Departure};
 use crate::engine::shared::Shared;
+use crate::engine::transfer::{Arrival, Departure};
 use crate::engine::{self, Console, Engine, ViewColumn};
 use crate::error::{Error, Result};
 
