@@ -110,7 +110,6 @@ pub const METRICS: &[Described] = &[
     metric!(Gauge, Count, "pando_store_connections_idle", ["database"], "Those that nobody uses."),
     metric!(Gauge, Count, "pando_store_connections_waiting", ["database"], "Operations that wait for one."),
     metric!(Gauge, Count, "pando_store_connections_max", ["database"], "How many there may be."),
-    metric!(Gauge, Count, "pando_nodes", [], "Nodes that work on the same database, as this one last heard."),
     metric!(Gauge, Count, "pando_database_primary", ["host"], "1 for the host that this process writes to."),
     metric!(
         Gauge,
