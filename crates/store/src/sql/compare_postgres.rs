@@ -137,7 +137,7 @@ impl Renderer<'_> {
             }
             return;
         }
-        self.sql.push_str("pando.compare(");
+        self.sql.push_str("_pando.compare(");
         self.any(left, pull_left);
         self.sql.push(',');
         self.any(right, pull_right);
@@ -150,11 +150,11 @@ impl Renderer<'_> {
     fn any(&mut self, operand: &Operand, pull: Pull) {
         let after = match (self.class(operand), pull) {
             (Class::Text | Class::Date, Pull::Number) => {
-                self.sql.push_str("pando.number_or_text(");
+                self.sql.push_str("_pando.number_or_text(");
                 ")"
             }
             (Class::Any, Pull::Number) => {
-                self.sql.push_str("pando.pulled(");
+                self.sql.push_str("_pando.pulled(");
                 self.value(operand);
                 return self.sql.push(')');
             }

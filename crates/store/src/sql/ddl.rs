@@ -225,34 +225,34 @@ fn retype_postgres(table: &str, column: &Column, from: ColumnType) -> Vec<String
     let (table, name) = (quote(table), quote(&column.name));
     let text = match from {
         ColumnType::Id | ColumnType::Text => name.clone(),
-        ColumnType::Number => format!("pando.number_text({name})"),
+        ColumnType::Number => format!("_pando.number_text({name})"),
         ColumnType::Bool => format!("({name})::text"),
-        ColumnType::Date => format!("pando.date_text({name})"),
+        ColumnType::Date => format!("_pando.date_text({name})"),
         ColumnType::Json | ColumnType::Dynamic | ColumnType::List => {
-            format!("pando.last_text(({name})::jsonb)")
+            format!("_pando.last_text(({name})::jsonb)")
         }
-        ColumnType::Point => format!("pando.point_text({name})"),
+        ColumnType::Point => format!("_pando.point_text({name})"),
     };
     let value = match column.ty {
         ColumnType::Id | ColumnType::Text => format!("COALESCE({text},'')"),
         ColumnType::Number if from == ColumnType::Bool => format!("({name})::int::float8"),
-        ColumnType::Number => format!("COALESCE(pando.text_number({text}),0)"),
+        ColumnType::Number => format!("COALESCE(_pando.text_number({text}),0)"),
         ColumnType::Bool => {
-            format!("(COALESCE(pando.text_number({text}),0)<>0 OR lower({text}) IN ('true','t'))")
+            format!("(COALESCE(_pando.text_number({text}),0)<>0 OR lower({text}) IN ('true','t'))")
         }
-        ColumnType::Date => format!("pando.text_date({text})"),
+        ColumnType::Date => format!("_pando.text_date({text})"),
         ColumnType::Json | ColumnType::Dynamic => match from {
             ColumnType::List | ColumnType::Json => format!("({name})::json"),
             ColumnType::Point => format!("({text})::json"),
             _ => format!(
-                "CASE WHEN {text}='' THEN NULL ELSE COALESCE(pando.to_json({text}),to_json({text})) END"
+                "CASE WHEN {text}='' THEN NULL ELSE COALESCE(_pando.to_json({text}),to_json({text})) END"
             ),
         },
         ColumnType::List => match from {
-            ColumnType::Json => format!("pando.text_list(({name})#>>'{{}}')"),
-            _ => format!("pando.text_list({text})"),
+            ColumnType::Json => format!("_pando.text_list(({name})#>>'{{}}')"),
+            _ => format!("_pando.text_list({text})"),
         },
-        ColumnType::Point => format!("pando.text_point({text})"),
+        ColumnType::Point => format!("_pando.text_point({text})"),
     };
     let definition = Dialect::Postgres.definition(column.ty);
     let ty = definition.split(" DEFAULT").next().unwrap_or(definition);

@@ -10,7 +10,7 @@ use super::{Dialect, Renderer};
 pub(super) enum Class {
     Text,
     Number,
-    /// JSON, typed when it is seen: on PostgreSQL a `jsonb` scalar as `pando.value` makes it.
+    /// JSON, typed when it is seen: on PostgreSQL a `jsonb` scalar as `_pando.value` makes it.
     Any,
     /// `timestamptz`, null for the empty text.
     Date,
@@ -46,7 +46,7 @@ impl Renderer<'_> {
             Operand::GeoDistance(parts) => {
                 self.sql.push_str(match self.dialect {
                     Dialect::Sqlite => "pando_geo_distance(",
-                    Dialect::Postgres => "pando.geo_distance(",
+                    Dialect::Postgres => "_pando.geo_distance(",
                 });
                 for (index, part) in parts.iter().enumerate() {
                     if index > 0 {
@@ -78,10 +78,10 @@ impl Renderer<'_> {
             (Dialect::Sqlite, _) => self.column(alias, &column.name),
             (Dialect::Postgres, ty) => {
                 let (before, after) = match ty {
-                    ColumnType::Json => ("pando.value(", ")"),
-                    ColumnType::Dynamic => ("pando.value(to_json(", "))"),
-                    ColumnType::List => ("pando.list_text(", ")"),
-                    ColumnType::Point => ("pando.point_text(", ")"),
+                    ColumnType::Json => ("_pando.value(", ")"),
+                    ColumnType::Dynamic => ("_pando.value(to_json(", "))"),
+                    ColumnType::List => ("_pando.list_text(", ")"),
+                    ColumnType::Point => ("_pando.point_text(", ")"),
                     // Declared so, whatever the view yields.
                     ColumnType::Id | ColumnType::Text if self.views_at(alias) => ("(", ")::text"),
                     _ => ("", ""),
@@ -102,7 +102,7 @@ impl Renderer<'_> {
             }
             (Dialect::Sqlite, _) => self.param(value.clone()),
             (Dialect::Postgres, Value::Json(_)) => {
-                self.sql.push_str("pando.value(");
+                self.sql.push_str("_pando.value(");
                 self.param(value.clone());
                 self.sql.push_str("::json)");
             }
@@ -124,11 +124,11 @@ impl Renderer<'_> {
                 self.value(of);
             }
             Dialect::Postgres if column_type(of) == Some(ColumnType::List) => {
-                self.sql.push_str("pando.length(");
+                self.sql.push_str("_pando.length(");
                 self.document(of);
             }
             Dialect::Postgres => {
-                self.sql.push_str("pando.length(");
+                self.sql.push_str("_pando.length(");
                 self.text(of);
             }
         }
@@ -156,7 +156,7 @@ impl Renderer<'_> {
                 self.sql.push(')');
             }
             Dialect::Postgres => {
-                self.sql.push_str("pando.strftime(");
+                self.sql.push_str("_pando.strftime(");
                 self.param(Value::text(&**format));
                 self.sql.push_str("::text,");
                 self.text(value);
@@ -179,9 +179,9 @@ impl Renderer<'_> {
         let (before, after) = match (self.dialect, class) {
             (_, Class::Text) => ("", ""),
             (Dialect::Sqlite, _) => ("pando_text(", ")"),
-            (Dialect::Postgres, Class::Number) => ("pando.number_text(", ")"),
+            (Dialect::Postgres, Class::Number) => ("_pando.number_text(", ")"),
             (Dialect::Postgres, Class::Bool) => ("(", ")::int::text"),
-            (Dialect::Postgres, Class::Any) => ("pando.scalar_text(", ")"),
+            (Dialect::Postgres, Class::Any) => ("_pando.scalar_text(", ")"),
             (Dialect::Postgres, Class::Date) => {
                 let Operand::Column { alias, .. } = operand else { return };
                 let missing = self.nullable.contains(*alias);
@@ -190,7 +190,7 @@ impl Renderer<'_> {
                     self.column(*alias, "id");
                     self.sql.push_str(" IS NOT NULL THEN ");
                 }
-                self.sql.push_str("pando.date_text(");
+                self.sql.push_str("_pando.date_text(");
                 self.value(operand);
                 self.sql.push_str(if missing { ") END" } else { ")" });
                 return;
@@ -206,8 +206,8 @@ impl Renderer<'_> {
         let (before, after) = match self.class(operand) {
             Class::Number => ("", ""),
             Class::Bool => ("(", ")::int::float8"),
-            Class::Any => ("pando.number(", ")"),
-            Class::Text | Class::Date => ("pando.text_number(", ")"),
+            Class::Any => ("_pando.number(", ")"),
+            Class::Text | Class::Date => ("_pando.text_number(", ")"),
         };
         self.sql.push_str(before);
         if self.class(operand) == Class::Date {
@@ -234,7 +234,7 @@ impl Renderer<'_> {
                     self.column(*alias, &column.name);
                     self.sql.push(')');
                 } else {
-                    self.sql.push_str("pando.to_json(");
+                    self.sql.push_str("_pando.to_json(");
                     self.text(operand);
                     self.sql.push(')');
                 }
@@ -246,7 +246,7 @@ impl Renderer<'_> {
             }
             (Dialect::Sqlite, _) => self.value(operand),
             (Dialect::Postgres, _) => {
-                self.sql.push_str("pando.to_json(");
+                self.sql.push_str("_pando.to_json(");
                 self.text(operand);
                 self.sql.push(')');
             }
@@ -281,7 +281,7 @@ impl Renderer<'_> {
                 self.sql.push_str(",NULL)");
             }
             Dialect::Postgres => {
-                self.sql.push_str(if scalar { "pando.value(" } else { "(" });
+                self.sql.push_str(if scalar { "_pando.value(" } else { "(" });
                 self.document(of);
                 self.sql.push_str("#>ARRAY[");
                 for (index, part) in path.iter().enumerate() {
@@ -314,7 +314,7 @@ impl Renderer<'_> {
                     self.sql.push_str("jsonb_array_elements_text(");
                     self.document(of);
                 } else {
-                    self.sql.push_str("pando.each(");
+                    self.sql.push_str("_pando.each(");
                     self.text(of);
                 }
                 self.sql.push_str(if self.numbered { ") WITH ORDINALITY AS " } else { ") AS " });
@@ -361,7 +361,7 @@ impl Renderer<'_> {
     pub(super) fn sort_key(&mut self, operand: &Operand, key: usize) {
         match self.class(operand) {
             Class::Any if self.dialect == Dialect::Postgres => {
-                self.sql.push_str(["pando.sort_number(", "pando.sort_text("][key.min(1)]);
+                self.sql.push_str(["_pando.sort_number(", "_pando.sort_text("][key.min(1)]);
                 self.value(operand);
                 self.sql.push_str([")", ") COLLATE \"C\""][key.min(1)]);
             }

@@ -58,8 +58,8 @@ fn translated(word: &str, after: &str) -> Result<String> {
     Ok(match lower.as_str() {
         "ifnull" if call => "coalesce".into(),
         "substr" | "coalesce" | "lower" | "upper" | "length" | "abs" | "round" if call => lower,
-        "strftime" if call => "pando.strftime_of".into(),
-        "group_concat" if call => "pando.group_concat".into(),
+        "strftime" if call => "_pando.strftime_of".into(),
+        "group_concat" if call => "_pando.group_concat".into(),
         "json_each" | "json_extract" | "json_tree" | "json_array_length" | "json_type" | "julianday"
         | "iif" | "json_group_array" | "json_object" | "json_array" | "typeof" | "printf" | "hex"
         | "randomblob"

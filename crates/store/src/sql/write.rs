@@ -18,7 +18,7 @@ pub fn guard(dialect: Dialect, views: &Views, guard: &Guard, index: usize, ops: 
     // must fail by itself.
     out.sql.push_str(match dialect {
         Dialect::Sqlite => "SELECT ",
-        Dialect::Postgres => "SELECT pando.guard(",
+        Dialect::Postgres => "SELECT _pando.guard(",
     });
     match guard {
         Guard::Exists(select) => {

@@ -119,6 +119,14 @@ CREATE TABLE IF NOT EXISTS "_pando_nodes" (
 CREATE INDEX IF NOT EXISTS "idx__pando_jobs_queue_due" ON "_pando_jobs" ("queue", "due");
 "#;
 
+/// Where the functions are. Without the underscore, as it was called at first, it would be the default schema of a user
+/// called `pando`, who would look for tables there.
+const SCHEMA: &str = "DO $do$ BEGIN \
+    IF to_regproc('pando.guard') IS NOT NULL AND to_regnamespace('_pando') IS NULL THEN \
+        ALTER SCHEMA pando RENAME TO _pando; \
+    END IF; \
+    END $do$; CREATE SCHEMA IF NOT EXISTS _pando;";
+
 pub async fn bootstrap(client: &mut Client) -> Result<()> {
     let transaction = client.transaction().await.map_err(failure)?;
     transaction.execute("SELECT pg_advisory_xact_lock($1)", &[&SCHEMA_LOCK]).await.map_err(failure)?;
@@ -135,9 +143,7 @@ pub async fn bootstrap(client: &mut Client) -> Result<()> {
     if current.as_deref() != Some(&mark) {
         // The bodies refer to each other and to functions that come later.
         transaction
-            .batch_execute(&format!(
-                "SET LOCAL check_function_bodies=off; CREATE SCHEMA IF NOT EXISTS pando; {FUNCTIONS}"
-            ))
+            .batch_execute(&format!("SET LOCAL check_function_bodies=off; {SCHEMA} {FUNCTIONS}"))
             .await
             .map_err(failure)?;
         let upsert = "INSERT INTO \"_pando_meta\" (\"id\", \"value\") VALUES ('functions', $1) \

@@ -31,7 +31,7 @@ impl PostgresDeparture {
 
 fn forget() -> String {
     // The triggers go with their function.
-    format!("DROP FUNCTION IF EXISTS pando.note_change() CASCADE; DROP TABLE IF EXISTS \"{CHANGES}\";")
+    format!("DROP FUNCTION IF EXISTS _pando.note_change() CASCADE; DROP TABLE IF EXISTS \"{CHANGES}\";")
 }
 
 /// The notes that are visible; they are taken away when the transaction ends.
@@ -56,7 +56,7 @@ impl Departure for PostgresDeparture {
         let mut sql = format!(
             "BEGIN; {} CREATE TABLE \"{CHANGES}\" (place bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, \
              name text NOT NULL, record text NOT NULL); \
-             CREATE FUNCTION pando.note_change() RETURNS trigger LANGUAGE plpgsql AS $f$ BEGIN \
+             CREATE FUNCTION _pando.note_change() RETURNS trigger LANGUAGE plpgsql AS $f$ BEGIN \
              IF TG_OP<>'INSERT' THEN INSERT INTO \"{CHANGES}\" (name, record) VALUES (TG_ARGV[0], OLD.id); END IF; \
              IF TG_OP='INSERT' OR (TG_OP='UPDATE' AND OLD.id<>NEW.id) THEN \
              INSERT INTO \"{CHANGES}\" (name, record) VALUES (TG_ARGV[0], NEW.id); END IF; \
@@ -66,7 +66,7 @@ impl Departure for PostgresDeparture {
         for table in tables {
             sql.push_str(&format!(
                 "CREATE TRIGGER \"{NOTES}\" AFTER INSERT OR UPDATE OR DELETE ON {} FOR EACH ROW \
-                 EXECUTE FUNCTION pando.note_change('{}');",
+                 EXECUTE FUNCTION _pando.note_change('{}');",
                 quoted(table),
                 table.replace('\'', "''")
             ));
@@ -138,14 +138,14 @@ impl Hold for PostgresHold {
         );
         self.own.client().execute(&upsert, &[&MOVED, &mark]).await.map_err(failure)?;
         let mut sql = format!(
-            "CREATE OR REPLACE FUNCTION pando.moved() RETURNS trigger LANGUAGE plpgsql AS $f$ BEGIN \
+            "CREATE OR REPLACE FUNCTION _pando.moved() RETURNS trigger LANGUAGE plpgsql AS $f$ BEGIN \
              RAISE EXCEPTION '{FENCE}' USING ERRCODE='{FENCE_STATE}'; END $f$;"
         );
         for table in &self.tables {
             // The notes stay: to drop them would wait for readers, and nothing is written any more.
             sql.push_str(&format!(
                 "CREATE OR REPLACE TRIGGER \"{FENCES}\" BEFORE INSERT OR UPDATE OR DELETE OR TRUNCATE ON {table} \
-                 FOR EACH STATEMENT EXECUTE FUNCTION pando.moved();"
+                 FOR EACH STATEMENT EXECUTE FUNCTION _pando.moved();"
             ));
         }
         sql.push_str("COMMIT");

@@ -285,3 +285,21 @@ async fn a_begin_that_nobody_waits_for_leaves_no_transaction_behind() {
         assert_eq!(two.count(&all).await.unwrap(), round + 1);
     }
 }
+
+#[tokio::test]
+async fn a_user_may_be_called_like_the_program() {
+    let server = Server::start();
+    let store = server.store().await;
+    store.console("CREATE ROLE pando SUPERUSER LOGIN").await.unwrap();
+    let url = format!("postgres://pando@127.0.0.1:{}/postgres", server.port);
+    for schema in ["ALTER SCHEMA _pando RENAME TO pando; DELETE FROM _pando_meta WHERE id='functions'", ""] {
+        if !schema.is_empty() {
+            // As it was called at first.
+            store.console(schema).await.unwrap();
+        }
+        let again = open(Options { target: Target::Postgres { url: url.clone() }, ..server.options() });
+        let again = again.await.unwrap();
+        assert_eq!(again.console("SELECT to_regnamespace('pando')").await.unwrap().rows, [[None]]);
+        again.close().await;
+    }
+}
