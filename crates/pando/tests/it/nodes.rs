@@ -342,10 +342,10 @@ fn count_requests_together() {
         all.into_iter().flat_map(|thread| thread.join().unwrap()).collect()
     });
     let count = |status: u16| statuses.iter().filter(|found| **found == status).count();
-    // Every node asks until all are refused, so that nothing is left over, but for what a busy database did not answer.
+    // Never more than may be; and less only by parts that a node took and could not use up.
     let (passed, refused) = (count(200), count(429));
     let lost = statuses.len() - passed - refused;
-    assert!(passed <= MOST && passed + lost >= MOST, "{passed} passed, {refused} refused, {lost} lost");
+    assert!(passed <= MOST && passed + lost > MOST / 2, "{passed} passed, {refused} refused, {lost} lost");
     // Who was refused costs the database nothing.
     let written = || nodes.sql("SELECT xmin FROM _pando_counters WHERE key LIKE 'rate%'");
     let before = written();
