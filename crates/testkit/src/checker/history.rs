@@ -131,6 +131,9 @@ pub struct History {
     pub events: Vec<Event>,
     /// From here on nothing was written any more, and everything was read once more from every node.
     pub settled: Option<Instant>,
+    /// For so long after a read has seen a write that was not acknowledged yet, others may miss it: replicas come to it
+    /// one after another. In nanoseconds.
+    pub lease: Instant,
 }
 
 impl Event {

@@ -126,7 +126,7 @@ impl std::fmt::Display for Verdict {
 }
 
 pub fn judge(history: &History) -> Verdict {
-    let mut found = Found { settled: history.settled, ..Found::default() };
+    let mut found = Found { settled: history.settled, lease: history.lease, ..Found::default() };
     for event in &history.events {
         let count = match (event.action.is_write(), &event.outcome) {
             (true, Outcome::Done) => &mut found.proven.acknowledged,
@@ -156,6 +156,7 @@ struct Found {
     breaches: BTreeMap<(Kind, String), Breach>,
     proven: Proven,
     settled: Option<Instant>,
+    lease: Instant,
 }
 
 impl Found {

@@ -18,12 +18,15 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant as Clock};
 
 use anyhow::{Context, Result};
+use base::limits::{REPLICA_LEASE_MARGIN_MS, REPLICA_LEASE_MS};
 
 use super::history::{Action, Event, History, Instant, Name, Outcome};
 use crate::{Client, fuzz::Random};
 use caller::Caller;
 use nodes::Fleet;
 
+/// As long as somebody may still read by an older proof.
+const LEASE_NS: Instant = (REPLICA_LEASE_MS + REPLICA_LEASE_MARGIN_MS) * 1_000_000;
 /// What was acknowledged lately, for readers.
 const BOARD_MAX: usize = 64;
 const KNOWN_WAIT: Duration = Duration::from_secs(30);
@@ -178,7 +181,7 @@ impl Running {
         let mut callers: Vec<Caller> = ended.collect();
         let events = callers.iter_mut().flat_map(|caller| std::mem::take(&mut caller.events)).collect();
         let balances = (0..schema::ACCOUNTS_COUNT).map(|n| (schema::account(n).into(), schema::BALANCE));
-        let history = History { balances: balances.collect(), events, settled: None };
+        let history = History { balances: balances.collect(), events, settled: None, lease: LEASE_NS };
         let reader = callers.swap_remove(0);
         Stopped { load: self.load, reader, history }
     }

@@ -53,10 +53,10 @@ fn one(name: &Name, counter: Counter, found: &mut Found) {
             found.bound(read, ends[last]);
         }
         ended.retain(|(end, value)| {
-            if *end < read.start {
+            if *end + found.lease < read.start {
                 seen = seen.max(*value);
             }
-            *end >= read.start
+            *end + found.lease >= read.start
         });
         if *value > sent {
             let what = || format!("{} saw {value}, and {sent} had been sent", by(read));

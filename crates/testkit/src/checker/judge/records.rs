@@ -1,5 +1,5 @@
 //! Records with one writer each. What a read may see lies between the newest version that was acknowledged, or seen by
-//! a read that had ended, before the read began, and the newest that was sent before it ended.
+//! a read that had ended a lease, before the read began, and the newest that was sent before it ended.
 
 use std::collections::HashMap;
 
@@ -92,9 +92,13 @@ fn one(record: &Name, life: &Life, found: &mut Found) {
             found.bound(read, write.event);
         }
         // Reads are few for one record: what had ended before is looked up each time.
-        let earlier = bounds.ended.iter().filter(|(end, _)| *end < read.start).map(|(_, version)| *version);
+        let earlier = bounds
+            .ended
+            .iter()
+            .filter(|(end, _)| *end + found.lease < read.start)
+            .map(|(_, version)| *version);
         bounds.seen = earlier.max().unwrap_or(0).max(bounds.seen);
-        bounds.ended.retain(|(end, _)| *end >= read.start);
+        bounds.ended.retain(|(end, _)| *end + found.lease >= read.start);
         let low = acknowledged.map_or(0, |write| write.version);
         match version(life, seen, low.max(bounds.seen)) {
             Ok(version) => {

@@ -95,7 +95,7 @@ fn grows(name: &Name, set: &mut Set, found: &mut Found) {
                         by(insert)
                     )
                 });
-            } else if seen_first.get(element).is_some_and(|earlier| earlier.end < read.start) {
+            } else if seen_first.get(element).is_some_and(|earlier| earlier.end + found.lease < read.start) {
                 let what = || format!("{} misses {element}, which had been seen before", by(read));
                 found.breach(Kind::WentBack, name, read.start, what);
             }

@@ -73,7 +73,7 @@ fn balances(a: i64, b: i64) -> Action {
 }
 
 fn history(events: Vec<Event>) -> History {
-    History { balances: vec![("a".into(), 10), ("b".into(), 10)], events, settled: Some(1000) }
+    History { balances: vec![("a".into(), 10), ("b".into(), 10)], events, settled: Some(1000), lease: 0 }
 }
 
 #[track_caller]
@@ -212,4 +212,18 @@ fn accounts() {
 fn a_refused_read_is_told() {
     check(vec![refused(0, 1, Action::Unread)], &[Kind::Unexplained]);
     check(vec![unknown(0, 1, Action::Unread)], &[]);
+}
+
+/// Replicas come to a write one after another: what one read saw of a write that is not acknowledged, another may miss for
+/// as long as a lease, and no longer.
+#[test]
+fn what_was_seen_binds_after_a_lease() {
+    let reads = |later: u64| {
+        let seen = vec![done(30, 31, version(2)), done(later, later + 1, version(1))];
+        [done(10, 11, put(1)), unknown(20, 900, put(2))].into_iter().chain(seen).collect()
+    };
+    for (later, kinds) in [(40, &[][..]), (81, &[]), (82, &[Kind::WentBack])] {
+        let verdict = judge(&History { lease: 50, ..history(reads(later)) });
+        assert_eq!(verdict.kinds(), kinds, "a read at {later}: {verdict}");
+    }
 }
