@@ -125,10 +125,24 @@ fn a_forgotten_addition() {
     found(&verdict, &[Kind::LostUpdate]);
 }
 
+/// Whether an older copy misses something that was acknowledged, and whose, is chance: there are a few loads for it.
 #[test]
 fn an_older_copy() {
+    let stale = [Kind::StaleOwn, Kind::Stale];
+    for _ in 0..6 {
+        let verdict = with_older_copies();
+        let known = |kind: &Kind| stale.contains(kind) || *kind == Kind::WentBack;
+        assert!(verdict.kinds().iter().all(known), "{verdict}");
+        if verdict.kinds().iter().any(|kind| stale.contains(kind)) {
+            return;
+        }
+    }
+    panic!("no stale read was found");
+}
+
+fn with_older_copies() -> Verdict {
     let copies = Mutex::new(HashMap::<String, Answer>::new());
-    let verdict = lying(move |request, upstream, turns| {
+    lying(move |request, upstream, turns| {
         if !is(request, "GET", "check_entries/records?") {
             return upstream(request);
         }
@@ -142,10 +156,7 @@ fn an_older_copy() {
         let answer = upstream(request)?;
         copies.insert(request.target.clone(), answer.clone());
         Ok(answer)
-    });
-    assert!(verdict.kinds().contains(&Kind::Stale), "{verdict}");
-    let others = [Kind::StaleOwn, Kind::Stale, Kind::WentBack];
-    assert!(verdict.kinds().iter().all(|kind| others.contains(kind)), "{verdict}");
+    })
 }
 
 #[test]
