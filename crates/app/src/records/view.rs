@@ -18,7 +18,7 @@ pub struct Ahead {
 /// Reads the record that a caller will ask for, so that the caller can be looked up meanwhile: neither depends on the
 /// other, and each is a round trip where nothing is cached. `None` when that is not worth it.
 pub async fn ahead(parts: &Parts, name: &str, id: &str) -> Option<Ahead> {
-    if parts.caching {
+    if parts.caches() {
         return None;
     }
     let collection = parts.catalog.schema().find(name).filter(|found| found.view_rule.is_some()).cloned()?;
