@@ -8,10 +8,9 @@ use base::limits::{
 };
 use base::{Name, Value};
 use query::{Batch, Op};
-use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 
-use super::lanes::{Lanes, Place};
+use super::lanes::{Gathering, Lanes, Place, Turn};
 use crate::engine::Engine;
 use crate::error::{Error, Result};
 
@@ -26,7 +25,7 @@ pub struct Insert {
     values: Vec<(Name, Value)>,
 }
 
-struct Waiting {
+pub struct Waiting {
     insert: Insert,
     answer: oneshot::Sender<Outcome>,
 }
@@ -81,7 +80,7 @@ impl Inserts {
         };
         match self.lanes.place((&table, &names), insert, wait) {
             Place::First(insert) => {
-                let turn = Turn { inserts: self, table: &table, names: &names, over: false };
+                let turn = Turn::new(self, &table, &names);
                 let result = self.engine.commit(insert.batch()).await;
                 drop(turn);
                 result
@@ -94,18 +93,17 @@ impl Inserts {
             },
         }
     }
+}
 
-    /// Commits for those who waited, then for those who wait by now, until nobody does.
-    async fn serve(self: Arc<Self>, table: Name, names: Vec<Name>, mut waiting: Vec<Waiting>) {
-        let mut turn = Turn { inserts: &self, table: &table, names: &names, over: false };
-        while !waiting.is_empty() {
-            self.together(waiting).await;
-            waiting = self.lanes.next(&table, &names);
-        }
-        turn.over = true;
+impl Gathering for Inserts {
+    type Shape = Vec<Name>;
+    type Waiting = Waiting;
+
+    fn lanes(&self) -> &Lanes<Vec<Name>, Waiting> {
+        &self.lanes
     }
 
-    async fn together(&self, waiting: Vec<Waiting>) {
+    async fn together(&self, _table: &Name, _names: &Vec<Name>, waiting: Vec<Waiting>) {
         let ops = waiting.iter().map(|waiting| waiting.insert.op()).collect();
         let result = self.engine.commit(Batch { ops, ..Batch::default() }).await;
         for Waiting { insert, answer } in waiting {
@@ -117,31 +115,6 @@ impl Inserts {
             };
             // Whoever went away is not committed alone.
             let _ = answer.send(outcome);
-        }
-    }
-}
-
-/// One of the commits that may be under way. Its end is the beginning of the next, also when its caller went away.
-struct Turn<'t> {
-    inserts: &'t Arc<Inserts>,
-    table: &'t Name,
-    names: &'t Vec<Name>,
-    /// Whether it has been passed on, or given back as nobody waited.
-    over: bool,
-}
-
-impl Drop for Turn<'_> {
-    fn drop(&mut self) {
-        if self.over {
-            return;
-        }
-        let waiting = self.inserts.lanes.next(self.table, self.names);
-        if waiting.is_empty() {
-            return;
-        }
-        // Without a runtime the program ends.
-        if let Ok(runtime) = Handle::try_current() {
-            runtime.spawn(self.inserts.clone().serve(self.table.clone(), self.names.clone(), waiting));
         }
     }
 }

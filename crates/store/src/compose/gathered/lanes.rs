@@ -1,8 +1,70 @@
-//! Who is under way and who waits, in a lane for each table and shape. Does not know what is carried.
+//! Who is under way and who waits, in a lane for each table and shape, and whose turn it is next. Does not know what is
+//! carried.
+
+use std::future::Future;
+use std::sync::Arc;
 
 use base::Name;
 use parking_lot::Mutex;
 use rustc_hash::FxHashMap;
+use tokio::runtime::Handle;
+
+/// One kind of request that goes together.
+pub trait Gathering: Send + Sync + Sized + 'static {
+    type Shape: PartialEq + Clone + Send + Sync;
+    type Waiting: Send;
+
+    fn lanes(&self) -> &Lanes<Self::Shape, Self::Waiting>;
+
+    /// Does what they waited for, and answers each.
+    fn together(
+        &self,
+        table: &Name,
+        shape: &Self::Shape,
+        waiting: Vec<Self::Waiting>,
+    ) -> impl Future<Output = ()> + Send;
+}
+
+/// One of the statements that may be under way. Its end is the beginning of the next, also when its caller went away.
+pub struct Turn<'t, G: Gathering> {
+    gathering: &'t Arc<G>,
+    table: &'t Name,
+    shape: &'t G::Shape,
+    /// Whether it has been passed on, or given back as nobody waited.
+    over: bool,
+}
+
+impl<'t, G: Gathering> Turn<'t, G> {
+    pub fn new(gathering: &'t Arc<G>, table: &'t Name, shape: &'t G::Shape) -> Self {
+        Turn { gathering, table, shape, over: false }
+    }
+}
+
+impl<G: Gathering> Drop for Turn<'_, G> {
+    fn drop(&mut self) {
+        if self.over {
+            return;
+        }
+        let waiting = self.gathering.lanes().next(self.table, self.shape);
+        if waiting.is_empty() {
+            return;
+        }
+        // Without a runtime the program ends.
+        if let Ok(runtime) = Handle::try_current() {
+            runtime.spawn(serve(self.gathering.clone(), self.table.clone(), self.shape.clone(), waiting));
+        }
+    }
+}
+
+/// Serves those who waited, then those who wait by now, until nobody does.
+async fn serve<G: Gathering>(gathering: Arc<G>, table: Name, shape: G::Shape, mut waiting: Vec<G::Waiting>) {
+    let mut turn = Turn::new(&gathering, &table, &shape);
+    while !waiting.is_empty() {
+        gathering.together(&table, &shape, waiting).await;
+        waiting = gathering.lanes().next(&table, &shape);
+    }
+    turn.over = true;
+}
 
 /// Lanes that are in use. One that nobody uses is gone.
 pub struct Lanes<S, T> {
@@ -64,7 +126,7 @@ impl<S: PartialEq + Clone, T> Lanes<S, T> {
     }
 
     /// Those whose turn it is after one has ended. Nobody: that turn is over.
-    pub fn next(&self, table: &Name, shape: &S) -> Vec<T> {
+    fn next(&self, table: &Name, shape: &S) -> Vec<T> {
         let mut tables = self.tables.lock();
         let Some(lanes) = tables.get_mut(table) else { return Vec::new() };
         let Some(at) = lanes.iter().position(|lane| lane.shape == *shape) else { return Vec::new() };

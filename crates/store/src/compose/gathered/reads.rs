@@ -5,10 +5,9 @@ use std::sync::Arc;
 use base::Name;
 use base::limits::{GATHERED_READ_TURNS_MAX, GATHERED_READS_MAX, GATHERED_READS_WAITING_MAX};
 use query::{Column, ColumnType, Row, Select, Source};
-use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 
-use super::lanes::{Lanes, Place};
+use super::lanes::{Gathering, Lanes, Place, Turn};
 use crate::engine::Engine;
 use crate::error::{Error, Result};
 
@@ -17,7 +16,7 @@ pub struct Reads {
     lanes: Lanes<Vec<Column>, Waiting>,
 }
 
-struct Waiting {
+pub struct Waiting {
     id: Name,
     answer: oneshot::Sender<Result<Vec<Row>>>,
 }
@@ -50,7 +49,7 @@ impl Reads {
         };
         match self.lanes.place((table, columns), id, wait) {
             Place::First(_) => {
-                let turn = Turn { reads: self, table, columns, over: false };
+                let turn = Turn::new(self, table, columns);
                 let rows = self.engine.select(select).await;
                 drop(turn);
                 rows
@@ -62,18 +61,17 @@ impl Reads {
             },
         }
     }
+}
 
-    /// Reads for those who waited, then for those who wait by now, until nobody does.
-    async fn serve(self: Arc<Self>, table: Name, columns: Vec<Column>, mut waiting: Vec<Waiting>) {
-        let mut turn = Turn { reads: &self, table: &table, columns: &columns, over: false };
-        while !waiting.is_empty() {
-            self.together(&table, &columns, waiting).await;
-            waiting = self.lanes.next(&table, &columns);
-        }
-        turn.over = true;
+impl Gathering for Reads {
+    type Shape = Vec<Column>;
+    type Waiting = Waiting;
+
+    fn lanes(&self) -> &Lanes<Vec<Column>, Waiting> {
+        &self.lanes
     }
 
-    async fn together(&self, table: &Name, columns: &[Column], waiting: Vec<Waiting>) {
+    async fn together(&self, table: &Name, columns: &Vec<Column>, waiting: Vec<Waiting>) {
         let mut ids: Vec<Name> = Vec::with_capacity(waiting.len());
         for Waiting { id, .. } in &waiting {
             if !ids.contains(id) {
@@ -92,31 +90,6 @@ impl Reads {
             };
             // Whoever went away needs no answer.
             let _ = answer.send(own);
-        }
-    }
-}
-
-/// One of the statements that may be under way. Its end is the beginning of the next, also when its caller went away.
-struct Turn<'t> {
-    reads: &'t Arc<Reads>,
-    table: &'t Name,
-    columns: &'t Vec<Column>,
-    /// Whether it has been passed on, or given back as nobody waited.
-    over: bool,
-}
-
-impl Drop for Turn<'_> {
-    fn drop(&mut self) {
-        if self.over {
-            return;
-        }
-        let waiting = self.reads.lanes.next(self.table, self.columns);
-        if waiting.is_empty() {
-            return;
-        }
-        // Without a runtime the program ends.
-        if let Ok(runtime) = Handle::try_current() {
-            runtime.spawn(self.reads.clone().serve(self.table.clone(), self.columns.clone(), waiting));
         }
     }
 }
