@@ -1,13 +1,22 @@
 //! `cargo xtask bench`: the same requests to PocketBase and to Pando, each alone on one core, on copies of one
 //! data set. Measures and reports; asserts nothing.
 
+mod balance;
+mod caches;
 pub mod cases;
+mod cluster_cache;
 pub mod data;
+mod edge;
+mod eyes;
 mod floor;
 mod logins;
 pub mod machine;
+mod peers;
+mod purge;
 mod realtime;
+mod realtime_nodes;
 mod report;
+mod site;
 pub mod wrk;
 
 use std::path::{Path, PathBuf};
@@ -41,6 +50,20 @@ enum What {
     Logins,
     /// Many event streams.
     Realtime,
+    /// Many event streams on several nodes.
+    RealtimeNodes,
+    /// What caches spare a database that several nodes share.
+    ClusterCache,
+    /// Policies of the record cache, on traces.
+    Caches,
+    /// How soon edges serve what was written.
+    Purge,
+    /// What an edge keeps, beside other caches.
+    Edge,
+    /// What figures and the request log cost.
+    Eyes,
+    /// Proxies before one node.
+    Balance,
     /// The processor time of a request, beside the least that it can take.
     Floor,
 }
@@ -50,6 +73,8 @@ pub struct Options {
     what: What,
     /// Streams on each server.
     clients: usize,
+    /// Web nodes where there are several.
+    nodes: u32,
     records: usize,
     seconds: u64,
     rounds: usize,
@@ -64,6 +89,7 @@ fn options(args: &[String]) -> Result<Options> {
         engine: Engine::Sqlite,
         what: What::Cases,
         clients: 10_000,
+        nodes: 4,
         records: 10_000,
         seconds: 3,
         rounds: 3,
@@ -79,10 +105,18 @@ fn options(args: &[String]) -> Result<Options> {
             "--growth" => options.what = What::Growth,
             "--logins" => options.what = What::Logins,
             "--realtime" => options.what = What::Realtime,
+            "--balance" => options.what = What::Balance,
+            "--caches" => options.what = What::Caches,
+            "--edge" => options.what = What::Edge,
+            "--eyes" => options.what = What::Eyes,
             "--floor" => {
                 options.what = What::Floor;
                 options.engine = Engine::Postgres;
             }
+            "--purge" => options.what = What::Purge,
+            "--realtime-nodes" => options.what = What::RealtimeNodes,
+            "--cluster-cache" => options.what = What::ClusterCache,
+            "--nodes" => options.nodes = value()?.parse()?,
             "--clients" => options.clients = value()?.parse()?,
             "--no-build" => options.build = false,
             "--dry" => options.dry = true,
@@ -98,6 +132,9 @@ fn options(args: &[String]) -> Result<Options> {
 
 pub fn run(args: &[String]) -> Result<()> {
     let options = options(args)?;
+    if let What::Caches = options.what {
+        return caches::run(&options);
+    }
     for program in ["wrk", "sqlite3", "taskset"] {
         if tools::run(std::process::Command::new("which").arg(program)).is_err() {
             bail!("bench needs {program} (apt-get install wrk sqlite3 util-linux)");
@@ -130,7 +167,14 @@ pub fn run(args: &[String]) -> Result<()> {
             if options.dry { Ok(()) } else { report.write(&document()) }
         }
         What::Realtime => realtime::run(&options),
+        What::Caches => caches::run(&options),
+        What::Balance => balance::run(&options),
+        What::RealtimeNodes => realtime_nodes::run(&options),
+        What::ClusterCache => cluster_cache::run(&options),
+        What::Purge => purge::run(&options),
         What::Floor => floor::run(&options),
+        What::Edge => edge::run(&options),
+        What::Eyes => eyes::run(&options),
     }
 }
 

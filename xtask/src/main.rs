@@ -2,9 +2,11 @@
 
 mod bench;
 mod faults;
+mod http_cache;
 mod licences;
 mod move_bench;
 mod needs;
+mod queue_bench;
 mod scale;
 mod test;
 
@@ -20,13 +22,20 @@ cargo xtask COMMAND
   tidy       layering, purity, file length, forbidden words, unused dependencies
   licences   every dependency's licence against deny.toml
   bench      Pando against PocketBase on one core; writes docs/benchmarks.md
-             [--postgres] [--floor] [--growth] [--records N] [--seconds S] [--rounds R] [--only CASE] [--no-build] [--dry]
+             [--postgres] [--floor] [--growth] [--cluster-cache] [--realtime-nodes] [--purge] [--nodes N] [--records N] [--seconds S] [--rounds R] [--only CASE] [--no-build] [--dry]
+             --edge: an edge's hits beside Varnish and nginx
+             --eyes: what figures, the system page and the request log cost
+             --balance: the balancer beside HAProxy and nginx
+             --queue: jobs with each engine of the queue, and with workers killed [--jobs N] [--killed N] [--debug]
+             --http-cache: what Pando, Varnish and nginx do with the rules of HTTP, test by test [--no-build]
   scale      what more web nodes and more replicas buy, in small shares of a core; writes docs/benchmarks.md
              [--only nodes|replicas] [--most N] [--node-cpu C] [--database-cpu C] [--seconds S] [--rounds R] [--no-build] [--dry]
   move-bench a move of a million records to PostgreSQL and back while a client writes
              [--records N] [--writes N] [--debug] [--no-build]
   faults     processes of a cluster under load killed, frozen and cut off in turn; proves that nothing is lost
              [--minutes N] [--only primary/kill] [--replicas N] [--patroni] [--no-network] [--release] [--no-build]
+             [--front N]: N balancers and N edges before the web nodes; what happens to either while clients count failures
+             [--sessions REQUESTS]: no faults, but callers that read what they wrote through other nodes' caches
 ";
 
 fn main() -> ExitCode {
@@ -44,6 +53,8 @@ fn run(args: &[String]) -> Result<()> {
     match args.first().map(String::as_str) {
         Some("test") => test::run(&args[1..]),
         Some("tidy") => tidy(),
+        Some("bench") if args.iter().any(|arg| arg == "--queue") => queue_bench::run(&args[1..]),
+        Some("bench") if args.iter().any(|arg| arg == "--http-cache") => http_cache::run(&args[1..]),
         Some("bench") => bench::run(&args[1..]),
         Some("scale") => scale::run(&args[1..]),
         Some("move-bench") => move_bench::run(&args[1..]),

@@ -3,7 +3,7 @@
 //! reports; asserts nothing.
 
 mod machine;
-mod rig;
+pub mod rig;
 
 use std::fmt::Write as _;
 
@@ -22,7 +22,7 @@ const REPLICAS: [u32; 3] = [1, 2, 3];
 /// Web nodes in front of the standbys, which may take what they need.
 const FRONT: u32 = 2;
 /// Connections to each web node.
-const CONNECTIONS: usize = 16;
+pub const CONNECTIONS: usize = 16;
 /// A tier that uses this much of its share is what bounds the row.
 const FULL: f64 = 0.85;
 

@@ -15,7 +15,7 @@ use crate::error::{Error, Result};
 pub const TABLE: &str = "_collections";
 
 pub struct Catalog {
-    schema: ArcSwap<Schema>,
+    schema: Arc<ArcSwap<Schema>>,
     /// Collections and settings change one at a time in this process; see [`crate::changing`].
     pub(crate) changing: tokio::sync::Mutex<()>,
     /// What was read last is what is put in place last: a slow reader must not bring back what a change replaced.
@@ -25,7 +25,7 @@ pub struct Catalog {
 impl Catalog {
     pub fn empty() -> Self {
         Catalog {
-            schema: ArcSwap::default(),
+            schema: Arc::default(),
             changing: tokio::sync::Mutex::new(()),
             reading: tokio::sync::Mutex::new(()),
         }
@@ -33,6 +33,11 @@ impl Catalog {
 
     pub fn schema(&self) -> Arc<Schema> {
         self.schema.load_full()
+    }
+
+    /// The newest, for those that are made before the rest.
+    pub(crate) fn watched(&self) -> Arc<ArcSwap<Schema>> {
+        self.schema.clone()
     }
 
     /// Whether this very collection is still the current one.

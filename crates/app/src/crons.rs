@@ -11,12 +11,16 @@ use base::{Kind, Schedule, Timestamp, Value};
 use metrics::gauge;
 use query::{Assign, Batch, Column, ColumnType, Guard, Op, Select};
 
+use crate::audit;
 use crate::auth;
 use crate::backups;
 use crate::error::{Error, Result};
+use crate::exchange;
 use crate::files;
 use crate::jobs::{self, Work};
 use crate::parts::Parts;
+use crate::queues;
+use crate::webhooks;
 
 const META: &str = "_pando_meta";
 const MINUTE_MS: i64 = 60_000;
@@ -30,6 +34,8 @@ const CLEAN_LOGS: &str = "__pbLogsCleanup__";
 const BACKUP: &str = "__pbAutoBackup__";
 const SWEEP_JOBS: &str = "__pandoJobsCleanup__";
 const SWEEP_FILES: &str = "__pandoFilesCleanup__";
+pub(crate) const SWEEP_QUEUES: &str = "__pandoQueuesCleanup__";
+const SWEEP_DELIVERIES: &str = "__pandoDeliveriesCleanup__";
 
 #[derive(Clone, Debug, PartialEq)]
 pub struct Cron {
@@ -83,12 +89,17 @@ pub fn all(parts: &Parts) -> Vec<Cron> {
     }
     all.push(cron(SWEEP_JOBS, "30 4 * * *"));
     all.push(cron(SWEEP_FILES, "0 5 * * *"));
+    if !parts.queues.streams().all.is_empty() {
+        all.push(cron(SWEEP_QUEUES, "* * * * *"));
+    }
+    all.push(cron(SWEEP_DELIVERIES, "20 * * * *"));
     all.extend(parts.crons.iter().map(|own| cron(&own.id, &own.expression)));
     all
 }
 
 /// Runs one now, whatever its schedule says.
 pub async fn run_now(parts: &Parts, id: &str) -> Result<()> {
+    audit::about("cron.run", id, "");
     if !all(parts).iter().any(|cron| cron.id == id) {
         return Err(Error::new(Kind::NotFound, "Missing or invalid cron job."));
     }
@@ -169,13 +180,24 @@ async fn perform_unseen(parts: &Parts, id: &str) -> Result<()> {
         OPTIMIZE => Ok(parts.store.optimize().await?),
         CLEAN_MFAS => auth::mfa::clean_mfas(parts).await,
         CLEAN_OTPS => auth::otp::clean_otps(parts).await,
-        CLEAN_LOGS => parts.logs.clean(parts.settings.load().logs.max_days).await,
+        CLEAN_LOGS => {
+            parts.logs.clean(parts.settings.load().logs.max_days).await?;
+            match parts.insight.load().audit.max_days {
+                0 => Ok(()),
+                days => audit::sweep(parts, days).await,
+            }
+        }
         BACKUP => backups::automatic(parts).await,
         SWEEP_JOBS => jobs::forget_dead(parts).await,
+        SWEEP_DELIVERIES => {
+            webhooks::sweep(parts).await?;
+            exchange::sweep(parts).await
+        }
         SWEEP_FILES => {
             parts.backups.idle().await;
             files::sweep_orphans(parts, None).await.map(drop)
         }
+        SWEEP_QUEUES => queues::sweep(parts).await,
         _ => match parts.crons.iter().find(|own| own.id == id) {
             Some(own) => call(parts, own).await,
             // It was taken out of the configuration meanwhile.
@@ -186,7 +208,9 @@ async fn perform_unseen(parts: &Parts, id: &str) -> Result<()> {
 
 /// Calls the address. Any answer but a success is a failure, and tried again.
 async fn call(parts: &Parts, own: &OwnCron) -> Result<()> {
-    let body = serde_json::json!({"cron": own.id, "at": parts.clock.now().to_string()});
+    // A call that is made again has the same id.
+    let id = observe::request_id::current().map(|id| id.as_str().to_owned());
+    let body = serde_json::json!({"cron": own.id, "at": parts.clock.now().to_string(), "id": id});
     let call = Call::get(&own.url, Reach::Configured).body(Body::Json(body.to_string()));
     let failed = |why: String| Error::new(Kind::Unavailable, "A scheduled call failed.").details(why);
     let answer = parts.fetch.send(call).await.map_err(|error| failed(error.to_string()))?;

@@ -9,8 +9,10 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use backing::Bus;
 use base::limits::{
-    COUNTER_SWEEP_MS, NODE_BEAT_MS, NODE_LEASE_MS, NODE_LOOK_MS, NODE_SILENT_MS, STORE_WAIT_MS,
+    COUNTER_SWEEP_MS, NODE_BEAT_MS, NODE_LEASE_MS, NODE_LOOK_MS, NODE_MEMBERS_MS, NODE_SILENT_MS,
+    STORE_WAIT_MS,
 };
 use base::{Kind, Name};
 use parking_lot::Mutex;
@@ -32,10 +34,15 @@ pub struct Nodes {
     /// Whether there may be others.
     several: bool,
     looks: watch::Sender<Looks>,
-    wanted: Notify,
+    wanted: Arc<Notify>,
+    bus: Bus,
+    /// Told when the others know of this process for the first time, or again.
+    joined: Notify,
     told: Mutex<Option<Told>>,
     /// When telling was tried last.
     tried: Mutex<Option<Instant>>,
+    /// Who is there, and when that was looked up.
+    known: Mutex<Option<(Instant, Arc<[Name]>)>>,
 }
 
 /// What came of looking for what other nodes changed.
@@ -64,17 +71,34 @@ struct Told {
 }
 
 impl Nodes {
-    /// `address` is what this process calls itself to people.
-    pub fn new(store: &Store, address: String) -> Self {
+    /// `id` is this process's own, the bus's life where there is a bus. `address` is what it calls itself to people. Whoever
+    /// tells `wanted` has others' changes looked for.
+    pub fn new(id: Name, store: &Store, address: String, bus: Bus, wanted: Arc<Notify>) -> Self {
         Nodes {
-            id: base::id::record().into(),
+            id,
             address,
             several: store.shared().is_some(),
             looks: watch::Sender::default(),
-            wanted: Notify::new(),
+            wanted,
+            bus,
+            joined: Notify::new(),
             told: Mutex::new(None),
             tried: Mutex::new(None),
+            known: Mutex::new(None),
         }
+    }
+
+    /// All who serve the database, this process included, as it knew a moment ago; none when it was not asked or did not
+    /// answer.
+    pub fn known(&self) -> Arc<[Name]> {
+        let known = self.known.lock();
+        let recent = known.as_ref().filter(|(at, _)| at.elapsed() < LEASE);
+        recent.map(|(_, members)| members.clone()).unwrap_or_default()
+    }
+
+    /// What the others know this process by: another one at every start.
+    pub fn id(&self) -> &Name {
+        &self.id
     }
 
     /// How often to look.
@@ -139,6 +163,10 @@ impl Nodes {
         let told = tokio::time::timeout(TELL_WAIT, shared.beat(&self.member(schema))).await;
         match told {
             Ok(Ok(count)) => {
+                self.bus.beaten(at, Instant::now());
+                if self.told.lock().is_none_or(|told| told.at.elapsed() > LEASE * 2) {
+                    self.joined.notify_one();
+                }
                 *self.told.lock() = Some(Told { at, schema });
                 metrics::gauge!("pando_nodes").set(count as f64);
             }
@@ -176,8 +204,32 @@ pub async fn members(parts: &Parts) -> Result<Vec<Member>> {
     }
 }
 
+/// Keeps the bus informed of who the members are, until `stop` completes. Whatever it says of other nodes, they write.
+pub async fn watch(parts: Arc<Parts>, stop: impl Future<Output = ()>) {
+    let Some(shared) = parts.store.shared() else { return };
+    tokio::pin!(stop);
+    loop {
+        let began = Instant::now();
+        let looked = tokio::time::timeout(LEASE, shared.members());
+        match tokio::select! { () = &mut stop => return, looked = looked => looked } {
+            Ok(Ok(members)) => {
+                let members: Vec<Name> = members.into_iter().map(|member| member.id.into()).collect();
+                parts.bus.looked(began, &members);
+                *parts.nodes.known.lock() = Some((began, members.into()));
+            }
+            Ok(Err(error)) => tracing::debug!(%error, "the other nodes cannot be looked for"),
+            Err(_) => tracing::debug!("the other nodes cannot be looked for in time"),
+        }
+        tokio::select! {
+            () = &mut stop => return,
+            () = tokio::time::sleep(Duration::from_millis(NODE_MEMBERS_MS)) => {}
+            () = parts.nodes.joined.notified() => {}
+        }
+    }
+}
+
 /// Waits until no node goes by collections or settings older than those committed before.
-pub(crate) async fn caught_up(parts: &Parts) {
+pub async fn caught_up(parts: &Parts) {
     let Some(shared) = parts.store.shared() else { return };
     let until = Instant::now() + LEASE;
     let all = async {
@@ -227,6 +279,10 @@ pub async fn look(parts: &Arc<Parts>, seen: &mut Seen) -> Result<bool> {
     // Caches go first: what is read from here on is the new state.
     parts.stamps.expire_all();
     crate::setup::refresh(parts).await?;
+    // What was read meanwhile may have been read by the old definitions.
+    parts.stamps.expire_all();
+    // Before others are told that this process is up to date, as whoever changed something waits for that.
+    parts.outside.anything(seen.schema != now.schema);
     // Realtime clients missed what another process wrote; a change of the schema alone may have changed who they are.
     if seen.foreign != now.foreign {
         parts.realtime.resync();

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use base::{Kind, Name};
+use base::Kind;
 use model::filter::{Filter, ResolveError, Resolved, Resolver, Trust};
 use model::{Collection, Record, Request, Schema};
 use parking_lot::Mutex;
@@ -13,6 +13,7 @@ use store::Store;
 use crate::error::{Error, Result};
 use crate::files::Uploads;
 use crate::parts::Parts;
+use crate::sources::Sources;
 
 /// Parsed filters and rules, by their text.
 pub struct FilterCache(Cache<String, Arc<Filter>>);
@@ -45,8 +46,8 @@ pub struct Context<'a> {
     store: &'a Store,
     /// Files that came with the request, if any.
     pub(crate) uploads: Option<Arc<Uploads>>,
-    /// The tables that the answer was made from, for those who keep it.
-    tables: Mutex<Vec<Name>>,
+    /// What the answer is made of.
+    pub(crate) sources: Mutex<Sources>,
 }
 
 /// A condition ready to be run or evaluated.
@@ -75,7 +76,7 @@ impl<'a> Context<'a> {
             request,
             store,
             uploads: None,
-            tables: Mutex::default(),
+            sources: Mutex::default(),
         }
     }
 
@@ -83,7 +84,12 @@ impl<'a> Context<'a> {
     pub fn with_request<'b>(&'b self, request: &'b Request) -> Context<'b> {
         let (parts, schema) = (self.parts, self.schema.clone());
         let uploads = self.uploads.clone();
-        Context { parts, schema, request, store: self.store, uploads, tables: Mutex::default() }
+        Context { parts, schema, request, store: self.store, uploads, sources: Mutex::default() }
+    }
+
+    /// Notes all that caches outside must know of the answer.
+    pub fn traced(self) -> Self {
+        Context { sources: Mutex::new(Sources::traced()), ..self }
     }
 
     /// Where the request's reads and writes go; never around it, as they may be part of a transaction.
@@ -108,30 +114,6 @@ impl<'a> Context<'a> {
             .into_iter()
             .map(|row| Record { collection: collection.clone(), row: Arc::new(row) })
             .collect())
-    }
-
-    /// Notes a table that the answer depends on.
-    pub fn depends_on(&self, table: &Name) {
-        let mut tables = self.tables.lock();
-        if !tables.contains(table) {
-            tables.push(table.clone());
-        }
-    }
-
-    pub fn depends_on_joins(&self, joins: &[Join]) {
-        for join in joins {
-            if let Source::Table(name) = &join.source {
-                self.depends_on(name);
-            }
-        }
-    }
-
-    /// Every table noted, the caller's own collection included.
-    pub fn take_tables(&self) -> Vec<Name> {
-        if let Some(auth) = &self.request.auth {
-            self.depends_on(&auth.collection.name);
-        }
-        std::mem::take(&mut self.tables.lock())
     }
 
     pub fn is_superuser(&self) -> bool {
@@ -168,10 +150,11 @@ impl<'a> Context<'a> {
     }
 
     fn resolve(&self, mut resolver: Resolver<'_>, rule: &str) -> Result<Condition> {
+        self.depends_on_text(rule);
         let filter = self.parts.filters.parse(rule)?;
         let expr = resolver.condition(&filter)?;
         let Resolved { filter, joins, .. } = resolver.finish(expr, Vec::new())?;
-        self.depends_on_joins(&joins);
+        self.depends_on_condition(&filter, &joins);
         Ok(Condition { expr: filter, joins })
     }
 

@@ -21,10 +21,13 @@ pub async fn prepare(parts: &Parts) -> Result<()> {
     refresh(parts).await
 }
 
-/// Reads collections and settings anew.
+/// Reads collections, streams, settings and webhooks anew.
 pub async fn refresh(parts: &Parts) -> Result<()> {
     parts.catalog.reload(&parts.store).await?;
-    parts.settings.reload(&parts.store, &parts.cipher).await
+    parts.queues.reload(&parts.store).await?;
+    parts.settings.reload(&parts.store, &parts.cipher).await?;
+    settings::insight::reload(parts).await?;
+    parts.webhooks.reload(&parts.store, &parts.cipher).await
 }
 
 async fn install(parts: &Parts) -> Result<()> {

@@ -5,6 +5,7 @@ use model::violation::sentence;
 use model::{Violation, Violations};
 pub use store::Console;
 
+use crate::audit;
 use crate::error::{Error, Result};
 use crate::parts::Parts;
 use crate::{nodes, setup};
@@ -20,6 +21,7 @@ pub async fn run(parts: &Parts, sql: &str) -> Result<Console> {
     if sql.trim().is_empty() {
         return Err(refused("empty query"));
     }
+    audit::begun(parts, "sql.run", "", sql).await?;
     let result = parts.store.console(sql).await;
     // A failed script may have committed a part of itself.
     if !matches!(&result, Ok(console) if !console.wrote) {
@@ -27,6 +29,7 @@ pub async fn run(parts: &Parts, sql: &str) -> Result<Console> {
         setup::announce(parts).await?;
         setup::refresh(parts).await?;
         parts.stamps.expire_all();
+        parts.outside.anything(true);
         nodes::caught_up(parts).await;
     }
     result.map_err(|error| match error {

@@ -40,8 +40,40 @@ pub struct Source {
     pub name: String,
 }
 
-/// Writes an archive of the sources, whatever of them is there. `note` is told of each file with the bytes so far.
-pub fn pack(out: File, sources: &[Source], mut note: impl FnMut(&str, u64)) -> Result<File, Error> {
+/// Bytes of the files that would be packed now. They may come and go meanwhile: this is for a word about the progress.
+pub fn size(sources: &[Source]) -> u64 {
+    sources.iter().map(|source| size_of(&source.path)).sum()
+}
+
+fn size_of(path: &Path) -> u64 {
+    match std::fs::symlink_metadata(path) {
+        Ok(meta) if meta.is_file() => meta.len(),
+        Ok(meta) if meta.is_dir() => {
+            let entries = std::fs::read_dir(path).into_iter().flatten();
+            entries.flatten().map(|entry| size_of(&entry.path())).sum()
+        }
+        _ => 0,
+    }
+}
+
+/// Says how many bytes were read so far, of this file and those before.
+struct Noted<'a, R, F> {
+    file: R,
+    bytes: &'a mut u64,
+    note: &'a mut F,
+}
+
+impl<R: Read, F: FnMut(u64)> Read for Noted<'_, R, F> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let count = self.file.read(buffer)?;
+        *self.bytes += count as u64;
+        (self.note)(*self.bytes);
+        Ok(count)
+    }
+}
+
+/// Writes an archive of the sources, whatever of them is there. `note` is told the bytes so far.
+pub fn pack(out: File, sources: &[Source], mut note: impl FnMut(u64)) -> Result<File, Error> {
     let mut writer = ZipWriter::new(BufWriter::new(out));
     let mut bytes = 0;
     for source in sources {
@@ -59,7 +91,7 @@ fn add<W: Write + Seek>(
     path: &Path,
     name: &str,
     bytes: &mut u64,
-    note: &mut impl FnMut(&str, u64),
+    note: &mut impl FnMut(u64),
 ) -> Result<(), Error> {
     let meta = match std::fs::symlink_metadata(path) {
         // Gone since the folder was read.
@@ -89,8 +121,7 @@ fn add<W: Write + Seek>(
         .large_file(true)
         .unix_permissions(0o644);
     writer.start_file(name, options)?;
-    *bytes += io::copy(&mut BufReader::with_capacity(1 << 16, file), writer)?;
-    note(name, *bytes);
+    io::copy(&mut BufReader::with_capacity(1 << 16, Noted { file, bytes, note }), writer)?;
     Ok(())
 }
 
@@ -159,7 +190,9 @@ mod tests {
         let source = |name: &str| Source { path: from.join(name), name: name.into() };
         let sources = [source("data.db"), source("missing"), source("storage")];
         let path = dir.path().join("out.zip");
-        pack(File::create_new(&path).unwrap(), &sources, |_, _| {}).unwrap();
+        let mut noted = 0;
+        pack(File::create_new(&path).unwrap(), &sources, |bytes| noted = bytes).unwrap();
+        assert_eq!((noted, size(&sources)), (6, 6));
         let into = dir.path().join("into");
         std::fs::create_dir(&into).unwrap();
         unpack(File::open(&path).unwrap(), &into).unwrap();

@@ -1,6 +1,7 @@
 //! The HTTP client to the outside. Every call is bounded in time and size, and an address that leads into the own
 //! network is refused at the moment of connecting unless whoever named it may name such addresses.
 
+use std::borrow::Cow;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
@@ -30,10 +31,12 @@ pub enum Reach {
 #[derive(Clone, Debug)]
 pub struct Call {
     pub url: String,
-    pub headers: Vec<(&'static str, String)>,
+    pub headers: Vec<(Cow<'static, str>, String)>,
     pub body: Body,
     pub reach: Reach,
     pub bytes_max: usize,
+    /// Whether a longer answer is cut there rather than refused.
+    pub is_cut: bool,
 }
 
 #[derive(Clone, Debug)]
@@ -70,11 +73,18 @@ pub enum FetchError {
 
 impl Call {
     pub fn get(url: impl Into<String>, reach: Reach) -> Self {
-        Call { url: url.into(), headers: Vec::new(), body: Body::None, reach, bytes_max: FETCH_BYTES_MAX }
+        Call {
+            url: url.into(),
+            headers: Vec::new(),
+            body: Body::None,
+            reach,
+            bytes_max: FETCH_BYTES_MAX,
+            is_cut: false,
+        }
     }
 
     pub fn header(mut self, name: &'static str, value: impl Into<String>) -> Self {
-        self.headers.push((name, value.into()));
+        self.headers.push((Cow::Borrowed(name), value.into()));
         self
     }
 
@@ -111,6 +121,11 @@ impl Fetch {
             allow_private,
             running: Semaphore::new(FETCHES_MAX),
         }))
+    }
+
+    /// Whether anybody may name addresses of the own network.
+    pub fn allows_private(&self) -> bool {
+        self.0.allow_private
     }
 
     /// Sends the call and reads the whole answer, whatever its status.
@@ -157,7 +172,7 @@ impl Fetch {
                 _ => None,
             };
             let Some(location) = location.filter(|_| matches!(call.body, Body::None)) else {
-                return read(response, call.bytes_max).await;
+                return read(response, call.bytes_max, call.is_cut).await;
             };
             let location = location.to_str().map_err(|error| FetchError::Failed(error.to_string()))?;
             let next = url.join(location).map_err(|error| FetchError::Failed(error.to_string()))?;
@@ -224,22 +239,26 @@ fn parse(text: &str) -> Result<Url, FetchError> {
     }
 }
 
-fn headers(given: &[(&'static str, String)]) -> Result<HeaderMap, FetchError> {
+fn headers(given: &[(Cow<'static, str>, String)]) -> Result<HeaderMap, FetchError> {
     let mut headers = HeaderMap::new();
     for (name, value) in given {
-        let value = HeaderValue::from_str(value)
-            .map_err(|_| FetchError::Refused(format!("{name} cannot be sent as a header")))?;
-        headers.insert(HeaderName::from_static(name), value);
+        let refused = || FetchError::Refused(format!("{name} cannot be sent as a header"));
+        let value = HeaderValue::from_str(value).map_err(|_| refused())?;
+        headers.insert(HeaderName::from_bytes(name.as_bytes()).map_err(|_| refused())?, value);
     }
     Ok(headers)
 }
 
-async fn read(mut response: reqwest::Response, bytes_max: usize) -> Result<Answer, FetchError> {
+async fn read(mut response: reqwest::Response, bytes_max: usize, is_cut: bool) -> Result<Answer, FetchError> {
     let (status, url) = (response.status().as_u16(), response.url().to_string());
     let failed = |error: reqwest::Error| FetchError::Failed(error.to_string());
     let mut body = BytesMut::new();
     while let Some(chunk) = response.chunk().await.map_err(failed)? {
         if body.len() + chunk.len() > bytes_max {
+            if is_cut {
+                body.extend_from_slice(&chunk[..bytes_max - body.len()]);
+                break;
+            }
             return Err(FetchError::TooLarge(bytes_max));
         }
         body.extend_from_slice(&chunk);

@@ -9,13 +9,16 @@ pub mod counters;
 pub mod cpu_pool;
 pub mod fetch;
 pub mod mail;
+mod nats;
+pub mod otlp;
+pub mod queue;
 pub mod relocation;
 pub mod replace;
 pub mod stamps;
 
 pub use blob::Blobs;
 pub use bus::Bus;
-pub use cache::{QueryCache, RecordCache};
+pub use cache::{Kept, QueryCache, RecordCache};
 pub use counters::Counters;
 pub use cpu_pool::CpuPool;
 pub use fetch::Fetch;

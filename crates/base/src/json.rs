@@ -72,7 +72,7 @@ pub fn write_number(out: &mut String, number: f64) {
         return;
     }
     if number.fract() == 0.0 && number.abs() < 1e15 {
-        let _ = write!(out, "{}", number as i64);
+        out.push_str(itoa::Buffer::new().format(number as i64));
         return;
     }
     let size = number.abs();

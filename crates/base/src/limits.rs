@@ -1,5 +1,31 @@
 //! Every bound of the system, with its unit last in the name.
 
+mod answers;
+mod behind;
+mod exchange;
+mod freshness;
+mod front;
+mod insight;
+mod keeping;
+mod logins;
+mod queues;
+mod system;
+mod tier;
+mod webhooks;
+
+pub use answers::*;
+pub use behind::*;
+pub use exchange::*;
+pub use freshness::*;
+pub use front::*;
+pub use insight::*;
+pub use keeping::*;
+pub use logins::*;
+pub use queues::*;
+pub use system::*;
+pub use tier::*;
+pub use webhooks::*;
+
 /// The largest JSON or form body without files.
 pub const BODY_BYTES_MAX: usize = 32 << 20;
 /// The same of a record whose JSON and editor fields may be large, whatever they allow: it is held in memory.
@@ -30,6 +56,8 @@ pub const PAGE_ROWS_MAX: usize = 1000;
 pub const EXPAND_DEPTH_MAX: usize = 6;
 /// Records that one back-relation expand returns at most.
 pub const EXPAND_BACK_ROWS_MAX: usize = 1000;
+/// Records that refer to one which is gone, and are released in one commit.
+pub const CASCADE_CHUNK_ROWS: u64 = 500;
 /// Levels of a delete cascade.
 pub const CASCADE_DEPTH_MAX: usize = 64;
 /// Records that a cascade handles in one batch step.
@@ -54,6 +82,8 @@ pub const BATCH_URL_CHARS_MAX: usize = 2_000;
 pub const BATCH_BODY_BYTES_MAX: usize = 128 << 20;
 /// Rows that the SQL console returns of a query, as the reference has it.
 pub const SQL_ROWS_MAX: usize = 1_000;
+/// Rows that a view shows of itself before it is saved.
+pub const VIEW_PREVIEW_ROWS_MAX: usize = 20;
 /// Bytes of an answer of the SQL console.
 pub const SQL_BYTES_MAX: usize = 32 << 20;
 /// How long what is asked of the SQL console may run.
@@ -139,6 +169,39 @@ pub const REPLICA_METRICS_MS: u64 = 1_000;
 pub const RECORD_CACHE_BYTES_MAX: u64 = 64 << 20;
 /// Bytes that the query cache may hold.
 pub const QUERY_CACHE_BYTES_MAX: u64 = 64 << 20;
+/// Bytes that may be spent on remembering which records are not there.
+pub const ABSENT_CACHE_BYTES_MAX: u64 = 4 << 20;
+/// The same as a part of what records may take: one of so many.
+pub const ABSENT_CACHE_SHARES: u64 = 8;
+/// What a cached record costs besides its values, with what the policies remember of records that had to go and the
+/// room that their tables have left over after growing.
+pub const CACHE_RECORD_OVERHEAD_BYTES: u64 = 640;
+/// What a cached answer costs besides its bytes and its key.
+pub const CACHE_ANSWER_OVERHEAD_BYTES: u64 = 256;
+/// Records that were read once and are kept when they are read again.
+pub const CACHE_SEEN_MAX: usize = 1 << 16;
+/// How long an entry is used at most where other processes write to the same database, unless the configuration says.
+pub const CACHE_TTL_MS: u64 = 300_000;
+/// The same of what was not there.
+pub const CACHE_ABSENT_TTL_MS: u64 = 30_000;
+/// By how much less entries may get, unless the configuration says.
+pub const CACHE_TTL_JITTER_PERCENT: u64 = 10;
+/// The longest time of an entry that may be configured: a year.
+pub const CACHE_TTL_MS_MAX: u64 = 365 * 24 * 3_600_000;
+/// Statements that may be under way on each database host for what is not cached.
+pub const CACHE_LOADS_MAX: usize = 24;
+/// How long a load waits for its turn before the caller is told to come back.
+pub const CACHE_LOAD_WAIT_MS: u64 = 5_000;
+/// Records of one collection that may be loaded at the start.
+pub const CACHE_WARM_MAX: u64 = 1_000_000;
+/// Records that are loaded at once at the start.
+pub const CACHE_WARM_CHUNK: usize = 100;
+/// What is paused between two such chunks at least.
+pub const CACHE_WARM_PAUSE_MS: u64 = 5;
+/// The pause is so many times as long as the chunk before it took.
+pub const CACHE_WARM_PAUSE_TIMES: u32 = 4;
+/// How often it is looked whether caches are in use, before they are warmed up.
+pub const CACHE_WARM_LOOK_MS: u64 = 100;
 /// Changes that a bus subscriber may lag behind before it is told to resync.
 pub const BUS_LAG_MAX: usize = 4096;
 /// Request log entries that wait to be written; more are dropped and counted.
@@ -172,6 +235,42 @@ pub const NODE_LEASE_MS: u64 = 1_000;
 pub const NODE_BEAT_MS: u64 = 1_000;
 /// A node that was silent for this long is not counted as there.
 pub const NODE_SILENT_MS: u64 = 5_000;
+/// How long a node goes by what it has seen of who the other nodes are.
+pub const NODE_VIEW_MS: u64 = 1_000;
+/// How often it looks.
+pub const NODE_MEMBERS_MS: u64 = 250;
+/// How old a node's last beat may be when it answers a writer or uses a cache, well below [`NODE_SILENT_MS`].
+pub const NODE_BEAT_AGE_MS_MAX: u64 = 4_000;
+/// A node that is no member is forgotten when nothing was heard of it for this long.
+pub const NODE_GONE_MS: u64 = 1_000;
+/// How often a node says on the bus that it is there.
+pub const BUS_BEACON_MS: u64 = 30;
+/// The least time between two beacons of a node that has something to acknowledge.
+pub const BUS_ACKNOWLEDGE_MS: u64 = 2;
+/// How long caches are used after a beacon was sent that all other nodes have answered; no writer waits longer for a node.
+pub const BUS_PROOF_MS: u64 = 100;
+/// How much longer than that a writer waits, as clocks do not run equally fast.
+pub const BUS_MARGIN_MS: u64 = 10;
+/// Messages that wait to be sent; what does not fit is not sent, and others begin anew.
+pub const BUS_QUEUE_MAX: usize = 16_384;
+/// How often the connection to the bus is tried, after a failure.
+pub const BUS_RETRY_MS_MAX: u64 = 2_000;
+/// How long opening a connection to the bus may take.
+pub const BUS_CONNECT_MS: u64 = 3_000;
+/// How often the connection to the bus is probed; it is given up after three probes without an answer.
+pub const BUS_PING_MS: u64 = 2_000;
+/// How long the bus may be away at the start before that is worth a word.
+pub const BUS_QUIET_MS: u64 = 3_000;
+/// How long a question to all nodes may take.
+pub const BUS_ASK_MS: u64 = 1_000;
+/// Names of tables that a node says it follows; with more it follows all.
+pub const BUS_FOLLOWED_MAX: usize = 64;
+/// Bytes of what a node asks of another one about records that are about to be deleted.
+pub const BUS_QUESTION_BYTES_MAX: usize = 512 << 10;
+/// How long a delete waits for what other nodes find out about it.
+pub const BUS_FORESIGHT_MS: u64 = 250;
+/// How long what was found out for another node's delete is kept.
+pub const BUS_FORESEEN_MS: i64 = 10_000;
 /// How often a change of collections or settings is begun anew because another node was faster.
 pub const CHANGE_TRIES_MAX: u32 = 10;
 /// The part of what is left of a count that a node takes at once is one of so many.
@@ -184,26 +283,54 @@ pub const COUNTER_SWEEP_MS: u64 = 30_000;
 pub const COUNTER_WAIT_MS: u64 = 3_000;
 /// How long it counts alone before it asks again.
 pub const COUNTER_RETRY_MS: u64 = 5_000;
-/// How long request log entries wait to be written together.
-pub const LOG_FLUSH_MS: u64 = 1_000;
-/// Request log entries in one batch.
-pub const LOG_BATCH_MAX: usize = 8_192;
-/// A batch of more entries than this is spooled rather than indexed at once.
-pub const LOG_DIRECT_MAX: usize = 500;
-/// Batches that the spool holds before the oldest are given up.
-pub const LOG_SPOOL_MAX: usize = 512;
-/// How long the end of a process may be held up by indexing spooled entries.
-pub const LOG_DRAIN_MS: u64 = 2_000;
-/// How often log entries past their time are deleted.
-pub const LOG_SWEEP_MS: i64 = 3_600_000;
 
-/// Jobs that run at a time in one process.
-pub const JOBS_RUNNING_MAX: usize = 8;
+/// Jobs that run at a time in one process, those of queues aside that have none running yet.
+pub const JOBS_RUNNING_MAX: usize = 16;
+/// Jobs of one queue that run at a time in one process, unless it is configured.
+pub const JOBS_CONCURRENCY: usize = 8;
+/// The most that can be configured.
+pub const JOBS_CONCURRENCY_MAX: usize = 1_000;
+/// How many jobs that turn out to be short are taken for each that can run.
+pub const JOBS_CHAIN_MAX: usize = 16;
+/// Jobs are taken ahead for so long as they take together.
+pub const JOBS_CHAIN_MS: u64 = 20;
+/// How long a job that was handed to the broker is the broker's; the worker renews it while it runs.
+pub const JOB_RELAYED_MS: i64 = 10 * 60_000;
+/// Jobs that are handed over together.
+pub const JOBS_RELAYED_MAX: usize = 256;
+/// Jobs of one queue that are on their way through the broker.
+pub const JOBS_OUTSTANDING_MAX: usize = 1_000;
+/// How long a job that is handed over twice under one name counts once.
+pub const JOBS_DUPLICATES_MS: u64 = 120_000;
+/// How long a worker asks for the next job before it asks anew.
+pub const JOBS_PULL_MS: u64 = 1_000;
+/// How often the queue's broker is looked at.
+pub const JOBS_LINK_MS: u64 = 2_000;
+/// How long connecting to NATS may take.
+pub const NATS_CONNECT_MS: u64 = 3_000;
+/// How long NATS may take to answer.
+pub const NATS_REQUEST_MS: u64 = 5_000;
+/// Jobs that were given up which one statement brings back.
+pub const JOBS_RETRIED_MAX: u64 = 1_000;
+/// Jobs that are settled together.
+pub const JOBS_SETTLED_MAX: usize = 256;
+/// How often it is tried to say what became of jobs.
+pub const JOBS_SETTLE_ATTEMPTS_MAX: u32 = 5;
+/// The least time between two looks.
+pub const JOBS_LOOK_MS: u64 = 2;
+/// How often jobs are looked for that a clock which was set back left held.
+pub const JOBS_ASTRAY_MS: u64 = 30_000;
+/// Characters of what is kept of an error.
+pub const JOB_ERROR_CHARS_MAX: usize = 2_000;
 /// How often due jobs are looked for when nobody tells of any.
 pub const JOBS_POLL_MS: u64 = 1_000;
+/// The same in a process that does the jobs of others.
+pub const JOBS_WORKER_POLL_MS: u64 = 100;
 /// How long a job is its holder's; the holder renews the lease while the job runs, and a dead holder's jobs are
 /// taken over after it.
 pub const JOB_LEASE_MS: u64 = 30_000;
+/// How long of two jobs that wait the one of the next higher priority goes first, whenever the other came.
+pub const JOB_HEAD_START_MS: i64 = 5 * 60_000;
 /// How long one job may run before it counts as failed.
 pub const JOB_RUN_MS: u64 = 15 * 60_000;
 /// How long jobs may finish after the stop signal.
@@ -234,18 +361,6 @@ pub const MAIL_RESEND_MS: i64 = 120_000;
 /// Addresses that are remembered for it.
 pub const MAIL_RESENDS_KEPT_MAX: usize = 20_000;
 
-/// Codes that may be tried for one address before it must wait.
-pub const OTP_ATTEMPTS_MAX: u32 = 5;
-/// How long it waits, counted from the first of them.
-pub const OTP_ATTEMPTS_MS: i64 = 180_000;
-/// Addresses whose one-time passwords are counted.
-pub const OTP_ATTEMPTS_KEPT_MAX: usize = 20_000;
-/// One-time passwords that are open for one address at a time; more requests get the newest one's id and no mail.
-pub const OTPS_OPEN_MAX: usize = 10;
-/// Places that a record is remembered to have signed in from.
-pub const AUTH_ORIGINS_MAX: usize = 5;
-/// Half-finished logins that are open for one record at a time; the oldest go first.
-pub const MFAS_OPEN_MAX: usize = 20;
 /// Characters of a user agent in a mail.
 pub const ALERT_AGENT_CHARS_MAX: usize = 200;
 

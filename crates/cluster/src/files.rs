@@ -2,7 +2,7 @@
 //! SeaweedFS, all of its parts in one process.
 
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::Path;
 use std::time::Duration;
 
@@ -22,7 +22,7 @@ pub(crate) const KEY: &str = "pando";
 /// Ports beside the one that is asked: for each part one for requests and one for calls.
 pub(crate) const PORTS: usize = 9;
 /// What the program prints when all of its parts run.
-const READY: &str = "Press Ctrl+C to stop";
+pub const READY: &str = "Press Ctrl+C to stop";
 
 /// What tells a web node where the files are.
 pub(crate) fn variables(
@@ -55,37 +55,31 @@ pub(crate) fn variables(
     variables
 }
 
-/// Lets a web node's `storage` be the directory that all of them share, as if each had mounted it.
+/// Lets a web node's files and backups be in the directory that all of them share, as if each had mounted it.
 pub(crate) fn mount(shared: &Path, node: &Path) -> Result<()> {
-    let (store, storage) = (shared.join("storage"), node.join("pb_data/storage"));
-    std::fs::create_dir_all(&store).doing(|| format!("cannot make {}", store.display()))?;
-    if storage.symlink_metadata().is_ok() {
-        return Ok(());
+    for name in ["storage", "backups"] {
+        let data = node.join("pb_data");
+        let (all, own) = (shared.join(name), data.join(name));
+        for dir in [&all, &data] {
+            std::fs::create_dir_all(dir).doing(|| format!("cannot make {}", dir.display()))?;
+        }
+        if own.symlink_metadata().is_err() {
+            std::os::unix::fs::symlink(&all, &own).doing(|| format!("cannot make {}", own.display()))?;
+        }
     }
-    std::os::unix::fs::symlink(&store, &storage).doing(|| format!("cannot make {}", storage.display()))
+    Ok(())
 }
 
-pub(crate) fn plan(
-    weed: &Path,
-    (address, ports): (SocketAddr, [u16; PORTS]),
-    dir: &Path,
-    secret: &str,
-    site: Site,
-) -> Plan {
-    let mut spec = Spec::new(weed, dir)
-        .args(["mini", "-dir=data", "-webdav=false", "-admin.ui=false", "-bucket", BUCKET])
-        .args([format!("-ip={}", address.ip()), format!("-ip.bind={}", address.ip())])
-        .args([format!("-s3.port={}", address.port())])
-        // Catalogs that nobody asks, on fixed ports.
-        .args([
-            "-s3.port.iceberg=0",
-            "-s3.port.lance=0",
-            "-master.telemetry=false",
-            "-filer.localSocket=filer.sock",
-        ])
-        .env("AWS_ACCESS_KEY_ID", KEY)
-        .env("AWS_SECRET_ACCESS_KEY", secret);
+/// What the program is told: one port for requests, those of its parts, where its data is, and the buckets. Its socket is
+/// in the directory that it works in.
+pub fn weed_arguments(
+    ip: IpAddr,
+    ports: impl IntoIterator<Item = u16>,
+    data: &Path,
+    buckets: &str,
+) -> Vec<String> {
     let names = [
+        "s3.port",
         "s3.port.grpc",
         "master.port",
         "master.port.grpc",
@@ -96,9 +90,33 @@ pub(crate) fn plan(
         "admin.port",
         "admin.port.grpc",
     ];
-    spec = spec.args(names.iter().zip(ports).map(|(name, port)| format!("-{name}={port}")));
+    let ports = names.iter().zip(ports).map(|(name, port)| format!("-{name}={port}"));
+    let own = ["mini", "-webdav=false", "-admin.ui=false", "-master.telemetry=false"];
+    // Catalogs that nobody asks, on fixed ports.
+    let fixed = ["-s3.port.iceberg=0", "-s3.port.lance=0", "-filer.localSocket=filer.sock"];
+    let places = [
+        format!("-dir={}", data.display()),
+        format!("-ip={ip}"),
+        format!("-ip.bind={ip}"),
+        format!("-bucket={buckets}"),
+    ];
+    own.into_iter().chain(fixed).map(str::to_owned).chain(places).chain(ports).collect()
+}
+
+pub(crate) fn plan(
+    weed: &Path,
+    (address, ports): (SocketAddr, [u16; PORTS]),
+    dir: &Path,
+    secret: &str,
+    site: Site,
+) -> Plan {
+    let all = std::iter::once(address.port()).chain(ports);
+    let spec = Spec::new(weed, dir)
+        .args(weed_arguments(address.ip(), all, Path::new("data"), BUCKET))
+        .env("AWS_ACCESS_KEY_ID", KEY)
+        .env("AWS_SECRET_ACCESS_KEY", secret);
     let (place, ground) = site.take();
-    spec.place = place;
+    let spec = Spec { place, ..spec };
     let log = log_of(dir);
     let ready = move || {
         let said = std::fs::read_to_string(&log).unwrap_or_default();
@@ -110,11 +128,14 @@ pub(crate) fn plan(
         name: "s3".into(),
         role: Role::Files,
         address,
+        monitor: None,
+        https: None,
         dir: dir.to_path_buf(),
         spec,
         ready: Box::new(ready),
         stop: Signal::TERM,
         data: None,
+        renews: false,
         ground,
     }
 }

@@ -7,8 +7,11 @@ mod running;
 mod status;
 
 mod database;
+mod doors;
 mod files;
+mod nats;
 mod patroni;
+mod redis;
 mod web;
 
 mod groups;
@@ -25,11 +28,13 @@ mod spawn;
 mod state;
 
 pub use error::Error;
+pub use files::{READY as WEED_READY, weed_arguments};
 pub use groups::Usage;
+pub use nats::{Server as NatsServer, nats_config, nats_is_ready};
 pub use node::{Node, Role};
 pub use programs::Programs;
 pub use running::{Cluster, Control, Request, ask, down};
-pub use status::{Condition, DatabaseStatus, NodeStatus, Status};
+pub use status::{Condition, DatabaseStatus, NodeStatus, Standing, Status};
 pub use topology::Topology;
 
 pub type Result<T, E = Error> = std::result::Result<T, E>;

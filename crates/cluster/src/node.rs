@@ -15,7 +15,7 @@ use crate::error::{Error, tail};
 use crate::groups::{Group, Usage};
 use crate::network::Link;
 use crate::process::{self, Identity};
-use crate::site::Ground;
+use crate::site::{Ground, Spot};
 use crate::spawn::{Spawner, Spec};
 use crate::state::{Entry, Keeper};
 
@@ -28,8 +28,14 @@ const NOT_YET: &str = "pre-existing shared memory block";
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Role {
+    Edge,
+    Balancer,
     Web,
+    Worker,
     Database,
+    Redis,
+    Sentinel,
+    Nats,
     Etcd,
     Files,
 }
@@ -39,6 +45,10 @@ pub(crate) struct Plan {
     pub name: String,
     pub role: Role,
     pub address: SocketAddr,
+    /// Where it tells how it is, if that is not its address.
+    pub monitor: Option<SocketAddr>,
+    /// Where it answers HTTPS, if it does.
+    pub https: Option<SocketAddr>,
     pub dir: PathBuf,
     pub spec: Spec,
     /// Whether it answers.
@@ -47,7 +57,31 @@ pub(crate) struct Plan {
     pub stop: Signal,
     /// A database's data directory.
     pub data: Option<PathBuf>,
+    /// Whether a second process takes over from the first.
+    pub renews: bool,
     pub ground: Ground,
+}
+
+impl Plan {
+    /// A program that SIGTERM asks to end, and that tells how it is where it answers.
+    pub fn new(spot: Spot, role: Role, spec: Spec, ready: impl Fn() -> bool + Send + Sync + 'static) -> Plan {
+        let Spot { name, dir, address, site } = spot;
+        let (place, ground) = site.take();
+        Plan {
+            name,
+            role,
+            address,
+            monitor: None,
+            https: None,
+            dir,
+            spec: Spec { place, ..spec },
+            ready: Box::new(ready),
+            stop: Signal::TERM,
+            data: None,
+            renews: false,
+            ground,
+        }
+    }
 }
 
 pub struct Node {
@@ -76,11 +110,12 @@ impl Node {
 
     /// What is noted of it before its first start.
     pub(crate) fn entry(&self) -> Entry {
-        let Plan { name, role, address, data, .. } = &self.plan;
+        let Plan { name, role, address, monitor, data, .. } = &self.plan;
         Entry {
             name: name.clone(),
             role: *role,
             address: *address,
+            monitor: *monitor,
             process: None,
             restarts: 0,
             data: data.clone(),
@@ -97,6 +132,11 @@ impl Node {
 
     pub fn address(&self) -> SocketAddr {
         self.plan.address
+    }
+
+    /// Where it answers HTTPS, if it does.
+    pub fn https(&self) -> Option<SocketAddr> {
+        self.plan.https
     }
 
     /// Its private directory.
@@ -172,6 +212,56 @@ impl Node {
         self.stop()?;
         self.start()?;
         self.wait_ready()
+    }
+
+    /// Its successor takes its place without a break: it starts beside the process that runs, takes over where that one
+    /// listens, and that one ends by itself when it has answered what it was asked. When the successor cannot start,
+    /// nothing has changed.
+    pub fn renew(&self) -> Result<()> {
+        if !self.plan.renews {
+            return Err(Error::Refused(format!("{} has no way to hand over: restart it", self.name())));
+        }
+        let mut old = self.begin_beside()?;
+        let until = Instant::now() + Duration::from_millis(NODE_START_MS);
+        loop {
+            if let Some(status) = self.exited() {
+                self.go_back_to(old)?;
+                let what = format!("{}'s successor ended at its start, with {status}", self.name());
+                return Err(Error::with_log(what, &self.log()));
+            }
+            if !matches!(old.try_wait(), Ok(None)) {
+                return self.wait_ready();
+            }
+            if Instant::now() > until {
+                let _ = old.kill();
+                let _ = old.wait();
+                let what =
+                    format!("{} did not end {NODE_START_MS} ms after its successor began", self.name());
+                return Err(Error::with_log(what, &self.log()));
+            }
+            std::thread::sleep(LOOK);
+        }
+    }
+
+    /// Starts another process of this node, and returns the one that ran so far.
+    fn begin_beside(&self) -> Result<Child> {
+        let mut slot = self.slot();
+        self.alive(&slot)?;
+        let before = slot.identity;
+        let old = slot.child.take();
+        let old = old.ok_or_else(|| Error::Refused(format!("{} is not running", self.name())))?;
+        if let Err(error) = self.start_in(&mut slot) {
+            (slot.child, slot.identity) = (Some(old), before);
+            return Err(error);
+        }
+        Ok(old)
+    }
+
+    fn go_back_to(&self, old: Child) -> Result<()> {
+        let mut slot = self.slot();
+        let identity = Identity::of(old.id());
+        (slot.child, slot.identity) = (Some(old), identity);
+        self.keeper.entry(self.name(), |entry| entry.process = identity)
     }
 
     /// Asks it to end; kills it when it does not.

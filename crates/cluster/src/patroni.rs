@@ -53,12 +53,15 @@ pub(crate) fn plan(
         name,
         role: Role::Database,
         address,
+        monitor: None,
+        https: None,
         dir: dir.to_path_buf(),
         // PostgreSQL is no child of Patroni's: only Patroni can end it in order.
         spec: Spec { orphaned: "TERM", place, ..spec },
         ready: Box::new(move || is(rest, "/health")),
         stop: Signal::TERM,
         data: Some(data_of(dir)),
+        renews: false,
         ground,
     }
 }

@@ -1,8 +1,10 @@
 //! A running cluster: started in order, broken and mended on demand, stopped in order.
 
+mod addresses;
 mod begin;
 mod cleanup;
 mod control;
+mod plan;
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -12,6 +14,7 @@ use crate::database::{APP, Databases};
 use crate::error::Error;
 use crate::node::{Node, Role};
 use crate::patroni::Patroni;
+use crate::redis::Caches;
 use crate::state::{Keeper, Lock};
 use crate::status::{self, Status};
 use crate::topology::Topology;
@@ -28,6 +31,7 @@ pub struct Cluster {
     /// In the order of their start.
     nodes: Vec<Arc<Node>>,
     tier: Tier,
+    caches: Option<Caches>,
     /// The primary's name, as far as this process has decided it. Patroni decides for itself.
     primary: Mutex<String>,
     keeper: Arc<Keeper>,
@@ -51,7 +55,7 @@ impl Cluster {
         &self.dir
     }
 
-    /// All nodes: databases first, web nodes last.
+    /// All nodes: databases first, then web nodes, then what stands before them.
     pub fn nodes(&self) -> &[Arc<Node>] {
         &self.nodes
     }
@@ -69,13 +73,49 @@ impl Cluster {
         self.of(Role::Web)
     }
 
-    fn of(&self, role: Role) -> Vec<Arc<Node>> {
+    /// Where clients are meant to connect: the outermost tier.
+    pub fn entrances(&self) -> Vec<Arc<Node>> {
+        let tiers = [Role::Edge, Role::Balancer, Role::Web].map(|role| self.of(role));
+        tiers.into_iter().find(|nodes| !nodes.is_empty()).unwrap_or_default()
+    }
+
+    /// The nodes that run jobs.
+    pub fn workers(&self) -> Vec<Arc<Node>> {
+        self.of(Role::Worker)
+    }
+
+    /// Ends a node and starts it again; a front door without a break.
+    pub fn restart(&self, name: &str) -> Result<()> {
+        let node = self.node(name)?;
+        match node.role() {
+            Role::Edge | Role::Balancer if node.is_alive() => node.renew(),
+            _ => node.restart(),
+        }
+    }
+
+    /// The name of Redis's primary; of a Redis Cluster that of any.
+    pub fn redis_primary(&self) -> Result<String> {
+        let caches =
+            self.caches.as_ref().ok_or_else(|| Error::Refused("the topology has no Redis".into()))?;
+        match caches.primary() {
+            Some(node) => Ok(node.name().to_owned()),
+            None => Err(Error::Refused("no Redis says that it is the primary".into())),
+        }
+    }
+
+    /// Whether all of Redis answers, follows whom it should and is watched by whom it should.
+    pub fn is_redis_whole(&self) -> bool {
+        self.caches.as_ref().is_none_or(Caches::is_whole)
+    }
+
+    /// The nodes of one kind, in the order of their numbers.
+    pub fn of(&self, role: Role) -> Vec<Arc<Node>> {
         self.nodes.iter().filter(|node| node.role() == role).cloned().collect()
     }
 
     /// One address with all databases in it; none on SQLite.
     pub fn data_url(&self) -> Option<String> {
-        begin::data_url(&self.of(Role::Database), &self.secret)
+        plan::data_url(&self.of(Role::Database), &self.secret)
     }
 
     /// What `psql` takes to be the administrator of one database.
@@ -143,17 +183,19 @@ impl Cluster {
         self.nodes.iter().filter_map(|node| node.tend(supervised)).collect()
     }
 
-    /// Ends everything in order: web nodes, then standbys, then the primary, then what they stood on.
+    /// Ends everything in order: front doors, then web nodes and workers, then standbys, then the primary, then what they stood on.
     pub fn stop(self) -> Result<()> {
         let primary = self.primary().unwrap_or_default();
         let rank = |node: &Node| match node.role() {
-            Role::Web => 0,
-            Role::Database if node.name() != primary => 1,
-            Role::Database => 2,
-            Role::Etcd | Role::Files => 3,
+            Role::Edge => 0,
+            Role::Balancer => 1,
+            Role::Web | Role::Worker => 2,
+            Role::Database if node.name() != primary => 3,
+            Role::Database => 4,
+            Role::Etcd | Role::Files | Role::Redis | Role::Sentinel | Role::Nats => 5,
         };
         let mut outcome = Ok(());
-        for rank_now in 0..=3 {
+        for rank_now in 0..=5 {
             let same: Vec<&Arc<Node>> = self.nodes.iter().filter(|node| rank(node) == rank_now).collect();
             let ends: Vec<Result<()>> = std::thread::scope(|scope| {
                 let threads: Vec<_> = same.iter().map(|node| scope.spawn(|| node.stop())).collect();

@@ -1,8 +1,8 @@
 //! Where on the machine each node runs: its share of the processor, and its network.
 
 use std::cell::Cell;
-use std::net::IpAddr;
-use std::path::Path;
+use std::net::{IpAddr, SocketAddr};
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::Result;
@@ -25,6 +25,15 @@ pub(crate) struct Sites {
 pub(crate) struct Site {
     group: Option<Group>,
     link: Option<Link>,
+}
+
+/// One node before it is known what it runs: what it is called, and where it is found.
+pub(crate) struct Spot {
+    pub name: String,
+    /// Its private directory.
+    pub dir: PathBuf,
+    pub address: SocketAddr,
+    pub site: Site,
 }
 
 /// What is to be kept as long as a node may be started, and taken away at its end.

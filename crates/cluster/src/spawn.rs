@@ -1,5 +1,6 @@
 //! How a program is started: as which user, in which group and network, and ended by the kernel with whoever started it.
 
+use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::fs::File;
 use std::io::{Read, Write};
@@ -59,6 +60,11 @@ impl Spec {
 
     pub fn env(mut self, name: &str, value: impl Into<String>) -> Spec {
         self.env.push((name.into(), value.into()));
+        self
+    }
+
+    pub fn envs(mut self, variables: &BTreeMap<String, String>) -> Spec {
+        self.env.extend(variables.iter().map(|(name, value)| (name.clone(), value.clone())));
         self
     }
 

@@ -20,6 +20,7 @@ use crate::topology::Topology;
 const FILE: &str = "cluster.json";
 const LOCK: &str = "lock";
 const SECRET: &str = "secret";
+const FRONT_SECRET: &str = "front-secret";
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct State {
@@ -37,6 +38,9 @@ pub(crate) struct Entry {
     pub name: String,
     pub role: Role,
     pub address: SocketAddr,
+    /// Where it tells how it is, if that is not its address.
+    #[serde(default)]
+    pub monitor: Option<SocketAddr>,
     pub process: Option<Identity>,
     /// Starts after the first one.
     pub restarts: u32,
@@ -117,9 +121,17 @@ pub(crate) fn lock(dir: &Path) -> Result<Option<Lock>, Error> {
 
 /// The password of the directory's databases, made at the first start. Only its owner may read it.
 pub(crate) fn secret(dir: &Path) -> Result<String, Error> {
-    let path = dir.join(SECRET);
+    made_once(&dir.join(SECRET))
+}
+
+/// What nodes must know to announce themselves to the directory's front doors, which know nothing of its databases.
+pub(crate) fn front_secret(dir: &Path) -> Result<String, Error> {
+    made_once(&dir.join(FRONT_SECRET))
+}
+
+fn made_once(path: &Path) -> Result<String, Error> {
     if path.exists() {
-        return Ok(read(path)?.trim().to_owned());
+        return Ok(read(path.to_path_buf())?.trim().to_owned());
     }
     let mut random = [0u8; 16];
     let source = || "cannot read /dev/urandom".to_owned();
@@ -127,7 +139,7 @@ pub(crate) fn secret(dir: &Path) -> Result<String, Error> {
     std::io::Read::read_exact(&mut file, &mut random).doing(source)?;
     let text: String = random.iter().map(|byte| format!("{byte:02x}")).collect();
     let doing = || format!("cannot write {}", path.display());
-    let mut file = File::options().create_new(true).write(true).mode(0o600).open(&path).doing(doing)?;
+    let mut file = File::options().create_new(true).write(true).mode(0o600).open(path).doing(doing)?;
     file.write_all(text.as_bytes()).doing(doing)?;
     Ok(text)
 }
@@ -145,6 +157,7 @@ mod tests {
             name: "db-1".into(),
             role: Role::Database,
             address: "127.0.0.1:5432".parse().unwrap(),
+            monitor: None,
             process: None,
             restarts: 0,
             data: None,
@@ -176,6 +189,7 @@ mod tests {
             name: "web-1".into(),
             role: Role::Web,
             address: "127.0.0.1:1".parse().unwrap(),
+            monitor: None,
             process: Some(Identity { start: own.start + 1, ..own }),
             restarts: 0,
             data: Some("/nowhere".into()),

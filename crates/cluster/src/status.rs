@@ -11,10 +11,10 @@ use crate::Result;
 use crate::database::Admin;
 use crate::error::Error;
 use crate::node::Role;
-use crate::probe;
 use crate::process::{Stat, TICKS, family};
 use crate::programs::Programs;
 use crate::state::{self, Entry, State};
+use crate::{doors, nats, probe, redis};
 
 /// Between the two looks that processor use is told from.
 const SAMPLE: Duration = Duration::from_millis(250);
@@ -46,6 +46,17 @@ pub struct NodeStatus {
     pub uptime: Duration,
     /// Of a database that answers.
     pub database: Option<DatabaseStatus>,
+    /// Of a Redis or a NATS server that answers: what it is among its like.
+    pub standing: Option<Standing>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Standing {
+    Primary,
+    Replica,
+    /// Of a NATS cluster.
+    Leader,
+    Follower,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -108,7 +119,8 @@ fn ticks(members: &[Stat]) -> u64 {
 fn node(entry: &Entry, before: u64, admin: Option<&Admin>) -> NodeStatus {
     let members = family(&entry.roots());
     let root = members.first().copied();
-    let mut database = None;
+    let (mut database, mut standing) = (None, None);
+    let wait = Duration::from_millis(NODE_ASK_MS);
     let condition = match root {
         None => Condition::Dead,
         Some(root) if root.state == 'T' => Condition::Frozen,
@@ -118,9 +130,26 @@ fn node(entry: &Entry, before: u64, admin: Option<&Admin>) -> NodeStatus {
                     database = admin.and_then(|admin| ask(admin, entry.address));
                     database.is_some()
                 }
-                Role::Web => probe::web(entry.address, Duration::from_millis(NODE_ASK_MS)),
-                Role::Etcd | Role::Files => {
-                    probe::get(entry.address, "/health", Duration::from_millis(NODE_ASK_MS)).is_some()
+                Role::Edge | Role::Balancer => doors::is_ready(entry.monitor.unwrap_or(entry.address)),
+                Role::Web | Role::Worker => probe::web(entry.address, wait),
+                Role::Etcd | Role::Files => probe::get(entry.address, "/health", wait).is_some(),
+                Role::Sentinel => redis::answers(entry.address),
+                Role::Redis => {
+                    let found = redis::look(entry.address);
+                    standing = found.map(|found| match found.is_primary {
+                        true => Standing::Primary,
+                        false => Standing::Replica,
+                    });
+                    found.is_some()
+                }
+                Role::Nats => {
+                    let monitor = entry.monitor.unwrap_or(entry.address);
+                    let leader = nats::leader(monitor);
+                    standing = leader.map(|leader| match leader == entry.name {
+                        true => Standing::Leader,
+                        false => Standing::Follower,
+                    });
+                    nats::nats_is_ready(entry.address, monitor)
                 }
             };
             if answers { Condition::Ready } else { Condition::Starting }
@@ -138,6 +167,7 @@ fn node(entry: &Entry, before: u64, admin: Option<&Admin>) -> NodeStatus {
         restarts: entry.restarts,
         uptime: root.map(|root| since(root.start)).unwrap_or_default(),
         database,
+        standing,
     }
 }
 
@@ -165,9 +195,18 @@ fn since(start: u64) -> Duration {
 impl NodeStatus {
     fn role_name(&self) -> &'static str {
         match (self.role, self.database) {
+            (Role::Redis, _) if self.standing == Some(Standing::Primary) => "redis primary",
+            (Role::Redis, _) if self.standing == Some(Standing::Replica) => "redis replica",
+            (Role::Nats, _) if self.standing == Some(Standing::Leader) => "nats leader",
+            (Role::Redis, _) => "redis",
+            (Role::Sentinel, _) => "sentinel",
+            (Role::Nats, _) => "nats",
+            (Role::Worker, _) => "worker",
             (Role::Database, Some(DatabaseStatus { is_primary: true, .. })) => "primary",
             (Role::Database, Some(_)) => "replica",
             (Role::Database, None) => "database",
+            (Role::Edge, _) => "edge",
+            (Role::Balancer, _) => "balancer",
             (Role::Web, _) => "web",
             (Role::Etcd, _) => "etcd",
             (Role::Files, _) => "files",

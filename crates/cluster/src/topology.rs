@@ -2,18 +2,29 @@
 
 mod check;
 mod read;
+mod tiers;
 
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
+
+pub use tiers::{Doors, Nats, Queue, QueueEngine, Redis, RedisMode, Workers};
 
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Topology {
     /// What it is called: lower-case letters, digits and hyphens.
     pub name: String,
+    /// They keep answers, and stand in front of the balancers, or of the web nodes where there are none.
+    pub edges: Doors,
+    /// They spread requests over the web nodes.
+    pub balancers: Doors,
     pub web: Web,
     pub database: Database,
+    pub redis: Redis,
+    pub nats: Nats,
+    pub queue: Queue,
+    pub workers: Workers,
     pub files: Files,
     pub network: Network,
 }
@@ -135,17 +146,18 @@ pub struct Share {
     pub cpus: Option<String>,
 }
 
-impl Web {
-    pub fn share(&self) -> Share {
-        Share { cpu: self.cpu, cpus: self.cpus.clone() }
-    }
+/// All tiers say by the same two keys what their nodes may take.
+macro_rules! shared {
+    ($($tier:ty),*) => {
+        $(impl $tier {
+            pub fn share(&self) -> Share {
+                Share { cpu: self.cpu, cpus: self.cpus.clone() }
+            }
+        })*
+    };
 }
 
-impl Database {
-    pub fn share(&self) -> Share {
-        Share { cpu: self.cpu, cpus: self.cpus.clone() }
-    }
-}
+shared!(Doors, Web, Database, Redis, Nats, Workers);
 
 impl Default for Web {
     fn default() -> Self {
@@ -173,8 +185,14 @@ impl Default for Database {
 impl Topology {
     /// Without processor limits.
     pub fn unlimited(mut self) -> Topology {
+        for doors in [&mut self.edges, &mut self.balancers] {
+            (doors.cpu, doors.cpus) = (None, None);
+        }
         (self.web.cpu, self.web.cpus) = (None, None);
         (self.database.cpu, self.database.cpus) = (None, None);
+        (self.redis.cpu, self.redis.cpus) = (None, None);
+        (self.nats.cpu, self.nats.cpus) = (None, None);
+        (self.workers.cpu, self.workers.cpus) = (None, None);
         self
     }
 
@@ -186,7 +204,20 @@ impl Topology {
         }
     }
 
+    /// What each kind of node may take.
+    fn shares(&self) -> [(&'static str, Share); 7] {
+        [
+            ("edges", self.edges.share()),
+            ("balancers", self.balancers.share()),
+            ("web", self.web.share()),
+            ("database", self.database.share()),
+            ("redis", self.redis.share()),
+            ("nats", self.nats.share()),
+            ("workers", self.workers.share()),
+        ]
+    }
+
     pub fn is_limited(&self) -> bool {
-        self.web.share() != Share::default() || self.database.share() != Share::default()
+        self.shares().iter().any(|(_, share)| *share != Share::default())
     }
 }

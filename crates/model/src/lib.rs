@@ -12,7 +12,8 @@ pub mod schema;
 pub mod violation;
 
 pub use collection::{
-    AuthOptions, Collection, CollectionKind, CollectionRow, OAuth2Options, OAuth2Provider, TokenOptions,
+    AuthOptions, CachePolicy, Collection, CollectionKind, CollectionRow, OAuth2Options, OAuth2Provider,
+    TokenOptions,
 };
 pub use field::{Field, FieldKind};
 pub use record::Record;

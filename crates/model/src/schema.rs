@@ -22,6 +22,8 @@ pub struct Schema {
     pub reads_body: bool,
     /// Whether any rule's verdict can change without a write: by time, or by what else a request carries.
     pub is_volatile: bool,
+    /// Whether caches outside may keep answers about any collection's records.
+    pub has_cacheable: bool,
 }
 
 impl Schema {
@@ -39,7 +41,8 @@ impl Schema {
         let reads_headers = mentions(&|rule| rule.contains("headers"));
         let reads_body = mentions(&|rule| rule.contains("body") || rule.contains("data"));
         let is_volatile = mentions(&crate::filter::is_volatile);
-        Schema { collections, by_key, version, reads_headers, reads_body, is_volatile }
+        let has_cacheable = collections.iter().any(|known| known.cache.is_some());
+        Schema { collections, by_key, version, reads_headers, reads_body, is_volatile, has_cacheable }
     }
 
     /// By name (in any case) or id.
@@ -61,6 +64,23 @@ impl Schema {
 
     pub fn superusers(&self) -> Option<&Arc<Collection>> {
         self.find(SUPERUSERS)
+    }
+
+    /// The collections that a view may be made of: all whose names stand in its query, and what is behind those that are
+    /// views themselves.
+    pub fn sources_of_view(&self, view: &Collection) -> Vec<Name> {
+        let mut found: Vec<Name> = Vec::new();
+        let mut queries = vec![view.view_query().unwrap_or_default().to_lowercase()];
+        while let Some(query) = queries.pop() {
+            for known in &self.collections {
+                let is_new = known.id != view.id && !found.contains(&known.name);
+                if is_new && query.contains(&known.name.to_lowercase()) {
+                    found.push(known.name.clone());
+                    queries.extend(known.view_query().map(str::to_lowercase));
+                }
+            }
+        }
+        found
     }
 
     /// The relation fields of other collections (and its own) that point at this one, as

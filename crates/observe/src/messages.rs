@@ -8,12 +8,19 @@ use base::json::write_string;
 use base::{Clock, SystemClock};
 use tracing::field::{Field, Visit};
 use tracing::{Event, Level, Subscriber};
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::LevelFilter;
 use tracing_subscriber::fmt::format::Writer;
 use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields};
+use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::registry::LookupSpan;
+use tracing_subscriber::util::SubscriberInitExt;
+use tracing_subscriber::{EnvFilter, Layer};
 
-use crate::request_id;
+use crate::{RequestLog, request_id};
+
+mod entries;
+
+use entries::Entries;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Format {
@@ -28,17 +35,20 @@ pub struct Speaker {
     pub role: &'static str,
 }
 
-/// Installs the subscriber. `filter` is in the form of `RUST_LOG`, e.g. `info` or `store=debug`.
-pub fn init(filter: &str, format: Format, speaker: Speaker) {
+/// Installs the subscriber. `filter` is in the form of `RUST_LOG`, e.g. `info` or `store=debug`. What the log keeps of it is
+/// the log's to say.
+pub fn init(filter: &str, format: Format, speaker: Speaker, log: RequestLog) {
     let filter = EnvFilter::try_new(filter).unwrap_or_else(|_| EnvFilter::new("info"));
     let colours = format == Format::Text && std::io::stderr().is_terminal();
     // A second call, as in tests, keeps the first subscriber.
-    let _ = tracing_subscriber::fmt()
-        .with_env_filter(filter)
+    let lines = tracing_subscriber::fmt::layer()
         .with_ansi(colours)
         .with_writer(std::io::stderr)
-        .event_format(Lines { format, speaker })
-        .try_init();
+        .event_format(Lines { format, speaker: speaker.clone() })
+        .with_filter(filter);
+    // Nothing below it is ever an entry, so that such messages cost what they cost without a log.
+    let entries = Entries { log, speaker }.with_filter(LevelFilter::INFO);
+    let _ = tracing_subscriber::registry().with(lines).with(entries).try_init();
 }
 
 struct Lines {
@@ -121,7 +131,7 @@ fn key(line: &mut String, name: &str) {
 }
 
 /// Names that every line has, and that no field may take.
-const OWN: [&str; 6] = ["time", "level", "target", "node", "role", "request"];
+const OWN: [&str; 8] = ["time", "level", "target", "node", "role", "request", "requestId", "type"];
 
 /// Writes fields as members of an object.
 struct Members<'a>(&'a mut String);

@@ -4,7 +4,7 @@
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::time::Duration;
 
 use base::Timestamp;
@@ -29,15 +29,37 @@ pub type Sink = Box<dyn Fn(Vec<LogEntry>) -> Pin<Box<dyn Future<Output = ()> + S
 #[derive(Clone, Default)]
 pub struct RequestLog(Arc<Inner>);
 
-#[derive(Default)]
 struct Inner {
     enabled: AtomicBool,
+    /// From which level on messages are entries as well.
+    message_level: AtomicI64,
     dropped: AtomicU64,
     queue: Mutex<Vec<LogEntry>>,
     full: Notify,
 }
 
+impl Default for Inner {
+    fn default() -> Self {
+        Inner {
+            enabled: AtomicBool::default(),
+            message_level: AtomicI64::new(i64::MAX),
+            dropped: AtomicU64::default(),
+            queue: Mutex::default(),
+            full: Notify::new(),
+        }
+    }
+}
+
 impl RequestLog {
+    /// Without it no message becomes an entry.
+    pub fn set_message_level(&self, level: i64) {
+        self.0.message_level.store(level, Ordering::Relaxed);
+    }
+
+    pub fn keeps_message(&self, level: i64) -> bool {
+        self.enabled() && level >= self.0.message_level.load(Ordering::Relaxed)
+    }
+
     pub fn set_enabled(&self, enabled: bool) {
         self.0.enabled.store(enabled, Ordering::Relaxed);
     }
@@ -59,6 +81,11 @@ impl RequestLog {
         }
     }
 
+    /// What is queued.
+    pub(crate) fn take(&self) -> Vec<LogEntry> {
+        std::mem::take(&mut *self.0.queue.lock())
+    }
+
     /// Writes what is queued, at the latest after [`LOG_FLUSH_MS`], until `stop` completes; then the rest.
     pub async fn run(self, sink: Sink, stop: impl Future<Output = ()>) {
         tokio::pin!(stop);
@@ -68,7 +95,7 @@ impl RequestLog {
                 () = self.0.full.notified() => false,
                 () = tokio::time::sleep(Duration::from_millis(LOG_FLUSH_MS)) => false,
             };
-            let entries = std::mem::take(&mut *self.0.queue.lock());
+            let entries = self.take();
             sink(entries).await;
             let dropped = self.0.dropped.swap(0, Ordering::Relaxed);
             if dropped > 0 {

@@ -25,6 +25,10 @@ Examples:
   pando move --to postgres://app@db/app            move everything there, while the server goes on
   pando web --data postgres://app@db/app --http :80
                                                    one of any number of nodes on one PostgreSQL
+  pando worker --data postgres://app@db/app        do the jobs of those nodes in a process of its own
+  pando balance --http :80 --to 10.0.0.5:8090,10.0.0.6:8090
+                                                   share requests out among those nodes
+  pando config > new.toml                          a file with every key, its meaning, and what is in force
   pando superuser upsert me@example.com secret123  make or change a superuser, also beside a running server
   pando up topologies/4-replicated.toml            a whole topology on this machine: see also status and down
   pando types --out src/pocketbase-types.ts        TypeScript for the collections, also beside a running server
@@ -53,10 +57,22 @@ pub enum Command {
     Serve(Serve),
     /// Serve the API as one of any number of nodes on one PostgreSQL, which keep nothing of their own
     Web(Serve),
+    /// Do the jobs of web nodes, and what is due by schedules: one of any number on one PostgreSQL
+    Worker(Worker),
+    /// Share requests out among web nodes: health, failover, draining, discovery
+    Balance(Front),
+    /// The same with a cache in front of the nodes
+    Edge(Front),
+    /// Declare out of date what edges keep: by tag, URL or prefix, at one front door and all that it knows
+    Purge(Purge),
+    /// Show a front door's nodes and how it is doing, as JSON
+    FrontStatus(At),
     /// Write TypeScript types of the collections, for the official JavaScript SDK
     Types(Types),
     /// Move all data to another database, or the files to another place, also while a server runs on them
     Move(Move),
+    /// Show the configuration in force as a pando.toml with comments, without secrets
+    Config,
     /// Manage the superusers, who may do everything
     #[command(subcommand)]
     Superuser(Superuser),
@@ -74,6 +90,11 @@ pub enum Command {
     },
     /// Let an old primary follow the new one in a topology that runs
     Rejoin {
+        #[arg(value_name = "NODE")]
+        node: String,
+    },
+    /// End a node and start it again in a topology that runs; balancers and edges without a break
+    Restart {
         #[arg(value_name = "NODE")]
         node: String,
     },
@@ -105,7 +126,13 @@ impl Command {
         match self {
             Command::Serve(_) => "serve",
             Command::Web(_) => "web",
+            Command::Worker(_) => "worker",
+            Command::Balance(_) => "balance",
+            Command::Edge(_) => "edge",
+            Command::Purge(_) => "purge",
+            Command::FrontStatus(_) => "front-status",
             Command::Types(_) => "types",
+            Command::Config => "config",
             Command::Superuser(_) => "superuser",
             Command::Up(_) => "up",
             Command::Status(_) => "status",
@@ -113,6 +140,7 @@ impl Command {
             Command::Move(_) => "move",
             Command::Promote { .. } => "promote",
             Command::Rejoin { .. } => "rejoin",
+            Command::Restart { .. } => "restart",
         }
     }
 }
@@ -128,6 +156,52 @@ pub struct Serve {
     /// Answer paths that lead nowhere with the site's first page, as applications in one page ask for [default: true]
     #[arg(long, value_name = "BOOL", alias = "indexFallback", num_args = 0..=1, default_missing_value = "true")]
     pub index_fallback: Option<bool>,
+}
+
+#[derive(Args)]
+pub struct Front {
+    /// The address to listen on; `:PORT` is every address [default: 127.0.0.1:8080]
+    #[arg(long, value_name = "ADDRESS")]
+    pub http: Option<String>,
+    /// The nodes behind it, separated by commas
+    #[arg(long, value_name = "HOST:PORT,…")]
+    pub to: Option<String>,
+}
+
+/// Who asks knows the secret: front.secret in pando.toml, or PANDO_FRONT_SECRET.
+#[derive(Args)]
+pub struct At {
+    /// The control address of a front door
+    #[arg(long, value_name = "http://HOST:PORT")]
+    pub at: String,
+}
+
+#[derive(Args)]
+pub struct Purge {
+    #[command(flatten)]
+    pub at: At,
+    /// What answers are tagged with: `c:posts` for a collection's lists, `r:posts/ID` for a record
+    #[arg(long = "tag", value_name = "TAG")]
+    pub tags: Vec<String>,
+    /// One address: https://host/path?query, or /path?query at every host
+    #[arg(long = "url", value_name = "URL")]
+    pub urls: Vec<String>,
+    /// All addresses that begin so
+    #[arg(long = "prefix", value_name = "PREFIX")]
+    pub prefixes: Vec<String>,
+    /// Everything
+    #[arg(long)]
+    pub all: bool,
+    /// Still serve it while no node answers
+    #[arg(long)]
+    pub soft: bool,
+}
+
+#[derive(Args)]
+pub struct Worker {
+    /// The address for health and metrics; `:PORT` is every address [default: 127.0.0.1:9090]
+    #[arg(long, value_name = "ADDRESS")]
+    pub http: Option<String>,
 }
 
 #[derive(Args)]

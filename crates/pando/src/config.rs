@@ -1,5 +1,21 @@
 //! The configuration: command line over environment over `pando.toml` over defaults.
 
+mod announce;
+mod cache;
+mod caching;
+mod described;
+mod edge;
+mod front;
+mod given;
+#[cfg(test)]
+pub mod named;
+mod otlp;
+mod redis;
+#[cfg(test)]
+mod reference;
+mod shown;
+mod work;
+
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
@@ -7,61 +23,173 @@ use app::crons::OwnCron;
 use app::settings::{Cipher, Fixed, S3};
 use serde::{Deserialize, Serialize};
 
+pub use self::announce::Announce;
+pub use self::cache::Cache;
+use self::described::described;
+pub use self::edge::Edge;
+pub use self::front::Front;
+pub use self::otlp::Otlp;
+pub use self::shown::shown;
+pub use self::work::{Jobs, Queue, Queues};
 use crate::cli::{Cli, Command};
 
-const FILE: &str = "pando.toml";
-const ENV_PREFIX: &str = "PANDO_";
-/// Keys that are true or false, besides those that begin with `allow_`.
-const FLAGS: [&str; 4] = ["index_fallback", "metrics", "shared", "path_style"];
-/// How alike a wrong key must be to a right one to be named.
-const SIMILARITY_MIN: f64 = 0.6;
+described! {
+    #[derive(Clone, Debug, Serialize, Deserialize)]
+    #[serde(default)]
+    pub struct Config {
+        /// The data directory.
+        pub dir: PathBuf,
+        /// The address to listen on; `:80` is port 80 on every address.
+        pub http: String,
+        /// The directory of static files; empty for `pb_public` beside the data directory, if it is there.
+        pub public_dir: PathBuf,
+        /// Whether paths that lead nowhere are answered with the site's first page.
+        pub index_fallback: bool,
+        /// Whether the dashboard is served at `/_/`.
+        pub dashboard: bool,
+        /// The environment variable that holds the key (32 bytes) that the settings are encrypted with; empty for none.
+        pub encryption_env: String,
+        /// Where the records are.
+        pub data: Data,
+        /// How nodes on one database hear of each other's writes.
+        pub bus: Bus,
+        /// What is kept in memory, and shared in Redis.
+        pub cache: Cache,
+        /// What balancers and edges are told.
+        pub front: Front,
+        /// The front doors that this process tells of itself.
+        pub announce: Announce,
+        /// What an edge keeps.
+        pub edge: Edge,
+        /// What the process says on standard error.
+        pub log: Log,
+        /// Where the log goes besides.
+        pub otlp: Otlp,
+        /// Calls to the outside.
+        pub outbound: Outbound,
+        /// Logins with passkeys.
+        pub passkeys: Passkeys,
+        /// Mails.
+        pub mail: Mail,
+        /// The files of records.
+        pub files: Files,
+        /// Schedules of your own: each a table `[[crons]]` with `id`, `schedule` (five segments, or a macro such as `@daily`;
+        /// in UTC) and `url`, which is called by POST.
+        pub crons: Vec<Cron>,
+        /// Networks of the proxies before this one, such as front doors, separated by commas: their `X-Forwarded-For` counts, unless
+        /// the settings name a header. Empty for none.
+        pub trusted_proxies: String,
+        /// How long requests are still let in after the stop signal, while `/readyz` already says no, so that balancers
+        /// send them elsewhere.
+        pub drain_ms: u64,
+        /// What is seen of the process from outside.
+        pub observe: Observe,
+        /// Who this process is, in messages and metrics.
+        pub node: Node,
+        /// What is done after answers and by the clock.
+        pub jobs: Jobs,
+        /// How jobs get to who does them.
+        pub queue: Queue,
+        /// How each queue of jobs is served.
+        pub queues: Queues,
+    }
 
-#[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(default)]
-pub struct Config {
-    /// The data directory.
-    pub dir: PathBuf,
-    /// The address to listen on.
-    pub http: String,
-    /// The directory of static files; empty for `pb_public` beside the data directory, if it is there.
-    pub public_dir: PathBuf,
-    /// Whether paths that lead nowhere are answered with the site's first page.
-    pub index_fallback: bool,
-    /// The environment variable that holds the key (32 bytes) that the settings are encrypted with; empty for none.
-    pub encryption_env: String,
-    pub data: Data,
-    pub cache: Cache,
-    pub log: Log,
-    pub outbound: Outbound,
-    pub passkeys: Passkeys,
-    pub mail: Mail,
-    pub files: Files,
-    pub crons: Vec<Cron>,
-    /// How long requests are still let in after the stop signal, while `/readyz` already says no, so that balancers
-    /// send them elsewhere.
-    pub drain_ms: u64,
-    pub observe: Observe,
-    pub node: Node,
-}
+    #[derive(Clone, Debug, Serialize, Deserialize)]
+    #[serde(default)]
+    pub struct Node {
+        /// Empty for the machine's name and the process's number.
+        pub name: String,
+        /// The zone that it stands in. Balancers may prefer the nodes of their own.
+        pub zone: String,
+        /// The region that it stands in.
+        pub region: String,
+    }
 
-/// Who this process is, in messages and metrics.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(default)]
-pub struct Node {
-    /// Empty for the machine's name and the process's number.
-    pub name: String,
-    pub zone: String,
-    pub region: String,
-}
+    #[derive(Clone, Debug, Serialize, Deserialize)]
+    #[serde(default)]
+    pub struct Observe {
+        /// An address for `/livez`, `/readyz` and `/metrics` alone, open to whoever reaches it; empty for none. A worker that is
+        /// told of none takes `127.0.0.1:9090`.
+        pub http: String,
+        /// Whether figures are kept.
+        pub metrics: bool,
+    }
 
-/// What is seen of the process from outside.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(default)]
-pub struct Observe {
-    /// An address for `/livez`, `/readyz` and `/metrics` alone, open to whoever reaches it; empty for none.
-    pub http: String,
-    /// Whether figures are kept.
-    pub metrics: bool,
+    #[derive(Clone, Debug, Default, Serialize, Deserialize)]
+    #[serde(default)]
+    pub struct Data {
+        /// `postgres://USER:PASSWORD@HOST/DATABASE`, with all hosts separated by commas if there are several; empty for SQLite in
+        /// the data directory. `PANDO_DATA` is short for `PANDO_DATA_URL`.
+        pub url: String,
+    }
+
+    #[derive(Clone, Debug, Serialize, Deserialize)]
+    #[serde(default)]
+    pub struct Bus {
+        /// `nats://USER:PASSWORD@HOST:PORT` or `tls://…`, several separated by commas; empty for none.
+        pub url: String,
+        /// What all subjects begin with: each database has its own.
+        pub prefix: String,
+    }
+
+    #[derive(Clone, Debug, Default, Serialize, Deserialize)]
+    #[serde(default)]
+    pub struct Passkeys {
+        /// The domain that passkeys are bound to; empty for that of the application's URL.
+        pub rp_id: String,
+        /// The pages that may use them, such as `https://example.com`, separated by commas; empty for the
+        /// application's URL.
+        pub origins: String,
+    }
+
+    #[derive(Clone, Debug, Default, Serialize, Deserialize)]
+    #[serde(default)]
+    pub struct Outbound {
+        /// Whether addresses that come from outside, such as those of avatars, may lead into the own network.
+        pub allow_private: bool,
+    }
+
+    #[derive(Clone, Debug, Serialize, Deserialize)]
+    #[serde(default)]
+    pub struct Log {
+        /// How much of it: `error`, `warn`, `info`, `debug`, or by part, as in `store=debug`.
+        pub messages: String,
+        /// How it is said: `text` for people, `json` for machines, one object on each line.
+        pub format: LogFormat,
+    }
+
+    #[derive(Clone, Debug, Default, Serialize, Deserialize)]
+    #[serde(default)]
+    pub struct Mail {
+        /// Where mails are written to while no SMTP server is set; empty for `outbox` in the data directory.
+        pub outbox: String,
+    }
+
+    #[derive(Clone, Debug, Default, Serialize, Deserialize)]
+    #[serde(default)]
+    pub struct Files {
+        /// Whether `storage` in the data directory is one that every node mounts.
+        pub shared: bool,
+        /// A bucket for the files of records, in place of the one in the settings.
+        pub s3: Bucket,
+    }
+
+    #[derive(Clone, Debug, Default, Serialize, Deserialize)]
+    #[serde(default)]
+    pub struct Bucket {
+        /// The store's address, such as `https://s3.example.com`.
+        pub endpoint: String,
+        /// The bucket's name.
+        pub bucket: String,
+        /// The bucket's region.
+        pub region: String,
+        /// The name of the key.
+        pub access_key: String,
+        /// The key itself.
+        pub secret: String,
+        /// Whether addresses are `endpoint/bucket/key` rather than `bucket.endpoint/key`.
+        pub path_style: bool,
+    }
 }
 
 /// A schedule of the user's own.
@@ -75,30 +203,10 @@ pub struct Cron {
     pub url: String,
 }
 
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
-#[serde(default)]
-pub struct Data {
-    /// `postgres://…`; empty for SQLite in the data directory.
-    pub url: String,
-}
-
-#[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(default)]
-pub struct Cache {
-    /// Bytes for records; 0 keeps none.
-    pub record_bytes: u64,
-    /// Bytes for answers to lists; 0 keeps none.
-    pub query_bytes: u64,
-}
-
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
-#[serde(default)]
-pub struct Passkeys {
-    /// The domain that passkeys are bound to; empty for that of the application's URL.
-    pub rp_id: String,
-    /// The pages that may use them, such as `https://example.com`, separated by commas; empty for the
-    /// application's URL.
-    pub origins: String,
+impl Default for Bus {
+    fn default() -> Self {
+        Bus { url: String::new(), prefix: "pando".into() }
+    }
 }
 
 impl Passkeys {
@@ -109,22 +217,6 @@ impl Passkeys {
             origins: origins.map(str::to_owned).collect(),
         }
     }
-}
-
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
-#[serde(default)]
-pub struct Outbound {
-    /// Whether addresses that come from outside, such as those of avatars, may lead into the own network.
-    pub allow_private: bool,
-}
-
-#[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(default)]
-pub struct Log {
-    /// What the process says on standard error: `error`, `warn`, `info`, `debug`, or by part, as in `store=debug`.
-    pub messages: String,
-    /// How it says it: `text` for people, `json` for machines, one object on each line.
-    pub format: LogFormat,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -144,34 +236,6 @@ impl From<LogFormat> for observe::messages::Format {
     }
 }
 
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
-#[serde(default)]
-pub struct Mail {
-    /// Where mails are written to while no SMTP server is set; empty for `outbox` in the data directory.
-    pub outbox: String,
-}
-
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
-#[serde(default)]
-pub struct Files {
-    /// Whether `storage` in the data directory is one that every node mounts.
-    pub shared: bool,
-    pub s3: Bucket,
-}
-
-/// A bucket for the files of records, in place of the one in the settings.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
-#[serde(default)]
-pub struct Bucket {
-    pub endpoint: String,
-    pub bucket: String,
-    pub region: String,
-    pub access_key: String,
-    pub secret: String,
-    /// `endpoint/bucket/key` rather than `bucket.endpoint/key`.
-    pub path_style: bool,
-}
-
 impl Default for Config {
     fn default() -> Self {
         Config {
@@ -179,18 +243,28 @@ impl Default for Config {
             http: "127.0.0.1:8090".into(),
             public_dir: PathBuf::new(),
             index_fallback: true,
+            dashboard: true,
             encryption_env: String::new(),
             data: Data::default(),
+            bus: Bus::default(),
             cache: Cache::default(),
+            front: Front::default(),
+            announce: Announce::default(),
+            edge: Edge::default(),
             log: Log::default(),
+            otlp: Otlp::default(),
             outbound: Outbound::default(),
             passkeys: Passkeys::default(),
             mail: Mail::default(),
             files: Files::default(),
             crons: Vec::new(),
+            trusted_proxies: String::new(),
             drain_ms: 0,
             observe: Observe::default(),
             node: Node::default(),
+            jobs: Jobs::default(),
+            queue: Queue::default(),
+            queues: Queues::default(),
         }
     }
 }
@@ -207,15 +281,6 @@ impl Default for Observe {
     }
 }
 
-impl Default for Cache {
-    fn default() -> Self {
-        Cache {
-            record_bytes: base::limits::RECORD_CACHE_BYTES_MAX,
-            query_bytes: base::limits::QUERY_CACHE_BYTES_MAX,
-        }
-    }
-}
-
 impl Default for Log {
     fn default() -> Self {
         Log { messages: "info".into(), format: LogFormat::default() }
@@ -224,16 +289,7 @@ impl Default for Log {
 
 impl Config {
     pub fn load(cli: &Cli) -> Result<Self> {
-        let mut table = match read_file(cli.common.config.as_deref())? {
-            Some((path, text)) => {
-                let table: toml::Table =
-                    toml::from_str(&text).with_context(|| format!("{} is not valid TOML", path.display()))?;
-                check_keys(&table, "").with_context(|| format!("in {}", path.display()))?;
-                table
-            }
-            None => toml::Table::new(),
-        };
-        overlay_env(&mut table, std::env::vars())?;
+        let table = given::table(cli.common.config.as_deref(), std::env::vars())?;
         let mut config: Config = table.try_into().context("the configuration does not fit")?;
         if let Some(dir) = &cli.common.dir {
             config.dir = dir.clone();
@@ -255,17 +311,45 @@ impl Config {
                 config.index_fallback = fallback;
             }
         }
+        if let Command::Balance(front) | Command::Edge(front) = &cli.command {
+            config.front.overlay(front);
+        }
+        if let Command::Worker(worker) = &cli.command
+            && let Some(http) = &worker.http
+        {
+            config.observe.http = http.clone();
+        }
         if !config.data.url.is_empty()
             && !["postgres://", "postgresql://"].iter().any(|scheme| config.data.url.starts_with(scheme))
         {
             bail!("data.url must begin with postgres://, or be empty for SQLite in the data directory");
         }
+        let is_word = |text: &str| {
+            let is_plain = |letter: char| letter.is_ascii_alphanumeric() || letter == '-' || letter == '_';
+            !text.is_empty() && text.chars().all(is_plain)
+        };
+        if !config.bus.prefix.split('.').all(is_word) {
+            bail!("bus.prefix is made of letters, digits, - and _, in words separated by dots");
+        }
         Ok(config)
+    }
+
+    /// The proxies that are believed by their addresses.
+    pub fn behind(&self) -> Result<web::Behind> {
+        let unreadable =
+            |part| anyhow::anyhow!("trusted_proxies: {part:?} is neither a network nor an address");
+        web::Behind::read(&self.trusted_proxies).map_err(unreadable)
     }
 
     /// The process that starts with this.
     pub fn node(&self) -> base::topology::Node {
         base::topology::Node::named(&self.node_name(), &self.node.zone, &self.node.region)
+    }
+
+    /// How the other nodes are reached.
+    pub fn bus(&self) -> backing::bus::Options {
+        let Bus { url, prefix } = self.bus.clone();
+        backing::bus::Options { url, prefix, name: self.node_name() }
     }
 
     /// What people call the process.
@@ -343,146 +427,5 @@ fn bindable(address: &str, port: u16) -> String {
         Some(port) => format!("0.0.0.0:{port}"),
         None if address.contains(':') => address.to_owned(),
         None => format!("{address}:{port}"),
-    }
-}
-
-fn read_file(path: Option<&Path>) -> Result<Option<(PathBuf, String)>> {
-    let given = path.is_some();
-    let path = path.unwrap_or(Path::new(FILE)).to_path_buf();
-    match std::fs::read_to_string(&path) {
-        Ok(text) => Ok(Some((path, text))),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound && !given => Ok(None),
-        Err(error) => Err(error).with_context(|| format!("cannot read {}", path.display())),
-    }
-}
-
-/// Every key there is, dotted; tables end without a value of their own.
-fn known_keys() -> Vec<String> {
-    fn walk(table: &toml::Table, prefix: &str, keys: &mut Vec<String>) {
-        for (key, value) in table {
-            let path = if prefix.is_empty() { key.clone() } else { format!("{prefix}.{key}") };
-            match value {
-                toml::Value::Table(inner) => walk(inner, &path, keys),
-                _ => keys.push(path),
-            }
-        }
-    }
-    let mut keys = Vec::new();
-    if let Ok(table) = toml::Table::try_from(Config::default()) {
-        walk(&table, "", &mut keys);
-    }
-    keys
-}
-
-fn check_keys(table: &toml::Table, prefix: &str) -> Result<()> {
-    let known = known_keys();
-    for (key, value) in table {
-        let path = if prefix.is_empty() { key.clone() } else { format!("{prefix}.{key}") };
-        let is_section = known.iter().any(|known| known.starts_with(&format!("{path}.")));
-        match value {
-            toml::Value::Table(inner) if is_section => check_keys(inner, &path)?,
-            _ if known.contains(&path) => {}
-            _ => bail!("unknown key {path:?}{}", suggestion(&path, &known)),
-        }
-    }
-    Ok(())
-}
-
-fn suggestion(path: &str, known: &[String]) -> String {
-    let nearest = known
-        .iter()
-        .map(|candidate| (strsim::jaro_winkler(path, candidate), candidate))
-        .max_by(|left, right| left.0.total_cmp(&right.0));
-    match nearest {
-        Some((similarity, name)) if similarity >= SIMILARITY_MIN => format!("; did you mean {name:?}?"),
-        _ => format!("; the keys are {}", known.join(", ")),
-    }
-}
-
-/// `PANDO_DATA_URL` is `data.url`; `PANDO_DATA` is short for it.
-fn overlay_env(table: &mut toml::Table, vars: impl Iterator<Item = (String, String)>) -> Result<()> {
-    let known = known_keys();
-    for (name, value) in vars {
-        let Some(rest) = name.strip_prefix(ENV_PREFIX) else { continue };
-        let spelled = rest.to_ascii_lowercase();
-        let spelled = if spelled == "data" { "data_url" } else { spelled.as_str() };
-        let Some(path) = known.iter().find(|path| path.replace('.', "_") == spelled) else {
-            let names: Vec<String> = known
-                .iter()
-                .map(|path| format!("{ENV_PREFIX}{}", path.replace('.', "_").to_ascii_uppercase()))
-                .collect();
-            bail!("unknown environment variable {name}{}", suggestion(&name, &names));
-        };
-        let mut at = &mut *table;
-        let mut names: Vec<&str> = path.split('.').collect();
-        let Some(last) = names.pop() else { continue };
-        for name in names {
-            let entry = at.entry(name).or_insert_with(|| toml::Value::Table(toml::Table::new()));
-            let toml::Value::Table(inner) = entry else { bail!("{name} must be a table") };
-            at = inner;
-        }
-        let value = match value.parse::<i64>() {
-            Ok(number) if last.ends_with("_bytes") || last.ends_with("_ms") => toml::Value::Integer(number),
-            _ if last.starts_with("allow_") || FLAGS.contains(&last) => match value.as_str() {
-                "true" | "1" => toml::Value::Boolean(true),
-                "false" | "0" | "" => toml::Value::Boolean(false),
-                _ => bail!("{name} is true or false, not {value:?}"),
-            },
-            _ => toml::Value::String(value),
-        };
-        at.insert(last.to_string(), value);
-    }
-    Ok(())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_unknown_key_names_the_nearest() {
-        let table: toml::Table = toml::from_str("[data]\nurk = 'x'").unwrap();
-        let message = check_keys(&table, "").unwrap_err().to_string();
-        assert!(message.contains("data.urk") && message.contains("data.url"), "{message}");
-        check_keys(&toml::from_str("dir = 'x'\n[cache]\nrecord_bytes = 1").unwrap(), "").unwrap();
-    }
-
-    #[test]
-    fn own_crons_are_checked() {
-        let load = |text: &str| -> Result<Vec<OwnCron>> {
-            let table: toml::Table = toml::from_str(text)?;
-            check_keys(&table, "")?;
-            let config: Config = table.try_into()?;
-            config.crons()
-        };
-        let cron = |id: &str, schedule: &str, url: &str| {
-            format!("[[crons]]\nid = '{id}'\nschedule = '{schedule}'\nurl = '{url}'\n")
-        };
-        let good = cron("a", "*/5 * * * *", "https://example.com/x");
-        assert_eq!(load(&good).unwrap().len(), 1);
-        for bad in [
-            cron("", "* * * * *", "https://x"),
-            cron("__pbOTPCleanup__", "* * * * *", "https://x"),
-            cron("a", "every day", "https://x"),
-            cron("a", "@daily", "ftp://x"),
-            format!("{good}{good}"),
-            format!("{good}body = 'x'"),
-        ] {
-            assert!(load(&bad).is_err(), "{bad}");
-        }
-    }
-
-    #[test]
-    fn the_environment_reaches_nested_keys() {
-        let mut table = toml::Table::new();
-        let vars = [("PANDO_DATA", "postgres://x"), ("PANDO_CACHE_QUERY_BYTES", "5"), ("OTHER", "1")];
-        overlay_env(&mut table, vars.iter().map(|(name, value)| (name.to_string(), value.to_string())))
-            .unwrap();
-        let config: Config = table.try_into().unwrap();
-        assert_eq!(config.data.url, "postgres://x");
-        assert_eq!(config.cache.query_bytes, 5);
-        let typo = [("PANDO_DATA_ULR".to_string(), String::new())];
-        let message = overlay_env(&mut toml::Table::new(), typo.into_iter()).unwrap_err().to_string();
-        assert!(message.contains("PANDO_DATA_URL"), "{message}");
     }
 }

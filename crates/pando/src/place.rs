@@ -88,10 +88,12 @@ async fn left_by(dir: &Path, mark: &transfer::Mark) -> Result<bool> {
 /// Puts a database that has arrived in its place. Nobody may be filling it any more.
 pub async fn settle(dir: &Path) -> Result<()> {
     let arriving = dir.join(relocation::ARRIVING);
-    if arriving.join("data.db").exists() {
-        // Whoever filled it may have died: closing it leaves one whole file.
-        beside(&arriving, "data.db").await?.close().await;
-        beside(&arriving, "auxiliary.db").await?.close().await;
+    for file in ["data.db", "auxiliary.db"] {
+        // One may be in its place already, and must not be replaced by an empty one.
+        if arriving.join(file).exists() {
+            // Whoever filled it may have died: closing it leaves one whole file.
+            beside(&arriving, file).await?.close().await;
+        }
     }
     Ok(relocation::settle(dir)?)
 }
@@ -104,6 +106,6 @@ pub async fn beside(dir: &Path, file: &'static str) -> Result<Store> {
 /// A database whose changes nobody listens to.
 pub async fn open(target: Target, exclusive: bool) -> Result<Store> {
     let clock = std::sync::Arc::new(SystemClock);
-    let listener: store::Listener = std::sync::Arc::new(|_| {});
-    Ok(store::open(Options { target, node: Node::local(), clock, listener, exclusive }).await?)
+    let witness = std::sync::Arc::new(());
+    Ok(store::open(Options { target, node: Node::local(), clock, witness, exclusive }).await?)
 }

@@ -60,6 +60,44 @@ pub enum Assign {
 pub struct Job {
     pub queue: Name,
     pub payload: Box<str>,
+    pub priority: Priority,
+    /// When it is to be done (ms); `None` for as soon as it can be.
+    pub due: Option<i64>,
+}
+
+/// Who goes first of those that wait. It is a head start and no more, so that nobody waits for ever.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Priority {
+    Low,
+    #[default]
+    Normal,
+    High,
+}
+
+impl Priority {
+    /// As it is stored.
+    pub fn number(self) -> f64 {
+        match self {
+            Priority::Low => -1.0,
+            Priority::Normal => 0.0,
+            Priority::High => 1.0,
+        }
+    }
+}
+
+impl Job {
+    pub fn new(queue: impl Into<Name>, payload: impl Into<Box<str>>) -> Job {
+        Job { queue: queue.into(), payload: payload.into(), priority: Priority::default(), due: None }
+    }
+
+    /// Not before this time (ms).
+    pub fn at(self, due: i64) -> Job {
+        Job { due: Some(due), ..self }
+    }
+
+    pub fn priority(self, priority: Priority) -> Job {
+        Job { priority, ..self }
+    }
 }
 
 impl Batch {

@@ -32,7 +32,7 @@ async fn measure() -> Result<(), Failure> {
         target,
         node: Node::local(),
         clock: Arc::new(SystemClock),
-        listener: Arc::new(|_| {}),
+        witness: Arc::new(()),
         exclusive: true,
     })
     .await?;

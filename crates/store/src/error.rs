@@ -55,8 +55,8 @@ pub enum Error {
 }
 
 impl Error {
-    /// The same error for another caller of the same commit.
-    pub(crate) fn again(&self) -> Error {
+    /// The same error for another who shared what failed.
+    pub fn again(&self) -> Error {
         match self {
             Error::Taken { table, columns } => {
                 Error::Taken { table: table.clone(), columns: columns.clone() }

@@ -14,6 +14,6 @@ mod unhurried;
 
 pub use engine::shared::{Member, Part, Shared, Take, Taken};
 pub use engine::transfer;
-pub use engine::{Console, ConsoleColumn, Engine, ViewColumn};
+pub use engine::{Console, ConsoleColumn, Engine, Later, ViewColumn};
 pub use error::{Error, Result};
-pub use store::{Listener, Options, Store, Target, Transaction, check_file, lock, open};
+pub use store::{Options, Store, Target, Transaction, Witness, check_file, lock, open};

@@ -14,12 +14,13 @@ pub enum Operation {
     Select,
     Count,
     Commit,
+    Claim,
     Begin,
     /// The end of a transaction.
     Finish,
 }
 
-const OPERATIONS: [&str; 5] = ["select", "count", "commit", "begin", "finish"];
+const OPERATIONS: [&str; 6] = ["select", "count", "commit", "claim", "begin", "finish"];
 
 /// Kinds of failure, as few as can be acted on.
 const KINDS: [&str; 14] = [

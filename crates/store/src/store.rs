@@ -7,23 +7,43 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use base::topology::Node;
-use base::{Clock, Name};
+use base::{Clock, Name, limits};
+use futures_util::future::BoxFuture;
 use parking_lot::Mutex;
-use query::{Batch, Change, ChangeItem, ChangeKind, Committed, Op, Row, Select};
+use query::{Batch, Change, ChangeItem, ChangeKind, Claim, Committed, Op, Row, Select, Visits};
 
-use crate::compose::{Gathered, Replicated};
+use crate::compose::{Behind, Gathered, Replicated};
 use crate::engine::postgres::{Address, Postgres};
 use crate::engine::shared::Shared;
 use crate::engine::sqlite::Sqlite;
 use crate::engine::transfer::{Arrival, Departure};
-use crate::engine::{self, Engine, ViewColumn};
+use crate::engine::{self, Engine, Later, ViewColumn};
 use crate::error::{Error, Result};
 use crate::gate::{Gate, Passage};
 use crate::meters::{Meters, Operation};
 use crate::unhurried::ToTheEnd;
 
-/// Told of every commit, after it is durable and before the writer gets its answer.
-pub type Listener = Arc<dyn Fn(&Arc<Change>) + Send + Sync>;
+/// Who follows commits.
+pub trait Witness: Send + Sync {
+    /// Before a batch goes to the database, also as a step of a transaction. May add to it. The commit waits for what is
+    /// returned, and may fail after it.
+    fn before<'a>(&'a self, _batch: &'a mut Batch) -> Option<BoxFuture<'a, ()>> {
+        None
+    }
+
+    /// After a commit is durable, at once. The writer gets its answer when what is returned has ended.
+    fn after(&self, change: &Arc<Change>) -> Option<BoxFuture<'static, ()>>;
+
+    /// After a commit of which nobody can tell whether it happened, or will. Its writer is told that it is unknown.
+    fn unsure(&self) {}
+}
+
+/// Nobody follows.
+impl Witness for () {
+    fn after(&self, _change: &Arc<Change>) -> Option<BoxFuture<'static, ()>> {
+        None
+    }
+}
 
 /// How to open a store.
 pub struct Options {
@@ -31,7 +51,7 @@ pub struct Options {
     pub target: Target,
     pub node: Node,
     pub clock: Arc<dyn Clock>,
-    pub listener: Listener,
+    pub witness: Arc<dyn Witness>,
     /// Keeps every other server out of a SQLite directory. A server sets it for one file of the directory, a
     /// command that only writes a record beside a running server does not.
     pub exclusive: bool,
@@ -67,8 +87,8 @@ pub async fn open(options: Options) -> Result<Store> {
         Target::Sqlite { file, .. } => file.split_once('.').map_or(file, |(stem, _)| stem),
         Target::Postgres { .. } => "data",
     };
-    let Options { node, clock, listener, .. } = options;
-    let announcer = Announcer { node, clock, listener, sequence: AtomicU64::new(0) };
+    let Options { node, clock, witness, .. } = options;
+    let announcer = Announcer { node, clock, witness, sequence: AtomicU64::new(0) };
     Ok(Store::metered(engine, announcer, database))
 }
 
@@ -104,13 +124,13 @@ enum Outlet {
     /// To everybody, at once.
     Announce(Arc<Announcer>),
     /// To nobody before the transaction ends.
-    Collect(Mutex<Written>),
+    Collect(Arc<Announcer>, Mutex<Written>),
 }
 
 struct Announcer {
     node: Node,
     clock: Arc<dyn Clock>,
-    listener: Listener,
+    witness: Arc<dyn Witness>,
     sequence: AtomicU64,
 }
 
@@ -122,8 +142,16 @@ struct Written {
     jobs: bool,
 }
 
+impl Outlet {
+    fn announcer(&self) -> &Arc<Announcer> {
+        match self {
+            Outlet::Announce(announcer) | Outlet::Collect(announcer, _) => announcer,
+        }
+    }
+}
+
 impl Announcer {
-    fn announce(&self, written: Written) -> Arc<Change> {
+    async fn announce(&self, written: Written) -> Arc<Change> {
         let change = Arc::new(Change {
             sequence: self.sequence.fetch_add(1, Ordering::Relaxed),
             origin: self.node.clone(),
@@ -132,14 +160,21 @@ impl Announcer {
             schema: written.schema,
             jobs: written.jobs,
         });
-        (self.listener)(&change);
+        if let Some(followed) = self.witness.after(&change) {
+            followed.await;
+        }
         change
     }
 }
 
 impl Store {
-    pub fn new(engine: Arc<dyn Engine>, node: Node, clock: Arc<dyn Clock>, listener: Listener) -> Self {
-        let announcer = Announcer { node, clock, listener, sequence: AtomicU64::new(0) };
+    pub fn new(
+        engine: Arc<dyn Engine>,
+        node: Node,
+        clock: Arc<dyn Clock>,
+        witness: Arc<dyn Witness>,
+    ) -> Self {
+        let announcer = Announcer { node, clock, witness, sequence: AtomicU64::new(0) };
         Store::metered(engine, announcer, "data")
     }
 
@@ -149,9 +184,32 @@ impl Store {
         Store(Arc::new(Inner::new(engine, outlet, Arc::default(), meters)))
     }
 
+    /// From here on, updates of these tables may be acknowledged before they are written. Not for a database that others
+    /// write to as well.
+    pub fn write_behind(&self, tables: impl IntoIterator<Item = Name>) {
+        let behind = Behind::over(self.0.engine(), tables.into_iter().collect());
+        self.0.engine.store(Arc::new(Arc::new(behind)));
+    }
+
+    /// See [`Engine::directly`].
+    pub async fn directly(&self, directly: bool) -> Result<()> {
+        self.0.engine().directly(directly).await
+    }
+
     /// Whether a switch is to be expected: then a write that finds the data moved waits for it.
     pub fn expect_switch(&self, expected: bool) {
         self.0.gate.expected(expected);
+    }
+
+    /// Writes to the other store's database what this one acknowledged and could not write any more.
+    pub async fn hand_over(&self, other: &Store) -> Result<()> {
+        // Where the data has moved already, nothing is written here any more.
+        let _ = self.directly(true).await;
+        let ops = self.0.engine().left();
+        if !ops.is_empty() {
+            other.0.engine().commit(Batch { ops, ..Batch::default() }).await?;
+        }
+        Ok(())
     }
 
     /// From here on everything is read from and written to the other store's database. Writes that wait go there.
@@ -171,6 +229,12 @@ impl Store {
         self.0.switched.load(Ordering::Relaxed)
     }
 
+    /// The same database by a handle of its own: where one is switched to, the other does not go.
+    pub fn apart(&self) -> Store {
+        let (outlet, meters) = (Outlet::Announce(self.0.outlet.announcer().clone()), self.0.meters.clone());
+        Store(Arc::new(Inner::new(self.0.engine(), outlet, Arc::default(), meters)))
+    }
+
     /// The same store for writes that nobody reads at once: see [`Engine::unwaited`].
     pub fn unwaited(&self) -> Store {
         match (self.0.engine().unwaited(), &self.0.outlet) {
@@ -184,7 +248,7 @@ impl Store {
 
     /// Whether what is read and written is part of an open transaction.
     pub fn is_transaction(&self) -> bool {
-        matches!(self.0.outlet, Outlet::Collect(_))
+        matches!(self.0.outlet, Outlet::Collect(..))
     }
 
     /// Opens a transaction, to be undone if it is still open after `limit`. While it is open on SQLite all other
@@ -192,7 +256,7 @@ impl Store {
     pub async fn begin(&self, limit: Duration) -> Result<Transaction> {
         let (ticket, meters) = (self.0.gate.ticket(), self.0.meters.clone());
         let engine = meters.measure(Operation::Begin, self.0.engine().begin(limit)).await?;
-        let outlet = Outlet::Collect(Mutex::default());
+        let outlet = Outlet::Collect(self.0.outlet.announcer().clone(), Mutex::default());
         let inner = Inner::new(engine.clone(), outlet, self.0.gate.clone(), meters);
         let inner = Inner { ticket: Some(ticket), ..inner };
         Ok(Transaction { outer: self.clone(), store: Store(Arc::new(inner)), engine })
@@ -220,11 +284,31 @@ impl Store {
         self.0.engine().count_by_hour(select, column).await
     }
 
+    /// See [`Engine::visits`].
+    pub async fn visits(&self, visits: &Visits) -> Result<Vec<[i64; 3]>> {
+        self.0.engine().visits(visits).await
+    }
+
     /// Commits, and announces what was committed. A caller that goes away does not keep a write that happened from
     /// being announced.
     pub async fn commit(&self, batch: Batch) -> Result<Committed> {
         let inner = self.0.clone();
-        ToTheEnd::of(async move { inner.commit(batch).await }).await
+        ToTheEnd::of(async move { inner.commit(batch, None).await }).await
+    }
+
+    /// As [`Store::commit`], but it may be acknowledged before it is durable, where [`Store::write_behind`] allows it. It
+    /// is announced at once.
+    pub async fn commit_later(&self, batch: Batch, later: Later) -> Result<Committed> {
+        let inner = self.0.clone();
+        ToTheEnd::of(async move { inner.commit(batch, Some(later)).await }).await
+    }
+
+    /// Takes rows of a table of bookkeeping, which is announced to nobody: see [`Engine::claim`].
+    pub async fn claim(&self, claim: &Claim) -> Result<Vec<Row>> {
+        if !claim.table.starts_with("_pando_") {
+            return Err(Error::Internal(format!("{} has followers, who would not be told", claim.table)));
+        }
+        self.0.meters.measure(Operation::Claim, self.0.claim(claim)).await
     }
 
     pub async fn schema_version(&self) -> Result<u64> {
@@ -305,10 +389,17 @@ impl Inner {
         Arc::clone(&self.engine.load())
     }
 
+    async fn put(&self, batch: Batch, later: Option<&Later>) -> Result<Vec<usize>> {
+        match later {
+            Some(later) => self.engine().commit_later(batch, later).await,
+            None => self.engine().commit(batch).await,
+        }
+    }
+
     /// A batch that finds the data moved is none the less done, where the data is now.
-    async fn write(&self, batch: Batch) -> Result<Vec<usize>> {
+    async fn write(&self, batch: Batch, later: Option<&Later>) -> Result<Vec<usize>> {
         if let Some(ticket) = &self.ticket {
-            let done = self.engine().commit(batch).await;
+            let done = self.put(batch, later).await;
             if matches!(done, Err(Error::Moved)) {
                 // The whole of it is done again, in a transaction of the other database.
                 self.gate.wait(ticket.clone()).await?;
@@ -317,24 +408,56 @@ impl Inner {
             return done;
         }
         let Some(passage) = self.gate.passage() else {
-            let done = self.engine().commit(batch).await;
+            let done = self.put(batch, later).await;
             if matches!(done, Err(Error::Moved)) {
                 self.gate.find();
             }
             return done;
         };
-        match self.engine().commit(batch.clone()).await {
+        match self.put(batch.clone(), later).await {
             Err(Error::Moved) => {}
             other => return other,
         }
         self.gate.wait(passage).await?;
-        self.engine().commit(batch).await
+        self.put(batch, later).await
     }
 
-    async fn commit(&self, batch: Batch) -> Result<Committed> {
+    /// As [`Inner::write`].
+    async fn claim(&self, claim: &Claim) -> Result<Vec<Row>> {
+        let passage = self.ticket.clone().or_else(|| self.gate.passage());
+        let rows = match (self.engine().claim(claim).await, passage) {
+            (Err(Error::Moved), Some(passage)) => {
+                self.gate.wait(passage).await?;
+                if self.ticket.is_some() {
+                    self.moved.store(true, Ordering::Relaxed);
+                    return Err(Error::Moved);
+                }
+                self.engine().claim(claim).await
+            }
+            (rows, _) => rows,
+        };
+        if matches!(rows, Err(Error::Moved)) {
+            self.gate.find();
+        }
+        rows
+    }
+
+    async fn commit(&self, mut batch: Batch, later: Option<Later>) -> Result<Committed> {
+        let announcer = self.outlet.announcer();
+        if let Some(prepared) = announcer.witness.before(&mut batch) {
+            prepared.await;
+        }
+        for job in &mut batch.jobs {
+            let head_start = limits::JOB_HEAD_START_MS * (1.0 + job.priority.number()) as i64;
+            job.due.get_or_insert_with(|| announcer.clock.now().0 - head_start);
+        }
         let mut items: Vec<Option<ChangeItem>> = batch.ops.iter().map(|op| Some(announced(op))).collect();
         let (schema, jobs) = (!batch.ddl.is_empty(), !batch.jobs.is_empty());
-        let missing = self.meters.measure(Operation::Commit, self.write(batch)).await?;
+        let written = self.meters.measure(Operation::Commit, self.write(batch, later.as_ref())).await;
+        if let (Err(Error::Uncertain(_)), Outlet::Announce(announcer)) = (&written, &self.outlet) {
+            announcer.witness.unsure();
+        }
+        let missing = written?;
         for index in &missing {
             if let Some(item) = items.get_mut(*index) {
                 *item = None;
@@ -343,9 +466,9 @@ impl Inner {
         let items = items.into_iter().flatten();
         let change = match &self.outlet {
             Outlet::Announce(announcer) => {
-                Some(announcer.announce(Written { items: items.collect(), schema, jobs }))
+                Some(announcer.announce(Written { items: items.collect(), schema, jobs }).await)
             }
-            Outlet::Collect(written) => {
+            Outlet::Collect(_, written) => {
                 let mut written = written.lock();
                 written.items.extend(items);
                 written.schema |= schema;
@@ -376,12 +499,19 @@ impl Transaction {
             if self.store.0.moved.load(Ordering::Relaxed) {
                 return Err(again());
             }
-            self.store.0.meters.measure(Operation::Finish, self.engine.finish(true)).await?;
+            let finished = self.store.0.meters.measure(Operation::Finish, self.engine.finish(true)).await;
+            if matches!(finished, Err(Error::Uncertain(_))) {
+                self.outer.0.outlet.announcer().witness.unsure();
+            }
+            finished?;
             match (&self.outer.0.outlet, &self.store.0.outlet) {
-                (Outlet::Announce(announcer), Outlet::Collect(written)) => {
+                (Outlet::Announce(announcer), Outlet::Collect(_, written)) => {
                     let written = std::mem::take(&mut *written.lock());
                     let any = written.schema || written.jobs || !written.items.is_empty();
-                    Ok(any.then(|| announcer.announce(written)))
+                    Ok(match any {
+                        true => Some(announcer.announce(written).await),
+                        false => None,
+                    })
                 }
                 _ => Ok(None),
             }

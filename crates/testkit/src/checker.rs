@@ -9,3 +9,4 @@ pub mod liar;
 pub mod load;
 pub mod matrix;
 pub mod report;
+pub mod sessions;

@@ -21,6 +21,11 @@ pub fn quit(pid: u32) -> bool {
     send(pid, Signal::QUIT)
 }
 
+/// SIGHUP: files have new names, or are to be read again.
+pub fn hang_up(pid: u32) -> bool {
+    send(pid, Signal::HUP)
+}
+
 /// SIGSTOP: the process keeps its sockets and answers nothing.
 pub fn freeze(pid: u32) -> bool {
     send(pid, Signal::STOP)
@@ -33,4 +38,9 @@ pub fn thaw(pid: u32) -> bool {
 
 pub fn is_alive(pid: u32) -> bool {
     pid.try_into().ok().and_then(Pid::from_raw).is_some_and(|pid| test_kill_process(pid).is_ok())
+}
+
+/// SIGHUP: asks for what is configured to be read again.
+pub fn hangup(pid: u32) -> bool {
+    send(pid, Signal::HUP)
 }

@@ -10,6 +10,8 @@ use serde_json::Value;
 
 /// How long an answer may take.
 const WAIT: Duration = Duration::from_secs(30);
+/// What a connection is said to be that ends after the first byte of an answer and before its last.
+pub const WITHIN_AN_ANSWER: &str = "the connection was closed within an answer";
 /// The longest answer that is read.
 const ANSWER_BYTES_MAX: usize = 256 << 20;
 
@@ -50,7 +52,7 @@ impl Request {
         if token.is_empty() { self } else { self.header("Authorization", token) }
     }
 
-    fn bytes(&self) -> Vec<u8> {
+    pub(crate) fn bytes(&self) -> Vec<u8> {
         let mut head = format!("{} {} HTTP/1.1\r\nHost: 127.0.0.1\r\n", self.method, self.target);
         for (name, value) in &self.headers {
             head.push_str(&format!("{name}: {value}\r\n"));
@@ -75,6 +77,19 @@ pub struct Answer {
 impl Answer {
     pub fn header(&self, name: &str) -> Option<&str> {
         self.headers.iter().find(|(n, _)| n.eq_ignore_ascii_case(name)).map(|(_, v)| v.as_str())
+    }
+
+    /// The body without its content coding.
+    pub fn unpacked(&self) -> io::Result<Vec<u8>> {
+        let mut unpacked = Vec::new();
+        match self.header("content-encoding") {
+            None => return Ok(self.body.clone()),
+            Some("br") => drop(brotli::Decompressor::new(&self.body[..], 4_096).read_to_end(&mut unpacked)?),
+            Some("gzip") => drop(flate2::read::GzDecoder::new(&self.body[..]).read_to_end(&mut unpacked)?),
+            Some("zstd") => unpacked = zstd::decode_all(&self.body[..])?,
+            Some(other) => return Err(io::Error::other(format!("a body in {other}"))),
+        }
+        Ok(unpacked)
     }
 
     pub fn text(&self) -> String {
@@ -103,6 +118,7 @@ pub struct Client {
     address: SocketAddr,
     stream: RefCell<Option<TcpStream>>,
     wait: Duration,
+    connect_wait: Duration,
     sends_again: bool,
 }
 
@@ -112,7 +128,7 @@ impl Client {
     }
 
     pub fn to(address: SocketAddr) -> Client {
-        Client { address, stream: RefCell::new(None), wait: WAIT, sends_again: true }
+        Client { address, stream: RefCell::new(None), wait: WAIT, connect_wait: WAIT, sends_again: true }
     }
 
     /// Sends every request at most once, also when the kept connection turns out to be closed.
@@ -122,7 +138,13 @@ impl Client {
     }
 
     pub fn with_timeout(mut self, wait: Duration) -> Client {
-        self.wait = wait;
+        (self.wait, self.connect_wait) = (wait, wait);
+        self
+    }
+
+    /// How long a connection may take to come about.
+    pub fn connecting_within(mut self, wait: Duration) -> Client {
+        self.connect_wait = wait;
         self
     }
 
@@ -143,7 +165,7 @@ impl Client {
     }
 
     fn open(&self) -> io::Result<TcpStream> {
-        let stream = TcpStream::connect_timeout(&self.address, self.wait)?;
+        let stream = TcpStream::connect_timeout(&self.address, self.connect_wait)?;
         stream.set_nodelay(true)?;
         stream.set_read_timeout(Some(self.wait))?;
         stream.set_write_timeout(Some(self.wait))?;
@@ -204,18 +226,23 @@ fn is_closed(e: &io::Error) -> bool {
     matches!(e.kind(), ConnectionReset | ConnectionAborted | BrokenPipe | NotConnected | UnexpectedEof)
 }
 
+fn within(e: io::Error) -> io::Error {
+    if is_closed(&e) { io::Error::new(e.kind(), WITHIN_AN_ANSWER) } else { e }
+}
+
 fn odd(what: impl Into<String>) -> io::Error {
     io::Error::new(io::ErrorKind::InvalidData, what.into())
 }
 
-fn read_answer(stream: &mut TcpStream, has_body: bool) -> io::Result<Answer> {
+pub(crate) fn read_answer(stream: &mut impl Read, has_body: bool) -> io::Result<Answer> {
     let mut buffer = Vec::with_capacity(4096);
     loop {
         let mut headers = [httparse::EMPTY_HEADER; 128];
         let mut parsed = httparse::Response::new(&mut headers);
         let state = parsed.parse(&buffer).map_err(|e| odd(format!("not HTTP: {e}")))?;
         let httparse::Status::Complete(head) = state else {
-            fill(stream, &mut buffer)?;
+            let is_begun = !buffer.is_empty();
+            fill(stream, &mut buffer).map_err(|e| if is_begun { within(e) } else { e })?;
             continue;
         };
         let status = parsed.code.unwrap_or(0);
@@ -230,13 +257,13 @@ fn read_answer(stream: &mut TcpStream, has_body: bool) -> io::Result<Answer> {
         }
         let mut answer = Answer { status, headers, body: Vec::new() };
         if has_body && status != 204 && status != 304 {
-            answer.body = read_body(stream, buffer, &answer)?;
+            answer.body = read_body(stream, buffer, &answer).map_err(within)?;
         }
         return Ok(answer);
     }
 }
 
-fn fill(stream: &mut TcpStream, buffer: &mut Vec<u8>) -> io::Result<()> {
+fn fill(stream: &mut impl Read, buffer: &mut Vec<u8>) -> io::Result<()> {
     let mut chunk = [0; 16 << 10];
     let n = stream.read(&mut chunk)?;
     if n == 0 {
@@ -249,7 +276,7 @@ fn fill(stream: &mut TcpStream, buffer: &mut Vec<u8>) -> io::Result<()> {
     Ok(())
 }
 
-fn read_body(stream: &mut TcpStream, mut buffer: Vec<u8>, answer: &Answer) -> io::Result<Vec<u8>> {
+fn read_body(stream: &mut impl Read, mut buffer: Vec<u8>, answer: &Answer) -> io::Result<Vec<u8>> {
     if answer.header("transfer-encoding").is_some_and(|v| v.to_ascii_lowercase().contains("chunked")) {
         return read_chunks(stream, buffer);
     }
@@ -270,7 +297,7 @@ fn read_body(stream: &mut TcpStream, mut buffer: Vec<u8>, answer: &Answer) -> io
     }
 }
 
-fn read_chunks(stream: &mut TcpStream, mut buffer: Vec<u8>) -> io::Result<Vec<u8>> {
+fn read_chunks(stream: &mut impl Read, mut buffer: Vec<u8>) -> io::Result<Vec<u8>> {
     let mut body = Vec::new();
     loop {
         let (head, size) = match httparse::parse_chunk_size(&buffer) {

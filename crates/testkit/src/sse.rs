@@ -27,6 +27,8 @@ struct Heard {
     head: String,
     events: Vec<Event>,
     closed: bool,
+    /// By its own end, and not because the connection broke.
+    whole: bool,
 }
 
 #[derive(Default)]
@@ -89,6 +91,11 @@ impl Stream {
         self.heard().closed
     }
 
+    /// Whether it ended as an answer does: nothing that had been sent is missing.
+    pub fn is_whole(&self) -> bool {
+        self.heard().whole
+    }
+
     /// Waits for an event, which stays where it is.
     pub fn wait_for(&self, wait: Duration, is_it: impl Fn(&Event) -> bool) -> Option<Event> {
         let found = |heard: &Heard| heard.events.iter().find(|event| is_it(event)).cloned();
@@ -128,6 +135,7 @@ fn read(mut stream: TcpStream, shared: &Shared) {
         heard.head.clone_from(&parser.head);
         heard.events.append(&mut parser.events);
         heard.closed = !more;
+        heard.whole = n > 0 && !more;
         shared.news.notify_all();
         if !more {
             return;

@@ -41,6 +41,24 @@ pub fn once(name: &str, install: impl FnOnce(&Path) -> Result<()>) -> Result<Pat
     Ok(dir)
 }
 
+/// A package of PyPI, in a directory of its own, without what it depends on.
+pub fn pip(package: &str, version: &str, name: &str) -> Result<PathBuf> {
+    once(&format!("{name}-{version}"), |dir| {
+        let mut last = None;
+        for pip in [&["pip3"][..], &["pip"], &["python3", "-m", "pip"]] {
+            let mut command = Command::new(pip[0]);
+            command.args(&pip[1..]).args(["install", "--quiet", "--no-deps", "--upgrade", "--target"]);
+            command.arg(dir).arg(format!("{package}=={version}"));
+            match run(&mut command) {
+                Ok(_) => return Ok(()),
+                Err(error) => last = Some(error),
+            }
+        }
+        Err(last.expect("every pip was tried"))
+            .with_context(|| format!("Python's pip is needed for {package}"))
+    })
+}
+
 /// Runs a command to its end and returns what it printed; an exit code other than 0 is an error that shows it.
 pub fn run(command: &mut Command) -> Result<String> {
     let output = command.stdin(Stdio::null()).output().with_context(|| format!("starting {command:?}"))?;

@@ -26,7 +26,7 @@ impl Rig {
     pub fn of(topology: &Topology, built: &str) -> Result<Rig> {
         let dir = directory()?;
         let pando = std::env::var_os("PANDO_BIN").map_or_else(|| built.into(), PathBuf::from);
-        let programs = Programs::find(pando);
+        let programs = programs(topology, pando)?;
         let cluster = Cluster::start(topology, dir.path().join("cluster"), &programs)?;
         Ok(Rig { cluster: Some(cluster), programs, dir })
     }
@@ -57,6 +57,15 @@ impl Deref for Rig {
     fn deref(&self) -> &Cluster {
         self.cluster.as_ref().expect("the cluster runs")
     }
+}
+
+/// What is installed. NATS is brought along, as tests have it: systems' own are too old.
+fn programs(topology: &Topology, pando: PathBuf) -> Result<Programs> {
+    let mut programs = Programs::find(pando);
+    if topology.nats.nodes > 0 {
+        programs.nats = Some(crate::nats::program()?);
+    }
+    Ok(programs)
 }
 
 /// A temporary directory that PostgreSQL's user may pass through.

@@ -77,7 +77,10 @@ pub fn apply(codings: Codings, response: Response<Body>) -> Response<Body> {
     head.headers.remove(header::CONTENT_LENGTH);
     head.headers.remove(header::ACCEPT_RANGES);
     head.headers.insert(header::CONTENT_ENCODING, HeaderValue::from_static(coding));
-    head.headers.append(header::VARY, HeaderValue::from_static("Accept-Encoding"));
+    let mut varies = head.headers.get_all(header::VARY).iter();
+    if !varies.any(|names| names.as_bytes().ends_with(b"Accept-Encoding")) {
+        head.headers.append(header::VARY, HeaderValue::from_static("Accept-Encoding"));
+    }
     // The same content in other bytes.
     if let Some(etag) = head.headers.get_mut(header::ETAG)
         && !etag.as_bytes().starts_with(b"W/")

@@ -3,15 +3,17 @@
 use std::future::Future;
 use std::ops::Range;
 
-use app::Result;
+use app::{Error, Result};
 use axum::body::Body;
 use axum::http::request::Parts as Head;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode, header};
-use backing::blob::ByteStream;
+use backing::blob::{Blob, ByteStream};
 use base::Timestamp;
 use base::limits::RANGES_MAX;
 use bytes::Bytes;
 use futures_util::{StreamExt, TryStreamExt};
+
+use crate::freshness::CDN_CACHE_CONTROL;
 
 /// What is served.
 pub struct Resource<'a> {
@@ -34,6 +36,24 @@ pub enum Wanted {
     Malformed,
     /// Ranges beyond the end.
     Beyond,
+}
+
+/// A file that somebody saves and nothing shows. It belongs to superusers: nobody else may keep it, and the name may get
+/// other bytes.
+pub async fn download(head: &Head, blob: &Blob, name: &str, content_type: &str) -> Result<Response<Body>> {
+    let resource =
+        Resource { size_bytes: blob.size_bytes, modified: blob.modified, etag: None, content_type };
+    let quoted = name.replace(['"', '\\'], "_");
+    let disposition = HeaderValue::from_str(&format!("attachment; filename=\"{quoted}\""))
+        .map_err(|error| Error::not_found().details(error))?;
+    let headers = HeaderMap::from_iter([
+        (header::CONTENT_DISPOSITION, disposition),
+        (header::CONTENT_SECURITY_POLICY, HeaderValue::from_static("default-src 'none'; sandbox")),
+        (header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
+        (header::CACHE_CONTROL, HeaderValue::from_static("private, no-store")),
+    ]);
+    let read = |range| async { Ok(blob.stream(range).await?) };
+    answer(head, &resource, headers, read).await
 }
 
 /// The answer to a GET or HEAD. `headers` come along with every answer that is about the resource; `read` gives the
@@ -107,7 +127,7 @@ fn set(headers: &mut HeaderMap, name: HeaderName, value: &str) {
 }
 
 fn unsatisfiable(mut headers: HeaderMap, size: Option<u64>, is_head: bool) -> Response<Body> {
-    for name in [header::CACHE_CONTROL, header::LAST_MODIFIED, header::ETAG] {
+    for name in [header::CACHE_CONTROL, CDN_CACHE_CONTROL, header::LAST_MODIFIED, header::ETAG] {
         headers.remove(name);
     }
     set(&mut headers, header::CONTENT_TYPE, "text/plain; charset=utf-8");
@@ -157,6 +177,12 @@ pub fn wanted(method: &Method, headers: &HeaderMap, resource: &Resource<'_>) -> 
         Some(date) => Timestamp::parse_http(date).is_some_and(|date| date.seconds() == modified),
     };
     if still_the_same { ranges(range, resource.size_bytes) } else { Wanted::Whole }
+}
+
+/// Whether the client says that it has the answer with this tag.
+pub fn is_known(headers: &HeaderMap, etag: &str) -> bool {
+    let asked = headers.get(header::IF_NONE_MATCH).and_then(|value| value.to_str().ok());
+    asked.is_some_and(|tags| lists(tags, Some(etag), true))
 }
 
 /// Whether a list of tags names this one. `weakly`, what differs only in being weak is the same.

@@ -158,6 +158,11 @@ impl Asked {
         Asked { request, query, caller: None, token: self.token.clone(), visit: self.visit.clone() }
     }
 
+    /// For rules of which the schema knows nothing.
+    pub fn see_headers(&mut self, head: &Head) {
+        self.request.headers = header_map(&head.headers);
+    }
+
     pub fn context<'a>(&'a self, state: &'a State) -> Context<'a> {
         Context::new(state.parts(), &self.request)
     }

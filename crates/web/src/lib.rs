@@ -5,12 +5,15 @@ pub mod server;
 pub mod state;
 pub mod watch;
 
+mod audited;
 mod body;
 mod compress;
 mod conditional;
 mod cors;
+mod dashboard;
 mod describe;
 mod extract;
+mod freshness;
 mod gate;
 mod identified;
 mod meters;
@@ -23,8 +26,10 @@ mod strict;
 mod wire;
 
 pub use body::fuzz as fuzz_body;
+pub use dashboard::Dashboard;
 pub use describe::typescript;
+pub use gate::Behind;
 pub use public::Public;
-pub use routes::{WIRE, router};
-pub use state::State;
+pub use routes::{WEBHOOKS, WIRE, router};
+pub use state::{Site, State};
 pub use watch::Watch;

@@ -23,11 +23,12 @@ pub enum Route {
     Settings,
     Logs,
     Backups,
+    Queues,
     Api,
     Static,
 }
 
-const ROUTES: [&str; 15] = [
+const ROUTES: [&str; 16] = [
     "record_list",
     "record_view",
     "record_create",
@@ -41,6 +42,7 @@ const ROUTES: [&str; 15] = [
     "settings",
     "logs",
     "backups",
+    "queues",
     "api",
     "static",
 ];
@@ -50,22 +52,24 @@ const STATUSES: [&str; 5] = ["1xx", "2xx", "3xx", "4xx", "5xx"];
 impl Route {
     pub fn of(method: &Method, path: &str) -> Route {
         let Some(rest) = path.strip_prefix("/api/") else { return Route::Static };
-        let mut parts = rest.split('/');
+        // By bytes: this runs for every request, and the parts are too short for a search to pay off.
+        let mut parts = rest.as_bytes().split(|byte| *byte == b'/');
         match parts.next().unwrap_or_default() {
-            "collections" => match (parts.next(), parts.next(), parts.next()) {
-                (Some(_), Some("records"), id) => {
+            b"collections" => match (parts.next(), parts.next(), parts.next()) {
+                (Some(_), Some(b"records"), id) => {
                     Route::of_record(method, id.is_some_and(|id| !id.is_empty()))
                 }
-                (_, Some("truncate") | None, _) => Route::Collections,
-                (Some("meta"), _, _) => Route::Collections,
+                (_, Some(b"truncate") | None, _) => Route::Collections,
+                (Some(b"meta"), _, _) => Route::Collections,
                 _ => Route::Auth,
             },
-            "files" => Route::Files,
-            "realtime" => Route::Realtime,
-            "batch" => Route::Batch,
-            "settings" => Route::Settings,
-            "logs" => Route::Logs,
-            "backups" => Route::Backups,
+            b"files" => Route::Files,
+            b"realtime" => Route::Realtime,
+            b"batch" => Route::Batch,
+            b"settings" => Route::Settings,
+            b"logs" => Route::Logs,
+            b"backups" => Route::Backups,
+            b"queues" => Route::Queues,
             _ => Route::Api,
         }
     }

@@ -1,11 +1,11 @@
 //! What the request log keeps of a request, in the reference's shape.
 
 use std::borrow::Cow;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use axum::http::request::Parts as Head;
 use axum::http::{HeaderName, Method, Response, StatusCode, Uri, header};
-use base::json::{write_number, write_string};
+use base::json::write_string;
 use base::limits::{LOG_DATA_BYTES_DEFAULT, LOG_HEADER_CHARS_MAX, LOG_URL_CHARS_MAX};
 use observe::{LogEntry, RequestId};
 use percent_encoding::percent_decode_str;
@@ -27,12 +27,19 @@ pub struct Started {
     uri: Uri,
     referer: String,
     user_agent: String,
+    /// Of a `traceparent`: the trace, and the span that the request is part of.
+    trace: Option<(String, String)>,
     visit: Visit,
 }
 
 /// Level of a request that went well, and of one that did not.
 const INFO: i64 = 0;
 const ERROR: i64 = 8;
+const NANOS_OF_MS: u64 = 1_000_000;
+
+const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
+/// Lengths of the parts of a `traceparent`, as W3C Trace Context has them: version, trace, span, flags.
+const PARENT_LENGTHS: [usize; 4] = [2, 32, 16, 2];
 
 /// First in the data of an entry that was cut.
 const CUT_MARK: &str = "{\"__pb_truncated__\":true";
@@ -49,6 +56,7 @@ impl Started {
             uri: head.uri.clone(),
             referer: text(header::REFERER),
             user_agent: text(header::USER_AGENT),
+            trace: head.headers.get(TRACEPARENT).and_then(|value| parent(value.as_bytes())),
             visit,
         }
     }
@@ -79,8 +87,9 @@ impl Started {
             member(&mut data, "error", &failed.error);
         }
         data.push_str(",\"execTime\":");
-        write_number(&mut data, self.at.elapsed().as_nanos() as f64 / 1e6);
+        write_millis(&mut data, self.at.elapsed());
         member(&mut data, "method", self.method.as_str());
+        member(&mut data, "node", state.parts().audit.node());
         member(&mut data, "referer", &self.referer);
         if settings.log_ip {
             member(&mut data, "remoteIP", &spelled(self.visit.peer()));
@@ -88,6 +97,10 @@ impl Started {
         member(&mut data, "requestId", id.as_str());
         data.push_str(",\"status\":");
         data.push_str(status.as_str());
+        if let Some((trace, span)) = &self.trace {
+            member(&mut data, "spanId", span);
+            member(&mut data, "traceId", trace);
+        }
         data.push_str(",\"type\":\"request\"");
         member(&mut data, "url", &shortened(url, LOG_URL_CHARS_MAX));
         member(&mut data, "userAgent", &self.user_agent);
@@ -102,9 +115,23 @@ impl Started {
             let comma = if rest == "{}" { "" } else { "," };
             data = format!("{CUT_MARK}{comma}{}", &rest[1..]);
         }
-        let message = format!("{} {}", self.method, shortened(&decoded(url), LOG_URL_CHARS_MAX));
+        let (method, url) = (self.method.as_str(), decoded(url));
+        let message = [method, " ", &*shortened(&url, LOG_URL_CHARS_MAX)].concat();
         state.log().add(LogEntry { at: state.parts().clock.now(), level, message, data });
     }
+}
+
+/// Trace and span of a `traceparent`; `None` for one that is malformed, which counts as none.
+fn parent(value: &[u8]) -> Option<(String, String)> {
+    let text = std::str::from_utf8(value).ok()?;
+    let parts: Vec<&str> = text.splitn(5, '-').collect();
+    let is_hex = |part: &str| part.bytes().all(|byte| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte));
+    let is_set = |part: &str| part.bytes().any(|byte| byte != b'0');
+    let fits = parts.len() >= 4
+        && parts.iter().zip(PARENT_LENGTHS).all(|(part, length)| part.len() == length && is_hex(part))
+        && parts[0] != "ff"
+        && (parts[0] != "00" || parts.len() == 4);
+    (fits && is_set(parts[1]) && is_set(parts[2])).then(|| (parts[1].to_owned(), parts[2].to_owned()))
 }
 
 fn member(data: &mut String, key: &str, text: &str) {
@@ -124,7 +151,58 @@ pub fn shortened(text: &str, chars: usize) -> Cow<'_, str> {
     }
 }
 
+/// Milliseconds with their fraction, in the shortest form.
+fn write_millis(data: &mut String, time: Duration) {
+    let nanos = time.as_nanos().min(u128::from(u64::MAX)) as u64;
+    let mut digits = itoa::Buffer::new();
+    data.push_str(digits.format(nanos / NANOS_OF_MS));
+    let rest = nanos % NANOS_OF_MS;
+    if rest > 0 {
+        // The leading one keeps the zeros after the point.
+        let fraction = digits.format(NANOS_OF_MS + rest);
+        data.push('.');
+        data.push_str(fraction[1..].trim_end_matches('0'));
+    }
+}
+
 /// For people: as it was meant, if it can be read.
 fn decoded(url: &str) -> Cow<'_, str> {
+    if !url.as_bytes().contains(&b'%') {
+        return Cow::Borrowed(url);
+    }
     percent_decode_str(url).decode_utf8().unwrap_or(Cow::Borrowed(url))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_trace_is_taken_only_as_it_must_be() {
+        let good = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+        let (trace, span) = parent(good.as_bytes()).unwrap();
+        assert_eq!((&*trace, &*span), ("4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"));
+        assert!(parent(format!("cc{}-more", &good[2..]).as_bytes()).is_some());
+        for bad in [
+            String::new(),
+            good.to_uppercase(),
+            format!("ff{}", &good[2..]),
+            format!("{good}-more"),
+            format!("{good}0"),
+            good.replace("4bf92f3577b34da6a3ce929d0e0e4736", &"0".repeat(32)),
+            good.replace("00f067aa0ba902b7", &"0".repeat(16)),
+            good[..50].to_owned(),
+        ] {
+            assert_eq!(parent(bad.as_bytes()), None, "{bad}");
+        }
+    }
+
+    #[test]
+    fn times_are_written_as_numbers_are() {
+        for nanos in [0, 1, 10, 999_999, 1_000_000, 1_500_000, 12_345_678, 60_000_000_001] {
+            let mut text = String::new();
+            write_millis(&mut text, Duration::from_nanos(nanos));
+            assert_eq!(text, base::json::number_text(nanos as f64 / 1e6), "{nanos}");
+        }
+    }
 }

@@ -20,8 +20,10 @@ use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 use tower::Service;
 
+use crate::audited::Audited;
 use crate::compress::{self, Codings};
 use crate::cors;
+use crate::freshness;
 use crate::gate::{self, Visit};
 use crate::identified::{self, Told};
 use crate::requestlog::Started;
@@ -53,11 +55,22 @@ async fn answer(
     let mut response = match refused {
         Some(response) => response,
         None => {
-            let answered = router.call(Request::from_parts(head, Body::new(body))).await;
-            answered.unwrap_or_else(|never| match never {})
+            let audited = Audited::of(state, &head, &visit).await;
+            let answered = router.call(Request::from_parts(head, Body::new(body)));
+            let answered = async { answered.await.unwrap_or_else(|never| match never {}) };
+            match audited {
+                None => answered.await,
+                Some(audited) => Box::pin(audited.answer(state, answered)).await,
+            }
         }
     };
     harden(response.headers_mut());
+    if visit.record().is_some_and(|record| record.collection.is_superusers()) {
+        freshness::belongs_to_superusers(response.headers_mut());
+    }
+    if !state.parts().outside.is_told() {
+        freshness::without_tags(response.headers_mut());
+    }
     identified::answer(&mut response, id);
     if cross_origin {
         cors::allow(&mut response);
@@ -112,7 +125,8 @@ pub async fn serve(
                 }
                 let (codings, version) = (Codings::of(&head.headers), head.version);
                 let id = identified::of(&head.headers);
-                let answered = answer(&state, router, head, body, peer.ip(), &id);
+                // Pinned here, as it is large and would be moved into its scope.
+                let answered = std::pin::pin!(answer(&state, router, head, body, peer.ip(), &id));
                 let mut response = id.clone().scope(answered).await;
                 match line.take(&mut response, version, state.parts().clock.now()) {
                     true => Err(HandedOver),
@@ -120,10 +134,11 @@ pub async fn serve(
                 }
             }
         });
+        // Not `pipeline_flush`: with it a body is buffered without bound while its client does not read, and an answer that
+        // ends the connection never reaches a client that asked on.
         let connection = http1::Builder::new()
             .timer(TokioTimer::new())
             .header_read_timeout(Duration::from_millis(limits::HEADER_READ_MS))
-            .pipeline_flush(true)
             .serve_connection(TokioIo::new(socket), service);
         let connection = graceful.watch(connection);
         tokio::spawn(async move {
@@ -142,6 +157,8 @@ pub async fn serve(
         });
     }
     drop(listener);
+    // Who waits for messages is answered that there are none.
+    state.parts().queues.close();
     let wait = Duration::from_millis(limits::DRAIN_MS);
     // Streams never end by themselves.
     let ended = async { tokio::join!(state.parts().realtime.close(), graceful.shutdown()) };

@@ -9,8 +9,9 @@ use axum::http::Response;
 use axum::http::request::Parts as Head;
 use observe::RequestLog;
 
+use crate::dashboard::Dashboard;
 use crate::describe::openapi::Documents;
-use crate::gate::Policy;
+use crate::gate::{Behind, Policy};
 use crate::identified::Telling;
 use crate::meters::Meters;
 use crate::public::Public;
@@ -24,7 +25,7 @@ struct Inner {
     log: RequestLog,
     documents: Documents,
     policy: ArcSwap<Policy>,
-    public: Option<Public>,
+    site: Site,
     meters: Meters,
     telling: Telling,
     watch: Watch,
@@ -32,17 +33,25 @@ struct Inner {
     taken: Vec<&'static str>,
 }
 
+/// What is served besides the API, and from behind whom.
+pub struct Site {
+    pub public: Option<Public>,
+    pub dashboard: Option<Dashboard>,
+    pub behind: Behind,
+}
+
 impl State {
-    pub fn new(parts: Arc<Parts>, log: RequestLog, public: Option<Public>, watch: Watch) -> Self {
-        let policy = ArcSwap::from_pointee(Policy::new(parts.settings.load_full(), &parts));
+    pub fn new(parts: Arc<Parts>, log: RequestLog, site: Site, watch: Watch) -> Self {
+        let policy = Policy::new(parts.settings.load_full(), &parts, site.behind.clone());
+        let policy = ArcSwap::from_pointee(policy);
         let mut taken = vec![LIVE, READY, METRICS];
-        taken.retain(|path| public.as_ref().is_some_and(|public| public.holds(path)));
+        taken.retain(|path| site.public.as_ref().is_some_and(|public| public.holds(path)));
         State(Arc::new(Inner {
             parts,
             log,
             documents: Documents::default(),
             policy,
-            public,
+            site,
             meters: Meters::default(),
             telling: Telling::default(),
             watch,
@@ -90,7 +99,12 @@ impl State {
 
     /// The static files, if there are any.
     pub fn public(&self) -> Option<&Public> {
-        self.0.public.as_ref()
+        self.0.site.public.as_ref()
+    }
+
+    /// The dashboard, unless it is turned off.
+    pub fn dashboard(&self) -> Option<&Dashboard> {
+        self.0.site.dashboard.as_ref()
     }
 
     /// What the settings in force let pass.
@@ -100,7 +114,11 @@ impl State {
         if policy.is_made_of(&settings) {
             return arc_swap::Guard::into_inner(policy);
         }
-        let policy = Arc::new(Policy::new(arc_swap::Guard::into_inner(settings), &self.0.parts));
+        let policy = Arc::new(Policy::new(
+            arc_swap::Guard::into_inner(settings),
+            &self.0.parts,
+            self.0.site.behind.clone(),
+        ));
         self.0.policy.store(policy.clone());
         policy
     }

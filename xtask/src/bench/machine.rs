@@ -23,11 +23,18 @@ pub fn cpu_ms(pid: u32) -> f64 {
 
 /// The same for a process and its living children.
 pub fn family_cpu_ms(parent: u32) -> f64 {
+    cpu_ms(parent) + children(parent).map(cpu_ms).sum::<f64>()
+}
+
+/// Resident memory of a process and its living children, in MiB. What they share counts for each.
+pub fn family_rss_mib(parent: u32) -> f64 {
+    rss_mib(parent) + children(parent).map(rss_mib).sum::<f64>()
+}
+
+fn children(parent: u32) -> impl Iterator<Item = u32> {
     let pids = fs::read_dir("/proc").into_iter().flatten().flatten();
-    let children = pids
-        .filter_map(|e| e.file_name().to_str()?.parse::<u32>().ok())
-        .filter(|pid| stat(*pid).is_some_and(|f| f.first() == Some(&f64::from(parent))));
-    cpu_ms(parent) + children.map(cpu_ms).sum::<f64>()
+    pids.filter_map(|e| e.file_name().to_str()?.parse::<u32>().ok())
+        .filter(move |pid| stat(*pid).is_some_and(|f| f.first() == Some(&f64::from(parent))))
 }
 
 /// Resident memory in MiB.

@@ -19,15 +19,15 @@ use super::{LOAD_CORE, Options, SERVER_CORE, built, machine, report, wrk};
 
 const PAUSE: Duration = Duration::from_millis(100);
 /// How long events may take after the last write before they count as lost.
-const LATE: Duration = Duration::from_secs(10);
+pub const LATE: Duration = Duration::from_secs(10);
 /// Connections are opened by so many threads.
 const OPENERS: usize = 8;
-const SETTLES: Duration = Duration::from_secs(2);
-const USERS: usize = 100;
+pub const SETTLES: Duration = Duration::from_secs(2);
+pub const USERS: usize = 100;
 const PASSWORD: &str = "a-long-password";
 
 #[derive(Clone, Copy, PartialEq)]
-enum Layout {
+pub enum Layout {
     /// Nobody in particular, of a collection that everyone may list.
     Guests,
     /// A hundred users, each of whom may see what is theirs.
@@ -35,14 +35,14 @@ enum Layout {
 }
 
 impl Layout {
-    fn name(self) -> &'static str {
+    pub fn name(self) -> &'static str {
         match self {
             Layout::Guests => "guests, public rule",
             Layout::Owners => "100 users, `owner = @request.auth.id`",
         }
     }
 
-    fn collection(self) -> &'static str {
+    pub fn collection(self) -> &'static str {
         match self {
             Layout::Guests => "pub",
             Layout::Owners => "own",
@@ -50,7 +50,7 @@ impl Layout {
     }
 
     /// How many hear of one write.
-    fn audience(self, clients: usize) -> usize {
+    pub fn audience(self, clients: usize) -> usize {
         match self {
             Layout::Guests => clients,
             Layout::Owners => clients / USERS,
@@ -59,7 +59,7 @@ impl Layout {
 }
 
 /// What was heard: the number of the write, and when.
-type Heard = Arc<Mutex<Vec<(usize, Instant)>>>;
+pub type Heard = Arc<Mutex<Vec<(usize, Instant)>>>;
 
 struct Side {
     server: Server,
@@ -125,7 +125,7 @@ pub fn run(options: &Options) -> Result<()> {
     report::write(options, "Realtime", &text)
 }
 
-fn raise_limit(files: u64) -> Result<()> {
+pub fn raise_limit(files: u64) -> Result<()> {
     let limit = getrlimit(Resource::Nofile);
     // Beyond the hard limit only a privileged user gets.
     let maximum = limit.maximum.map(|maximum| maximum.max(files));
@@ -136,11 +136,17 @@ fn raise_limit(files: u64) -> Result<()> {
 
 fn prepare(server: Server, layout: Layout) -> Result<Side> {
     let superuser = server.superuser_token()?;
+    let tokens = collection(&server.client(), &superuser, layout)?;
+    Ok(Side { server, superuser, tokens, heard: Heard::default(), rounds: Vec::new() })
+}
+
+/// Makes what is written to and who listens; the tokens of the listeners.
+pub fn collection(client: &Client, superuser: &str, layout: Layout) -> Result<Vec<String>> {
     let post = |path: &str, body: Value| -> Result<()> {
-        let answer = server.client().send(&Request::json("POST", path, &body).token(&superuser))?;
+        let answer = client.send(&Request::json("POST", path, &body).token(superuser))?;
         match answer.status {
             200 => Ok(()),
-            status => bail!("{} refused {body}: {status} {}", server.program().name, answer.text()),
+            status => bail!("{body} was refused: {status} {}", answer.text()),
         }
     };
     let rule = if layout == Layout::Owners { "owner = @request.auth.id" } else { "" };
@@ -158,19 +164,18 @@ fn prepare(server: Server, layout: Layout) -> Result<Side> {
             let email = format!("u{user}@example.com");
             let body = json!({"id": user_id(user), "email": email, "password": PASSWORD, "passwordConfirm": PASSWORD});
             post("/api/collections/users/records", body)?;
-            tokens.push(server.login("users", &email, PASSWORD)?);
+            tokens.push(testkit::server::login(client, "users", &email, PASSWORD)?);
         }
     }
-    Ok(Side { server, superuser, tokens, heard: Heard::default(), rounds: Vec::new() })
+    Ok(tokens)
 }
 
-fn user_id(user: usize) -> String {
+pub fn user_id(user: usize) -> String {
     format!("user{user:011}")
 }
 
 /// Streams that are connected and subscribed.
-fn open(server: &Server, layout: Layout, clients: usize, tokens: &[String]) -> Result<Vec<TcpStream>> {
-    let port = server.port();
+pub fn open(port: u16, layout: Layout, clients: usize, tokens: &[String]) -> Result<Vec<TcpStream>> {
     let topic = format!("{}/*", layout.collection());
     std::thread::scope(|scope| {
         let openers: Vec<_> = (0..OPENERS)
@@ -217,7 +222,7 @@ fn subscribed(port: u16, client: &Client, topic: &str, token: &str) -> Result<Tc
 }
 
 /// Reads all streams on one thread, until what it gives back is dropped.
-fn listen(streams: Vec<TcpStream>, heard: Heard) -> Result<oneshot::Sender<()>> {
+pub fn listen(streams: Vec<TcpStream>, heard: Heard) -> Result<oneshot::Sender<()>> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build()?;
     let (stop, stopped) = oneshot::channel();
     std::thread::spawn(move || {
@@ -272,7 +277,7 @@ impl Side {
         // Whatever the logins, or the streams before these, left behind has settled by then.
         std::thread::sleep(SETTLES);
         let memory = machine::rss_mib(self.server.pid());
-        let streams = open(&self.server, layout, clients, &self.tokens)?;
+        let streams = open(self.server.port(), layout, clients, &self.tokens)?;
         std::thread::sleep(SETTLES);
         let kib_per_client = (machine::rss_mib(self.server.pid()) - memory) * 1024.0 / clients as f64;
         let _listening = listen(streams, self.heard.clone())?;
@@ -335,7 +340,7 @@ impl Side {
 }
 
 /// Median and 99th percentile in milliseconds since the moments that the writes are counted from.
-fn spread(heard: &[(usize, Instant)], since: &[Instant]) -> (f64, f64) {
+pub fn spread(heard: &[(usize, Instant)], since: &[Instant]) -> (f64, f64) {
     // An event may overtake the answer to the write that it is about.
     let passed = |(n, at): &(usize, Instant)| at.saturating_duration_since(since[*n]).as_secs_f64() * 1000.0;
     let mut times: Vec<f64> = heard.iter().map(passed).collect();

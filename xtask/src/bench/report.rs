@@ -205,7 +205,7 @@ impl Logins {
     }
 }
 
-const HEAD: &str = "# Benchmarks\n\nMade by `cargo xtask bench` (with `--postgres`, `--floor`, `--growth`, `--logins`) and `cargo xtask scale`. The ratios mean something, the \
+const HEAD: &str = "# Benchmarks\n\nMade by `cargo xtask bench` (with `--postgres`, `--floor`, `--growth`, `--logins`, `--caches`) and `cargo xtask scale`. The ratios mean something, the \
 absolute numbers belong to the machine.\n";
 
 /// Replaces the section of that name, or adds it.

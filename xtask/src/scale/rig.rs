@@ -13,10 +13,12 @@ use super::machine;
 use super::{CONNECTIONS, wrk};
 use crate::bench::data;
 
-const RECORDS: usize = 10_000;
+pub const RECORDS: usize = 10_000;
+/// Those that are asked for by Zipf's law: the first one most of all.
+pub const POPULAR: usize = RECORDS * 9 / 10;
 /// How long nodes are given to see what was made beside them.
 const SEEN_MAX: Duration = Duration::from_secs(20);
-const PRIMARY: &str = "db-1";
+pub const PRIMARY: &str = "db-1";
 
 pub struct Load {
     pub name: &'static str,
@@ -27,6 +29,7 @@ pub struct Load {
 /// What all web nodes did together in a slice; processor times in cores.
 #[derive(Clone, Debug, Default)]
 pub struct Slice {
+    pub requests: f64,
     pub rate: f64,
     pub p50_ms: f64,
     pub p99_ms: f64,
@@ -46,6 +49,7 @@ impl Slice {
     pub fn median(slices: &[Slice]) -> Slice {
         let of = |get: fn(&Slice) -> f64| wrk::middle(slices.iter().map(get).collect());
         Slice {
+            requests: of(|s| s.requests),
             rate: of(|s| s.rate),
             p50_ms: of(|s| s.p50_ms),
             p99_ms: of(|s| s.p99_ms),
@@ -63,6 +67,7 @@ impl Slice {
 pub struct Rig {
     cluster: Cluster,
     token: String,
+    superuser: String,
     // Last, so that the directory goes after the processes.
     dir: TempDir,
 }
@@ -76,12 +81,22 @@ impl Rig {
         upsert.args(["superuser", "upsert", SUPERUSER.0, SUPERUSER.1, "--dir"]);
         tools::run(upsert.arg(dir.path().join("none")).env("PANDO_DATA", url))?;
         let first = client(&cluster, 0)?;
-        data::collections(&first, &login(&first, "_superusers", SUPERUSER)?)?;
+        let superuser = login(&first, "_superusers", SUPERUSER)?;
+        data::collections(&first, &superuser)?;
         cluster.sql(PRIMARY, &data::rows_on_postgres(RECORDS))?;
         let token = login(&first, "users", data::OWNER)?;
-        let rig = Rig { cluster, token, dir };
+        let rig = Rig { cluster, token, superuser, dir };
         rig.wait_until_seen()?;
         Ok(rig)
+    }
+
+    pub fn cluster(&self) -> &Cluster {
+        &self.cluster
+    }
+
+    /// A superuser's token.
+    pub fn superuser(&self) -> &str {
+        &self.superuser
     }
 
     /// Waits until every node answers for what was made through one of them.
@@ -129,6 +144,7 @@ impl Rig {
         let cores = |get: fn(&Used) -> f64| (get(&after) - get(&before)) / elapsed;
         let middle = |get: fn(&wrk::Slice) -> f64| wrk::middle(slices.iter().map(get).collect());
         Ok(Slice {
+            requests: slices.iter().map(|s| s.requests).sum(),
             rate: slices.iter().map(|s| s.rate).sum(),
             p50_ms: middle(|s| s.p50_ms),
             p99_ms: middle(|s| s.p99_ms),
@@ -222,6 +238,24 @@ local function mixed()
   if count % 10 == 0 then return create() end
   if count % 10 == 5 then return list(1) end
   return view()
+end
+local shares
+local function zipf()
+  if not shares then
+    local sum = 0
+    shares = {{}}
+    for i = 1, {POPULAR} do sum = sum + 1 / i ^ 0.99; shares[i] = sum end
+  end
+  local at, low, high = math.random() * shares[{POPULAR}], 1, {POPULAR}
+  while low < high do
+    local middle = math.floor((low + high) / 2)
+    if shares[middle] < at then low = middle + 1 else high = middle end
+  end
+  return string.format('/p%014d', low)
+end
+local function popular()
+  if math.random(100) == 1 then return wrk.format('PATCH', posts .. zipf(), headers, '{{"views":' .. views() .. '}}') end
+  return wrk.format('GET', posts .. zipf(), headers)
 end
 request = function() return {request} end
 {done}"#,

@@ -7,6 +7,7 @@ use model::{Collection, Record, Violation, Violations};
 use query::{Batch, Expr, Operand, Select};
 
 use super::{mfa, origins, password, token};
+use crate::audit;
 use crate::error::{Error, Result};
 use crate::records::Shown;
 use crate::rules::Context;
@@ -45,6 +46,7 @@ pub async fn impersonate(
     seconds: i64,
 ) -> Result<LoggedIn> {
     let record = cx.fetch(collection, id).await?.ok_or_else(Error::not_found)?;
+    audit::did(cx.parts, "impersonate", &collection.name, id).await?;
     let token = token::issue(cx.parts, &record, token::Lasts::Fixed(seconds))?;
     answer(cx, record, Some(token)).await
 }
@@ -54,6 +56,26 @@ pub async fn with_password(
     collection: &Arc<Collection>,
     form: PasswordForm,
 ) -> Result<Admitted> {
+    let tried = prove(cx, collection, &form).await;
+    audited(cx, collection, &form.identity, tried).await
+}
+
+/// Notes who was not let in as a superuser.
+pub(super) async fn audited<T>(
+    cx: &Context<'_>,
+    collection: &Collection,
+    identity: &str,
+    tried: Result<T>,
+) -> Result<T> {
+    if let Err(error) = &tried
+        && collection.is_superusers()
+    {
+        audit::login_failed(cx, identity, error).await;
+    }
+    tried
+}
+
+async fn prove(cx: &Context<'_>, collection: &Arc<Collection>, form: &PasswordForm) -> Result<Admitted> {
     let options = &collection.auth().ok_or_else(failed)?.password_auth;
     if !options.enabled {
         return Err(Error::new(
@@ -79,7 +101,7 @@ pub async fn with_password(
         return Err(Error::form_with(violations));
     }
 
-    let found = find_by_identity(cx, collection, &form, &options.identity_fields).await?;
+    let found = find_by_identity(cx, collection, form, &options.identity_fields).await?;
     let Some(record) = found else {
         // An unknown identity must not answer sooner than a wrong password.
         cx.parts.hasher.waste(&form.password, password::cost(collection)).await?;
@@ -177,11 +199,14 @@ pub async fn admit(cx: &Context<'_>, record: Record, method: Method) -> Result<A
         mfa::Step::Begun(mfa_id) => return Ok(Admitted::Halfway { mfa_id }),
         mfa::Step::Completed(first) => Some(first),
     };
-    let mut batch = Batch::default();
+    // No token without an entry.
+    let entered =
+        || Batch { ops: audit::login(cx, &record, method.name()).into_iter().collect(), ..Batch::default() };
+    let mut batch = entered();
     origins::note(cx, &record, &mut batch).await?;
     match note(cx, first.as_ref(), batch).await {
         // The same new place twice at once: it is noted and told of by now.
-        Err(store::Error::Taken { .. }) => note(cx, first.as_ref(), Batch::default()).await,
+        Err(store::Error::Taken { .. }) => note(cx, first.as_ref(), entered()).await,
         other => other,
     }
     .map_err(|error| match error {

@@ -61,7 +61,7 @@ pub(crate) async fn delete_all(cx: &Context<'_>, names: &[&str], owner: &Record)
     let mut ops = Vec::new();
     for name in names {
         let Some(rows) = cx.schema.find(name) else { continue };
-        if cx.parts.realtime.is_followed(rows) {
+        if cx.parts.is_followed(rows) {
             ops.extend(all(cx, name, owner, CASCADE_ROWS_MAX).await?.iter().map(delete));
         }
         // Those made since as well.

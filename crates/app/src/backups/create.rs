@@ -1,30 +1,35 @@
 //! Making a backup: a copy of each database as it is at one moment, then the files, in one archive that gets its name
 //! when it is whole.
 
-use std::fs::File;
+use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
 
 use backing::archive::{self, Source};
 use backing::blob::Content;
-use base::Timestamp;
+use base::{Kind, Timestamp};
 use model::Violation;
+use serde_json::json;
 
-use super::{WORKSHOP, blobs, failed, find, keep, list};
+use super::{Doing, LOCK, Phase, TRY_LATER, WORKSHOP, blobs, failed, find, keep, list};
+use crate::audit;
 use crate::error::{Error, Result};
 use crate::parts::Parts;
+use crate::system::events;
+use crate::transfer;
 
 const NAME_CHARS_MAX: usize = 150;
 /// Of the application's name in that of a backup.
 const APP_CHARS_MAX: usize = 50;
 /// What the names of backups made by the clock begin with.
 const AUTOMATIC: &str = "@auto_pb_backup_";
-/// Bytes between two words about the progress.
+/// Bytes between two words about the progress in the log.
 const PROGRESS_BYTES: u64 = 1 << 30;
 
 /// Makes a backup of that name, or of one that tells the time.
 pub async fn create(parts: &Parts, name: &str) -> Result<()> {
+    audit::about("backup.create", name, "");
     // Before the name is looked at, as in the reference.
-    let turn = parts.backups.turn(name)?;
+    let turn = parts.backups.turn(Doing::Backup, name, parts.clock.now())?;
     let name = match name {
         "" => format!("pb_backup_{}", described(parts)),
         name => {
@@ -32,14 +37,17 @@ pub async fn create(parts: &Parts, name: &str) -> Result<()> {
             name.to_owned()
         }
     };
-    parts.backups.busy.send_replace(Some(name.clone()));
-    parts.backups.dir()?;
+    parts.backups.busy.send_modify(|busy| {
+        if let Some(progress) = busy {
+            progress.name.clone_from(&name);
+        }
+    });
     let replaced = name.starts_with("pb_backup_");
     if !replaced && find(parts, &name).await?.is_some() {
         let message = "The backup file name is invalid or already exists.";
         return Err(Error::form("name", Violation::new("validation_backup_name_exists", message)));
     }
-    make(parts, &name).await?;
+    told(parts, &name, make(parts, &name).await).await?;
     drop(turn);
     Ok(())
 }
@@ -47,8 +55,8 @@ pub async fn create(parts: &Parts, name: &str) -> Result<()> {
 /// What is due by the clock: a new backup, and no more old ones than the settings want.
 pub async fn automatic(parts: &Parts) -> Result<()> {
     let name = format!("{AUTOMATIC}{}", described(parts));
-    let turn = parts.backups.turn(&name)?;
-    make(parts, &name).await?;
+    let turn = parts.backups.turn(Doing::Backup, &name, parts.clock.now())?;
+    told(parts, &name, make(parts, &name).await).await?;
     drop(turn);
     let kept = usize::try_from(parts.settings.load().backups.cron_max_keep).unwrap_or(0);
     if kept == 0 {
@@ -61,6 +69,18 @@ pub async fn automatic(parts: &Parts) -> Result<()> {
         blobs(parts)?.delete(&entry.key).await?;
     }
     Ok(())
+}
+
+/// Notes what came of it where people look for it.
+async fn told(parts: &Parts, name: &str, made: Result<()>) -> Result<()> {
+    match &made {
+        Ok(()) => events::tell(parts, events::BACKUP_DONE, "", json!({"name": name})).await,
+        Err(error) => {
+            let why = error.details.clone().unwrap_or_else(|| error.message.clone());
+            events::tell(parts, events::BACKUP_FAILED, "", json!({"name": name, "error": why})).await;
+        }
+    }
+    made
 }
 
 /// `app_name_20261121101500.zip`.
@@ -107,20 +127,32 @@ fn check(name: &str) -> Result<()> {
 }
 
 /// A folder that is gone when it is not needed any more.
-pub(super) struct Workshop(pub PathBuf);
+pub(super) struct Workshop {
+    pub dir: PathBuf,
+    /// Nobody else's meanwhile: nodes on one database may have one directory.
+    _lock: File,
+}
 
 impl Workshop {
     pub fn open(dir: &Path) -> Result<Self> {
-        let workshop = Workshop(dir.join(WORKSHOP));
+        std::fs::create_dir_all(dir).map_err(failed)?;
+        let lock =
+            File::options().create(true).truncate(false).write(true).open(dir.join(LOCK)).map_err(failed)?;
+        match lock.try_lock() {
+            Err(TryLockError::WouldBlock) => return Err(Error::new(Kind::Invalid, TRY_LATER)),
+            Err(TryLockError::Error(error)) => return Err(failed(error)),
+            Ok(()) => {}
+        }
+        let workshop = Workshop { dir: dir.join(WORKSHOP), _lock: lock };
         workshop.clear();
-        std::fs::create_dir_all(&workshop.0).map_err(failed)?;
+        std::fs::create_dir_all(&workshop.dir).map_err(failed)?;
         Ok(workshop)
     }
 
     fn clear(&self) {
-        match std::fs::remove_dir_all(&self.0) {
+        match std::fs::remove_dir_all(&self.dir) {
             Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-                tracing::warn!("{}: {error}", self.0.display());
+                tracing::warn!("{}: {error}", self.dir.display());
             }
             _ => {}
         }
@@ -134,26 +166,37 @@ impl Drop for Workshop {
 }
 
 async fn make(parts: &Parts, name: &str) -> Result<()> {
-    let dir = parts.backups.dir()?.clone();
+    // Before the work, whether it can be kept.
+    blobs(parts)?;
+    let dir = parts.backups.place.dir.clone();
     tracing::info!("backup {name}: begun");
     let workshop = Workshop::open(&dir)?;
     let (data, logs, out) =
-        (workshop.0.join("data.db"), workshop.0.join("auxiliary.db"), workshop.0.join("backup.zip"));
+        (workshop.dir.join("data.db"), workshop.dir.join("auxiliary.db"), workshop.dir.join("backup.zip"));
     // The databases first: a file is written before the record that names it, and no file goes while a backup is made.
-    parts.store.snapshot(&data).await?;
-    parts.backups.logs.snapshot(&logs).await?;
+    let mut storage = dir.join("storage");
+    if parts.backups.has_data() {
+        parts.store.snapshot(&data).await?;
+        parts.backups.logs.snapshot(&logs).await?;
+    } else {
+        transfer::snapshot(&parts.store, &parts.backups.logs, &workshop.dir, &parts.clock).await?;
+        // It may be a link to what all nodes share.
+        storage = storage.canonicalize().unwrap_or(storage);
+    }
     let sources = vec![
         Source { path: data, name: "data.db".into() },
         Source { path: logs, name: "auxiliary.db".into() },
-        Source { path: dir.join("storage"), name: "storage".into() },
+        Source { path: storage, name: "storage".into() },
     ];
-    let label = name.to_owned();
+    let (label, teller) = (name.to_owned(), parts.backups.teller());
     let packed = tokio::task::spawn_blocking(move || {
         let mut told = 0;
+        teller.phase(Phase::Packing, archive::size(&sources));
         archive::pack(
             File::options().read(true).write(true).create_new(true).open(&out)?,
             &sources,
-            |_, bytes| {
+            |bytes| {
+                teller.done(bytes);
                 if bytes / PROGRESS_BYTES > told {
                     told = bytes / PROGRESS_BYTES;
                     tracing::info!("backup {label}: {} MiB so far", bytes >> 20);
@@ -163,6 +206,7 @@ async fn make(parts: &Parts, name: &str) -> Result<()> {
     });
     let file = packed.await.map_err(|error| Error::internal(error.to_string()))??;
     let size_bytes = file.metadata().map_err(failed)?.len();
+    parts.backups.teller().phase(Phase::Storing, 0);
     keep(parts, name, &Content::File { file, size_bytes }).await?;
     tracing::info!("backup {name}: done, {} MiB", size_bytes >> 20);
     Ok(())

@@ -1,44 +1,61 @@
 //! Backups: zip files of a data directory, made while the server goes on, and put in its place again. They have the
-//! reference's own layout, so that each can restore the other's. A database server's data is not theirs.
+//! reference's own layout, so that each can restore the other's. Of a database server's data they are a copy in that
+//! layout, which a directory takes, and the database server by a move.
 
 mod create;
+mod progress;
 mod restore;
 
 pub use create::{automatic, create};
+pub use progress::{Doing, Phase, Progress};
 pub use restore::{KEPT, restore};
 
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use backing::blob::{Attributes, Blob, Blobs, Content, Entry, Place};
-use base::Kind;
+use backing::blob::{self, Attributes, Blob, Blobs, Content, Entry};
 use base::limits::BACKUPS_LISTED_MAX;
+use base::{Kind, Timestamp};
 use futures_util::TryStreamExt;
 use model::Violation;
 use store::Store;
 use tokio::sync::{Notify, watch};
 
+use crate::audit;
 use crate::auth::token::{self, Purpose};
 use crate::error::{Error, Result};
 use crate::files::{self, Uploads};
 use crate::parts::Parts;
 use crate::rules::Context;
 
+use progress::Teller;
+
 /// Where backups are kept in the data directory.
 pub const FOLDER: &str = "backups";
 /// Where a backup is made; what an interrupted one leaves here is removed by the next.
 const WORKSHOP: &str = ".pando_backup";
+/// Held by who makes one, where several processes share a directory.
+const LOCK: &str = ".pando_backup.lock";
+const TRY_LATER: &str = "Try again later - another backup/restore process has already been started.";
 const ZIP: &str = "application/zip";
 
 pub struct Backups {
-    /// The data directory; `None` when the data is a database server's.
-    dir: Option<PathBuf>,
-    /// The request log's store, which is a file of its own.
+    place: Place,
+    /// The request log's store.
     logs: Store,
-    /// The name of the backup that is made or restored.
-    busy: watch::Sender<Option<String>>,
+    /// The backup that is made or restored.
+    busy: watch::Sender<Option<Progress>>,
     /// Told when the server shall start anew, on what was restored.
     pub restart: Arc<Notify>,
+}
+
+/// Where backups are made, and of what.
+pub struct Place {
+    pub dir: PathBuf,
+    /// Whether the data is in the directory, rather than in a database server.
+    pub has_data: bool,
+    /// Whether all who ask for backups find what is kept in the directory.
+    pub keeps: bool,
 }
 
 /// Holds the place of the one backup at a time.
@@ -51,12 +68,21 @@ impl Drop for Turn<'_> {
 }
 
 impl Backups {
-    pub fn new(dir: Option<PathBuf>, logs: Store) -> Self {
-        Backups { dir, logs, busy: watch::Sender::new(None), restart: Arc::new(Notify::new()) }
+    pub fn new(place: Place, logs: Store) -> Self {
+        Backups { place, logs, busy: watch::Sender::new(None), restart: Arc::new(Notify::new()) }
     }
 
     pub fn is_busy(&self) -> bool {
         self.busy.borrow().is_some()
+    }
+
+    /// How far the backup is that is made or restored by this process.
+    pub fn progress(&self) -> Option<Progress> {
+        self.busy.borrow().clone()
+    }
+
+    fn teller(&self) -> Teller {
+        Teller(self.busy.clone())
     }
 
     /// Waits while a backup is made: files that it may need must stay.
@@ -65,31 +91,33 @@ impl Backups {
         let _ = self.busy.subscribe().wait_for(Option::is_none).await;
     }
 
-    fn turn(&self, name: &str) -> Result<Turn<'_>> {
+    fn turn(&self, doing: Doing, name: &str, since: Timestamp) -> Result<Turn<'_>> {
+        let phase = match doing {
+            Doing::Backup => Phase::Copying,
+            Doing::Restore => Phase::Fetching,
+        };
         let free = self.busy.send_if_modified(|busy| match busy {
             Some(_) => false,
             None => {
-                *busy = Some(name.to_owned());
+                *busy = Some(Progress { doing, name: name.to_owned(), since, phase, done: 0, total: 0 });
                 true
             }
         });
         match free {
             true => Ok(Turn(self)),
-            false => Err(Error::new(
-                Kind::Invalid,
-                "Try again later - another backup/restore process has already been started.",
-            )),
+            false => Err(Error::new(Kind::Invalid, TRY_LATER)),
         }
     }
 
-    fn dir(&self) -> Result<&PathBuf> {
-        self.dir.as_ref().filter(|_| !self.logs.has_switched()).ok_or_else(|| {
-            Error::new(
-                Kind::Unsupported,
-                "Backups are not made of a PostgreSQL database: use pg_dump and pg_restore, and copy the files.",
-            )
-        })
+    /// Whether a backup can be restored here: one is a directory, and takes the place of one.
+    pub fn has_data(&self) -> bool {
+        self.place.has_data && !self.logs.has_switched()
     }
+}
+
+/// Whether backups can be kept by the settings as they are.
+pub fn can_keep(parts: &Parts) -> bool {
+    parts.backups.place.keeps || parts.settings.load().backups.s3.enabled
 }
 
 /// The place that the settings name.
@@ -98,7 +126,14 @@ fn blobs(parts: &Parts) -> Result<Blobs> {
     let s3 = &settings.backups.s3;
     match s3.enabled {
         true => files::open(s3),
-        false => Ok(Blobs::open(&Place::Directory(parts.backups.dir()?.join(FOLDER)))?),
+        false if parts.backups.place.keeps => {
+            Ok(Blobs::open(&blob::Place::Directory(parts.backups.place.dir.join(FOLDER)))?)
+        }
+        false => Err(Error::new(
+            Kind::Unsupported,
+            "Other nodes would not find what is kept on this one: name an S3 store for backups in the settings, or \
+             set files.shared.",
+        )),
     }
 }
 
@@ -140,7 +175,8 @@ async fn find(parts: &Parts, name: &str) -> Result<Option<Blob>> {
 }
 
 pub async fn delete(parts: &Parts, name: &str) -> Result<()> {
-    if parts.backups.busy.borrow().as_deref() == Some(name) {
+    audit::about("backup.delete", name, "");
+    if parts.backups.busy.borrow().as_ref().is_some_and(|busy| busy.name == name) {
         let message = "The backup is currently being used and cannot be deleted.";
         return Err(Error::new(Kind::Invalid, message));
     }
@@ -155,6 +191,7 @@ pub async fn delete(parts: &Parts, name: &str) -> Result<()> {
 
 /// Keeps an uploaded archive under its own name.
 pub async fn upload(parts: &Parts, uploads: Uploads) -> Result<()> {
+    audit::about("backup.upload", "", "");
     let Some((upload, content)) = uploads.take("file") else {
         return Err(Error::form("file", Violation::required()));
     };

@@ -14,33 +14,51 @@ use store::{Options, Store, Target};
 use tokio::io::AsyncWriteExt;
 
 use super::create::Workshop;
-use super::{FOLDER, WORKSHOP, failed, find};
+use super::{Doing, FOLDER, LOCK, Phase, WORKSHOP, failed, find};
+use crate::audit;
 use crate::catalog::Catalog;
 use crate::error::{Error, Result};
 use crate::parts::Parts;
 
 /// What stays in a data directory whatever is restored.
-pub const KEPT: &[&str] = &[FOLDER, WORKSHOP, ".pando.lock", "outbox", "pando.toml", "lost+found"];
+pub const KEPT: &[&str] = &[FOLDER, WORKSHOP, LOCK, ".pando.lock", "outbox", "pando.toml", "lost+found"];
 
 /// Replaces the data by a backup's, at the next start, which is asked for.
 pub async fn restore(parts: &Parts, name: &str) -> Result<()> {
-    let turn = parts.backups.turn(name)?;
-    let dir = parts.backups.dir()?.clone();
+    audit::begun(parts, "backup.restore", name, "").await?;
+    let turn = parts.backups.turn(Doing::Restore, name, parts.clock.now())?;
+    let teller = parts.backups.teller();
+    let dir = parts.backups.place.dir.clone();
     let missing = || Error::new(Kind::Invalid, "Missing or invalid backup file.");
     let blob = find(parts, name).await?.ok_or_else(missing)?;
+    if !parts.backups.has_data() {
+        return Err(Error::new(
+            Kind::Unsupported,
+            "A backup is not restored into a PostgreSQL database in use: unpack it into a directory of its own, and \
+             bring it into an empty database with `pando move --dir DIRECTORY --to postgres://...`.",
+        ));
+    }
     tracing::info!("restore of {name}: begun");
     let workshop = Workshop::open(&dir)?;
-    let fetched = workshop.0.join("restore.zip");
+    let fetched = workshop.dir.join("restore.zip");
     let mut file = tokio::fs::File::create_new(&fetched).await.map_err(failed)?;
     let mut bytes = blob.stream(0..blob.size_bytes).await?;
+    teller.phase(Phase::Fetching, blob.size_bytes);
+    let mut fetched_bytes = 0;
     while let Some(chunk) = bytes.try_next().await.map_err(failed)? {
+        fetched_bytes += chunk.len() as u64;
+        teller.done(fetched_bytes);
         file.write_all(&chunk).await.map_err(failed)?;
     }
     file.flush().await.map_err(failed)?;
     let replacement = Replacement::of(&dir, KEPT);
+    teller.phase(Phase::Unpacking, 0);
     let prepared = prepare(&replacement, &dir, &fetched).await;
     let decided = match prepared {
-        Ok(new) => verify(parts, &new).await,
+        Ok(new) => {
+            teller.phase(Phase::Verifying, 0);
+            verify(parts, &new).await
+        }
         Err(error) => Err(error),
     };
     if let Err(error) = decided {
@@ -52,6 +70,7 @@ pub async fn restore(parts: &Parts, name: &str) -> Result<()> {
     let deciding = tokio::task::spawn_blocking(move || replacement.decide()).await;
     deciding.map_err(|error| Error::internal(error.to_string()))?.map_err(failed)?;
     tracing::info!("restore of {name}: verified; the server starts anew");
+    teller.phase(Phase::Restarting, 0);
     parts.backups.restart.notify_one();
     // Nothing else may begin before the restart.
     std::mem::forget(turn);
@@ -122,7 +141,7 @@ async fn verify(parts: &Parts, new: &Path) -> Result<()> {
         target: Target::Sqlite { dir: new.to_owned(), file: "data.db" },
         node: Node::local(),
         clock: parts.clock.clone(),
-        listener: std::sync::Arc::new(|_| {}),
+        witness: std::sync::Arc::new(()),
         exclusive: false,
     })
     .await

@@ -102,6 +102,27 @@ async fn try_update(cx: &Context<'_>, name_or_id: &str, body: &Json) -> Result<A
     current(cx, &collection.id)
 }
 
+/// A definition as it would be saved, and what stands against it: what an editor asks on the way, with nothing written.
+/// `of` names the collection that it would change; empty for a new one. Whether the rows fit a unique index is found out
+/// by saving alone.
+pub async fn check(cx: &Context<'_>, of: &str, body: &Json) -> Result<(Collection, Violations)> {
+    let schema = cx.parts.catalog.schema();
+    let (old, draft) = match of {
+        "" => (None, draft::create(body, &schema)?),
+        of => {
+            let old = schema.find(of).cloned().ok_or_else(Error::not_found)?;
+            let draft = draft::patch(&old, body)?;
+            (Some(old), draft)
+        }
+    };
+    let mut collection = draft.collection;
+    let mut violations = judged(cx, &mut collection, old.as_deref(), &schema, draft.violations).await?;
+    if let Some(why) = reserved(&collection) {
+        violations.add("name", Violation::new("validation_collection_name_invalid", sentence(&why)));
+    }
+    Ok((collection, violations))
+}
+
 /// A view's fields are told, and then everything is judged.
 async fn judged(
     cx: &Context<'_>,
@@ -187,7 +208,7 @@ pub(super) fn judge(
 }
 
 /// Every comparison by itself: as a whole, a filter may be settled before all of it was looked at.
-fn check_all(resolver: &mut Resolver<'_>, filter: &Filter) -> std::result::Result<(), String> {
+pub(crate) fn check_all(resolver: &mut Resolver<'_>, filter: &Filter) -> std::result::Result<(), String> {
     match filter {
         Filter::And(parts) | Filter::Or(parts) => parts.iter().try_for_each(|part| check_all(resolver, part)),
         Filter::Test(_) => resolver.condition(filter).map(drop).map_err(|error| error.to_string()),
@@ -232,6 +253,7 @@ pub(super) async fn commit(
     cx.parts.catalog.reload(&cx.parts.store).await?;
     // What was cached under the old definitions is gone only now that the new ones are in force.
     cx.parts.stamps.expire_all();
+    cx.parts.outside.anything(true);
     Ok(())
 }
 

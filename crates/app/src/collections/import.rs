@@ -19,7 +19,7 @@ use crate::rules::Context;
 const FAILED: &str = "Failed to import collections.";
 
 /// A collection as it is, if it is, and as the import wants it.
-type Pair = (Option<Arc<Collection>>, Collection);
+pub type Pair = (Option<Arc<Collection>>, Collection);
 
 pub async fn import(cx: &Context<'_>, collections: &[Json], delete_missing: bool) -> Result<()> {
     let mut changing = Changing::begin(cx.parts).await;
@@ -31,7 +31,15 @@ pub async fn import(cx: &Context<'_>, collections: &[Json], delete_missing: bool
     }
 }
 
-async fn try_import(cx: &Context<'_>, collections: &[Json], delete_missing: bool) -> Result<()> {
+/// What an import would make of the collections: those that it names, and those that it drops. Nothing is written.
+pub struct Plan {
+    before: Arc<Schema>,
+    pub pairs: Vec<Pair>,
+    pub dropped: Vec<Arc<Collection>>,
+}
+
+/// Fails as the import itself would, but for what only the rows can tell.
+pub async fn plan(cx: &Context<'_>, collections: &[Json], delete_missing: bool) -> Result<Plan> {
     let before = cx.parts.catalog.schema();
     // What is not named goes, and with it what came while the request was on its way.
     if delete_missing && cx.schema.collections != before.collections {
@@ -95,6 +103,11 @@ async fn try_import(cx: &Context<'_>, collections: &[Json], delete_missing: bool
             return Err(refused(new, &violations));
         }
     }
+    Ok(Plan { before, pairs, dropped })
+}
+
+async fn try_import(cx: &Context<'_>, collections: &[Json], delete_missing: bool) -> Result<()> {
+    let Plan { before, pairs, dropped } = plan(cx, collections, delete_missing).await?;
     let mut batch = batch(&pairs, &dropped);
     let now = cx.parts.clock.now();
     batch.jobs.extend(dropped.iter().filter_map(|gone| files::dropped_collection(gone, now)));

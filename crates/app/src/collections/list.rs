@@ -9,17 +9,10 @@ use model::{Collection, Field, FieldKind, Record};
 use query::select::SortKey;
 
 use crate::error::{Error, Result};
-use crate::records::ListQuery;
+use crate::records::{ListQuery, Page};
 use crate::rules::Context;
 
-pub struct CollectionPage {
-    pub items: Vec<Arc<Collection>>,
-    pub page: u64,
-    pub per_page: u64,
-    pub total: Option<u64>,
-}
-
-pub fn list(cx: &Context<'_>, query: &ListQuery) -> Result<CollectionPage> {
+pub fn list(cx: &Context<'_>, query: &ListQuery) -> Result<Page<Arc<Collection>>> {
     let shape = Arc::new(shape());
     let mut resolver = cx.resolver(&shape, cx.trust());
     let filter = match query.filter.is_empty() {
@@ -60,12 +53,7 @@ pub fn list(cx: &Context<'_>, query: &ListQuery) -> Result<CollectionPage> {
             _ => rows.sort_by_key(|_| base::id::record()),
         }
     }
-    let (page, per_page) = query.window();
-    let total = rows.len() as u64;
-    let skip = usize::try_from((page - 1).saturating_mul(per_page)).unwrap_or(usize::MAX);
-    let items =
-        rows.into_iter().skip(skip).take(per_page as usize).map(|(_, collection)| collection).collect();
-    Ok(CollectionPage { items, page, per_page, total: (!query.skip_total).then_some(total) })
+    Ok(query.cut(rows.into_iter().map(|(_, collection)| collection).collect()))
 }
 
 /// Whether the filter is only about what the rows themselves hold, as it stands.

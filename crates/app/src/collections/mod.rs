@@ -5,5 +5,4 @@ pub mod import;
 pub mod list;
 pub mod standing;
 pub mod truncate;
-
-mod views;
+pub mod views;

@@ -29,7 +29,7 @@ pub async fn truncate(cx: &Context<'_>, name_or_id: &str) -> Result<()> {
         return Err(Error::new(Kind::Invalid, FAILED).details("the last superuser cannot be deleted"));
     }
     let is_alone = cx.schema.references(&collection).is_empty() && !collection.is_auth();
-    if is_alone && !files::has_files(&collection) && !cx.parts.realtime.is_followed(&collection) {
+    if is_alone && !files::has_files(&collection) && !cx.parts.is_followed(&collection) {
         let op = Op::DeleteWhere { table: collection.name.clone(), filter: Expr::Const(true) };
         cx.store().commit(Batch::op(op)).await?;
         return Ok(());

@@ -1,14 +1,22 @@
 //! View collections: their fields come from their query, and follow the tables that it reads.
 
-use base::limits::CHANGE_TRIES_MAX;
+use std::sync::Arc;
+
+use base::Kind;
+use base::limits::{CHANGE_TRIES_MAX, VIEW_PREVIEW_ROWS_MAX};
 use model::collection::invalid_query;
-use model::{Collection, CollectionKind, Field, Schema, Violation};
+use model::violation::sentence;
+use model::{Collection, CollectionKind, Field, Record, Schema, Violation};
 use query::Batch;
+use serde_json::Value as Json;
 
 use crate::catalog;
 use crate::changing::is_overtaken;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::rules::Context;
+
+/// Random characters in the name of a view that is only tried.
+const SUFFIX_LEN: usize = 5;
 
 /// Sets a view's fields from its query, and says what is wrong with it; other collections are left alone.
 pub(super) async fn derive_fields(
@@ -32,6 +40,42 @@ pub(super) async fn derive_fields(
         Err(error) => return Err(error.into()),
     }
     Ok(collection.derive_view(schema).err().map(|why| invalid_query(&why)))
+}
+
+/// A view that is not there yet: its fields, and the first of its records. Only what could be a view's query is run, so
+/// that nothing is written.
+pub async fn dry_run(cx: &Context<'_>, query: &str) -> Result<(Arc<Collection>, Vec<Record>)> {
+    let refused =
+        |why: &str| Error::new(Kind::Invalid, format!("Invalid view query. Raw error: \n{}", sentence(why)));
+    if query.trim().is_empty() {
+        return Err(Error::form("query", Violation::required()));
+    }
+    let mut view = Collection::blank(CollectionKind::View { query: query.to_owned() });
+    view.name = format!("temp_view_{}", base::id::random(SUFFIX_LEN, base::id::ALPHANUMERIC)).into();
+    view.id = view.default_id().into();
+    let asked = async {
+        cx.store().describe_view(query).await?;
+        let query = query.trim().trim_end_matches(';');
+        let first = format!("SELECT * FROM ({query}\n) AS preview LIMIT {VIEW_PREVIEW_ROWS_MAX}");
+        cx.parts.store.console(&first).await
+    };
+    let found = asked.await.map_err(|error| match error {
+        store::Error::Refused(why) => refused(&why),
+        other => other.into(),
+    })?;
+    view.derive_view(&cx.schema).map_err(|why| refused(&why))?;
+    let view = Arc::new(view);
+    let records = found.rows.into_iter().map(|row| {
+        let mut record = Record::blank(view.clone());
+        for (column, value) in found.columns.iter().zip(row) {
+            let Some(position) = view.position(&column.name) else { continue };
+            let value = value.map_or(Json::Null, Json::String);
+            record.set_at(position, view.fields[position].prepare(&value));
+        }
+        record
+    });
+    let records = records.collect();
+    Ok((view, records))
 }
 
 /// After a change of tables: the fields of the views over them may be others now. What another node changes meanwhile

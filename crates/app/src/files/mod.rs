@@ -12,10 +12,12 @@ mod uploads;
 pub use removal::{dropped_collection, dropped_fields, remove, remove_folder, removed, unchanged};
 pub use serve::Served;
 pub use sweep::{Swept, sweep_orphans};
-pub use thumbs::Thumbs;
 #[doc(hidden)]
 pub use thumbs::fuzz as fuzz_thumb;
+pub use thumbs::{Thumbs, make as make_thumbs, wanted as wanted_thumbs};
 pub use uploads::Uploads;
+
+use removal::held;
 
 use std::path::PathBuf;
 use std::sync::Arc;

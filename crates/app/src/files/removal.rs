@@ -43,21 +43,21 @@ pub fn dropped_fields(old: &Collection, new: &Collection) -> Option<Job> {
 /// Does the job of [`removed`]. A name that the record holds again is kept.
 pub async fn remove(parts: &Parts, collection: &str, record: &str, gone: &[String]) -> Result<()> {
     let Some(blobs) = parts.blobs_if_any()? else { return Ok(()) };
-    let held = held(parts, collection, record).await?;
+    let held: Vec<String> = held(parts, collection, record).await?.iter().flat_map(names).collect();
     for name in gone.iter().filter(|name| !held.contains(name)) {
         remove_one(&blobs, collection, record, name).await?;
     }
     Ok(())
 }
 
-/// What the record holds now, asked of the database and not of a cache.
-async fn held(parts: &Parts, collection: &str, record: &str) -> Result<Vec<String>> {
+/// The record as it is now, asked of the database and not of a cache.
+pub(super) async fn held(parts: &Parts, collection: &str, record: &str) -> Result<Option<Record>> {
     let schema = parts.catalog.schema();
-    let Some(collection) = schema.by_id(collection) else { return Ok(Vec::new()) };
+    let Some(collection) = schema.by_id(collection) else { return Ok(None) };
     let table = &collection.table;
     let select = Select::by_ids(table.name.clone(), table.columns.clone(), vec![record.into()]);
-    let Some(row) = parts.store.first(&select).await? else { return Ok(Vec::new()) };
-    Ok(names(&Record { collection: collection.clone(), row: row.into() }).collect())
+    let row = parts.store.first(&select).await?;
+    Ok(row.map(|row| Record { collection: collection.clone(), row: row.into() }))
 }
 
 /// Deletes a file and what was made of it.

@@ -20,6 +20,8 @@ pub struct Served {
     pub name: String,
     /// Empty when unknown.
     pub content_type: String,
+    /// Whether everybody is shown it for as long as its record has it.
+    pub is_public: bool,
 }
 
 /// What an address asks for.
@@ -39,6 +41,8 @@ pub async fn serve(cx: &Context<'_>, collection: &Arc<Collection>, asked: &Asked
     if field.protected {
         check_protected(cx, &record, asked.token).await?;
     }
+    // A view may lose the row though the record that the file belongs to stays as it is.
+    let is_public = !field.protected && !collection.is_view();
     let (collection_id, record_id) = match collection.is_view() {
         true => origin(cx, collection, asked.name)
             .await?
@@ -54,12 +58,12 @@ pub async fn serve(cx: &Context<'_>, collection: &Arc<Collection>, asked: &Asked
         if let Some(blob) = cx.parts.files.thumbs.find_or_make(&blobs, &original, &thumb, asked.thumb).await?
         {
             let content_type = blob.attributes.content_type.clone();
-            return Ok(Served { blob, name, content_type });
+            return Ok(Served { blob, name, content_type, is_public });
         }
     }
     let blob = blobs.get(&original).await?;
     let content_type = blob.attributes.content_type.clone();
-    Ok(Served { blob, name: asked.name.to_string(), content_type })
+    Ok(Served { blob, name: asked.name.to_string(), content_type, is_public })
 }
 
 /// The file field that holds the name.

@@ -1,242 +1,255 @@
-//! Takes due jobs from the database and runs them, in as many processes as like to. A job is held by lease: `due` is
-//! moved into the future when it is taken, so that a job whose holder died is due again by itself.
+//! Runs jobs: a lane for each queue takes as many as it has places for, and what became of them is said in batches. While
+//! jobs are held their leases are renewed together.
 
+use std::collections::HashMap;
 use std::future::Future;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use backing::queue::{Outcome, Queue, Taken};
 use base::limits::{
-    JOB_ATTEMPTS_MAX, JOB_DEAD_MS, JOB_LEASE_MS, JOB_RETRY_MS, JOB_RETRY_MS_MAX, JOB_RUN_MS, JOBS_DRAIN_MS,
-    JOBS_POLL_MS, JOBS_RUNNING_MAX,
+    JOB_ATTEMPTS_MAX, JOB_RETRY_MS, JOB_RETRY_MS_MAX, JOB_RUN_MS, JOBS_CHAIN_MAX, JOBS_CHAIN_MS,
+    JOBS_DRAIN_MS, JOBS_POLL_MS, JOBS_RUNNING_MAX, JOBS_SETTLE_ATTEMPTS_MAX, JOBS_SETTLED_MAX,
 };
-use base::{Kind, Name, Value};
+use base::{Kind, Name};
 use observe::RequestId;
-use query::select::SortKey;
-use query::{Assign, Batch, Column, ColumnType, Expr, Guard, Op, Operand, Operator, Row, Select, Sort};
-use tokio::sync::{Notify, watch};
+use parking_lot::Mutex;
+use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
+use tokio::time::Instant;
 
 use super::meters::Running;
-use super::{Payload, QUEUE, UNKNOWN};
+use super::places::{Place, Places};
+use super::{Lane, Payload, UNKNOWN};
 use crate::error::{Error, Result};
 use crate::parts::Parts;
 
-pub(super) const TABLE: &str = "_pando_jobs";
-/// The queue of jobs that were given up.
-pub(super) const DEAD: &str = "dead";
-
-/// A job that this process holds.
-struct Taken {
-    id: Name,
-    payload: String,
-    /// This run included.
-    attempts: u32,
-    /// What is to be done, unless a later version alone knows.
-    known: serde_json::Result<Payload>,
+struct Runner {
+    parts: Arc<Parts>,
+    queue: Queue,
+    places: Arc<Places>,
+    held: Mutex<HashMap<Name, Hold>>,
+    ended: mpsc::Sender<(Arc<Taken>, Outcome)>,
+    stopped: watch::Receiver<bool>,
+    cut: watch::Receiver<bool>,
 }
 
-impl Taken {
-    /// The request that caused it; one that nobody asked for goes by its own id.
-    fn request(&self) -> RequestId {
-        let caused = self.known.as_ref().ok().and_then(Payload::request);
-        caused.or_else(|| RequestId::read(self.id.as_bytes())).unwrap_or_else(RequestId::make)
-    }
-
-    fn kind(&self) -> &'static str {
-        self.known.as_ref().map_or(UNKNOWN, |payload| payload.work.kind())
-    }
+struct Hold {
+    job: Arc<Taken>,
+    until: Instant,
 }
 
-/// Runs jobs until `stop` completes. `wake` tells of new ones; without it they are found a little later. Jobs that
-/// are still running a while after the stop are cut off and given back, for another process to take at once.
-pub async fn run(parts: Arc<Parts>, wake: Arc<Notify>, stop: impl Future<Output = ()>) {
-    tokio::pin!(stop);
-    let holder: Name = base::id::record().into();
-    let (cut, is_cut) = watch::channel(false);
+/// Runs jobs until `stop` completes. Jobs that are still running a while after the stop are cut off and given back, for
+/// another process to take at once.
+pub async fn run(parts: Arc<Parts>, queue: Queue, mut lanes: Vec<Lane>, stop: impl Future<Output = ()>) {
+    lanes.sort_by_key(|lane| std::cmp::Reverse(lane.priority));
+    let (ended, settled) = mpsc::channel(JOBS_SETTLED_MAX);
+    let (stop_now, stopped) = watch::channel(false);
+    let (cut_now, cut) = watch::channel(false);
+    let bounds = lanes.iter().map(|lane| lane.concurrency);
+    let most = match queue.waits() {
+        true => bounds.sum(),
+        false => bounds.max().unwrap_or(0).max(JOBS_RUNNING_MAX),
+    };
+    let places = Places::new(&lanes, most);
+    let held = Mutex::default();
+    let runner = Arc::new(Runner { parts, queue, places, held, ended, stopped, cut });
+
+    let mut beside = JoinSet::new();
+    let (queue, renewing) = (runner.queue.clone(), Arc::downgrade(&runner));
+    beside.spawn(async move { queue.serve().await });
+    beside.spawn(renew(renewing, runner.queue.lease()));
+    let settling = tokio::spawn(settle(Arc::downgrade(&runner), runner.queue.clone(), settled));
     let mut running = JoinSet::new();
-    loop {
-        let room = JOBS_RUNNING_MAX - running.len();
-        let mut took = 0;
-        if room > 0 {
-            match take(&parts, &holder, room).await {
-                Ok(jobs) => {
-                    took = jobs.len();
-                    for job in jobs {
-                        let request = job.request();
-                        let held = hold(parts.clone(), holder.clone(), job, is_cut.clone());
-                        running.spawn(request.scope(held));
-                    }
-                }
-                Err(error) => tracing::warn!(details = error.details, "cannot look for jobs: {error}"),
-            }
-        }
-        if took == room && room > 0 {
-            // There may be more; as many as can run are running now.
-            continue;
-        }
-        tokio::select! {
-            () = &mut stop => break,
-            _ = running.join_next(), if !running.is_empty() => {}
-            () = wake.notified(), if room > 0 => {}
-            () = tokio::time::sleep(Duration::from_millis(JOBS_POLL_MS)) => {}
-        }
+    for (at, lane) in lanes.into_iter().enumerate() {
+        running.spawn(serve(runner.clone(), at, lane));
     }
-    if !ended(&mut running).await {
+    drop(runner);
+
+    stop.await;
+    let _ = stop_now.send(true);
+    if !all_ended(&mut running).await {
         tracing::info!("unfinished jobs are given back");
-        let _ = cut.send(true);
-        ended(&mut running).await;
+        let _ = cut_now.send(true);
+        all_ended(&mut running).await;
     }
+    running.shutdown().await;
+    // Without anybody who sends it ends when it has said all.
+    let _ = tokio::time::timeout(Duration::from_millis(JOBS_DRAIN_MS), settling).await;
 }
 
 /// Whether all end within a while.
-async fn ended(running: &mut JoinSet<()>) -> bool {
+async fn all_ended(running: &mut JoinSet<()>) -> bool {
     let all = async { while running.join_next().await.is_some() {} };
     tokio::time::timeout(Duration::from_millis(JOBS_DRAIN_MS), all).await.is_ok()
 }
 
-/// Deletes jobs that were given up long ago.
-pub async fn forget_dead(parts: &Parts) -> Result<()> {
-    let before = parts.clock.now().0 - JOB_DEAD_MS;
-    let filter = Expr::and([
-        Expr::eq(Operand::base("queue", ColumnType::Text), Value::from(DEAD)),
-        less(due(), number(before)),
-    ]);
-    parts.store.commit(Batch::op(Op::DeleteWhere { table: TABLE.into(), filter })).await?;
-    Ok(())
-}
-
-pub(super) fn due() -> Operand {
-    Operand::base("due", ColumnType::Number)
-}
-
-pub(super) fn less(left: impl Into<Operand>, right: impl Into<Operand>) -> Expr {
-    Expr::Compare { left: left.into(), op: Operator::Lt, right: right.into() }
-}
-
-pub(super) fn number(number: i64) -> Value {
-    Value::Number(number as f64)
-}
-
-/// Takes at most `most` due jobs, the longest due first.
-async fn take(parts: &Parts, holder: &Name, most: usize) -> Result<Vec<Taken>> {
-    let now = parts.clock.now().0;
-    let columns = [
-        ("id", ColumnType::Id),
-        ("payload", ColumnType::Text),
-        ("attempts", ColumnType::Number),
-        ("due", ColumnType::Number),
-    ];
-    let columns = columns.into_iter().map(|(name, ty)| Column::new(name, ty)).collect();
-    // No lease and no wait lasts this long: the clock was set back.
-    let absurd = now + (JOB_RETRY_MS_MAX + JOB_LEASE_MS) as i64 * 2;
-    let mut select = Select::table(TABLE, columns)
-        .filter(Expr::eq(Operand::base("queue", ColumnType::Text), Value::from(QUEUE)))
-        .filter(Expr::or([less(due(), number(now + 1)), less(number(absurd), due())]))
-        .limit(most as u64);
-    select.sort = vec![
-        Sort { by: SortKey::Operand(due()), descending: false },
-        Sort { by: SortKey::Insertion, descending: false },
-    ];
-    let mut taken = Vec::new();
-    for row in parts.store.select(&select).await? {
-        let Some(job) = claim(parts, holder, &row, now).await? else { continue };
-        taken.push(job);
-    }
-    Ok(taken)
-}
-
-/// Makes the job this process's; `None` when another one was faster.
-async fn claim(parts: &Parts, holder: &Name, row: &Row, now: i64) -> Result<Option<Taken>> {
-    let Some(id) = row.get(0).as_str() else { return Ok(None) };
-    let id: Name = id.into();
-    let as_seen = Select::by_ids(TABLE, Vec::new(), vec![id.clone()])
-        .filter(Expr::eq(due(), row.get(3).clone()))
-        .filter(Expr::eq(Operand::base("attempts", ColumnType::Number), row.get(2).clone()));
-    let set = vec![
-        ("due".into(), Assign::Set(number(now + JOB_LEASE_MS as i64))),
-        ("attempts".into(), Assign::Add(1.0)),
-        ("holder".into(), Assign::Set(Value::from(&**holder))),
-    ];
-    let batch = Batch {
-        guards: vec![Guard::Exists(as_seen)],
-        ops: vec![Op::Update { table: TABLE.into(), id: id.clone(), set }],
-        ..Batch::default()
-    };
-    match parts.store.commit(batch).await {
-        Ok(_) => {
-            let payload = row.get(1).text_or_empty().to_string();
-            let known = Payload::read(&payload);
-            Ok(Some(Taken { id, payload, attempts: row.get(2).as_number() as u32 + 1, known }))
-        }
-        Err(store::Error::Guard(_)) => Ok(None),
-        Err(error) => Err(error.into()),
-    }
-}
-
-/// Runs the job while its lease is renewed, and settles it.
-async fn hold(parts: Arc<Parts>, holder: Name, job: Taken, mut is_cut: watch::Receiver<bool>) {
-    let measured = Running::begin(job.kind());
-    let ran = {
-        // A task of its own, so that a panic ends the run and not the runner.
-        let work = perform(parts.clone(), job.payload.clone());
-        let mut run = tokio::spawn(job.request().scope(work));
-        let deadline = tokio::time::sleep(Duration::from_millis(JOB_RUN_MS));
-        tokio::pin!(deadline);
-        // A sender that is gone means the same.
-        let cut = async { drop(is_cut.wait_for(|cut| *cut).await) };
-        tokio::pin!(cut);
-        let abort = AbortOnDrop(run.abort_handle());
-        let ran = loop {
-            tokio::select! {
-                outcome = &mut run => break Some(match outcome {
-                    Ok(outcome) => outcome,
-                    Err(error) => Err(Error::new(Kind::Internal, "The job panicked.").details(error)),
-                }),
-                () = &mut deadline => break Some(Err(Error::new(Kind::Unavailable, "The job took too long."))),
-                () = &mut cut => break None,
-                () = tokio::time::sleep(Duration::from_millis(JOB_LEASE_MS / 3)) => {
-                    // A lease that cannot be renewed may be lost; what runs twice must bear it.
-                    let lease = parts.clock.now().0 + JOB_LEASE_MS as i64;
-                    if let Err(error) = settle(&parts, &holder, &job, Settle::Due(lease)).await {
-                        tracing::warn!(job = &*job.id, details = error.details, "cannot renew a lease: {error}");
-                    }
+/// Takes and runs the jobs of one queue.
+async fn serve(runner: Arc<Runner>, at: usize, lane: Lane) {
+    let pace = Arc::new(Pace::default());
+    let mut running = JoinSet::new();
+    let mut stopped = runner.stopped.clone();
+    // A sender that is gone means the same.
+    let stop = async { drop(stopped.wait_for(|stopped| *stopped).await) };
+    tokio::pin!(stop);
+    loop {
+        while running.try_join_next().is_some() {}
+        let places = tokio::select! {
+            () = &mut stop => break,
+            places = runner.places.take(at) => places,
+        };
+        let most = places.len() * pace.chain();
+        // What is taken must not be dropped half way: nobody would run it before its lease ends.
+        match runner.queue.take(&lane.name, most).await {
+            Ok(jobs) if !jobs.is_empty() => {
+                for (place, chain) in runner.share(jobs, places) {
+                    let held = in_turn(runner.clone(), place, chain, pace.clone());
+                    running.spawn(held);
+                }
+                continue;
+            }
+            Ok(_) => drop(places),
+            Err(error) => {
+                drop(places);
+                tracing::warn!(queue = &*lane.name, "cannot take jobs: {error}");
+                tokio::select! {
+                    () = &mut stop => break,
+                    () = tokio::time::sleep(Duration::from_millis(JOBS_POLL_MS)) => continue,
                 }
             }
-        };
-        drop(abort);
-        ran
-    };
-    let settle_as = match ran {
-        None => {
-            measured.end("cut");
-            Settle::Back(parts.clock.now().0)
         }
-        Some(Ok(())) => {
-            measured.end("done");
-            Settle::Done
+        tokio::select! {
+            () = &mut stop => break,
+            () = runner.queue.news(&lane.name) => {}
         }
-        Some(Err(error)) => {
-            let details = error.details.as_deref().unwrap_or_default();
-            if job.attempts >= JOB_ATTEMPTS_MAX {
-                tracing::error!(
-                    job = &*job.id,
-                    payload = job.payload,
-                    details,
-                    "a job was given up: {error}"
-                );
-                measured.end("dead");
-                Settle::Dead(parts.clock.now().0)
-            } else {
-                measured.end("failed");
-                let wait = retry_ms(job.attempts);
-                tracing::warn!(job = &*job.id, attempt = job.attempts, details, "a job failed: {error}");
-                Settle::Due(parts.clock.now().0 + wait as i64)
-            }
-        }
-    };
-    if let Err(error) = settle(&parts, &holder, &job, settle_as).await {
-        tracing::warn!(job = &*job.id, details = error.details, "a job may run again: {error}");
     }
+    while running.join_next().await.is_some() {}
+}
+
+/// How long jobs of a queue take, so that short ones are taken many at a time.
+#[derive(Default)]
+struct Pace {
+    micros: AtomicU64,
+}
+
+impl Pace {
+    fn chain(&self) -> usize {
+        match self.micros.load(Ordering::Relaxed) {
+            0 => 1,
+            micros => ((JOBS_CHAIN_MS * 1_000 / micros) as usize).clamp(1, JOBS_CHAIN_MAX),
+        }
+    }
+
+    /// The mean of those before weighs seven times as much, unless the job took longer.
+    fn note(&self, took: Duration) {
+        let took = u64::try_from(took.as_micros()).unwrap_or(u64::MAX).max(1);
+        let before = self.micros.load(Ordering::Relaxed);
+        let mean = if before == 0 { took } else { (before.saturating_mul(7).saturating_add(took)) / 8 };
+        self.micros.store(mean.max(took.min(JOBS_CHAIN_MS * 1_000)).max(1), Ordering::Relaxed);
+    }
+}
+
+impl Runner {
+    /// Shares jobs out among the places, the first to be first in each.
+    fn share(&self, jobs: Vec<Taken>, places: Vec<Place>) -> Vec<(Place, Vec<Arc<Taken>>)> {
+        let until = Instant::now() + self.queue.lease();
+        let mut shared: Vec<_> = places.into_iter().map(|place| (place, Vec::new())).collect();
+        let count = shared.len();
+        let mut held = self.held.lock();
+        for (index, job) in jobs.into_iter().enumerate() {
+            let job = Arc::new(job);
+            held.insert(job.id.clone(), Hold { job: job.clone(), until });
+            shared[index % count].1.push(job);
+        }
+        shared.retain(|(_, chain)| !chain.is_empty());
+        shared
+    }
+
+    /// Whether the lease is still this process's, as far as it can tell.
+    fn holds(&self, job: &Taken) -> bool {
+        self.held.lock().get(&job.id).is_some_and(|hold| Instant::now() < hold.until)
+    }
+}
+
+async fn in_turn(runner: Arc<Runner>, place: Place, chain: Vec<Arc<Taken>>, pace: Arc<Pace>) {
+    for job in chain {
+        if !runner.holds(&job) {
+            // The process stood still meanwhile.
+            runner.held.lock().remove(&job.id);
+            metrics::counter!("pando_jobs_overtaken_total").increment(1);
+            continue;
+        }
+        let outcome = if *runner.stopped.borrow() {
+            Outcome::Back
+        } else {
+            let began = Instant::now();
+            let payload = Payload::read(&job.payload);
+            let request = payload.as_ref().ok().and_then(Payload::request);
+            // One that nobody asked for goes by its own id.
+            let request =
+                request.or_else(|| RequestId::read(job.id.as_bytes())).unwrap_or_else(RequestId::make);
+            let outcome = request.clone().scope(hold(&runner, &job, payload, request)).await;
+            pace.note(began.elapsed());
+            outcome
+        };
+        // It ends after all who send.
+        let _ = runner.ended.send((job, outcome)).await;
+    }
+    drop(place);
+}
+
+/// Runs the job, and says what came of it.
+async fn hold(
+    runner: &Runner,
+    job: &Taken,
+    payload: serde_json::Result<Payload>,
+    request: RequestId,
+) -> Outcome {
+    let kind = payload.as_ref().map_or(UNKNOWN, |payload| payload.work.kind());
+    if job.attempts > JOB_ATTEMPTS_MAX {
+        Running::begin(kind).end("dead");
+        tracing::error!(
+            job = &*job.id,
+            payload = &*job.payload,
+            "a job was given up: it never came to an end"
+        );
+        return Outcome::Dead("It never came to an end: its process ended each time.".into());
+    }
+    let measured = Running::begin(kind);
+    // A task of its own, so that a panic ends the run and not the runner.
+    let mut run = tokio::spawn(request.scope(perform(runner.parts.clone(), payload)));
+    let _abort = AbortOnDrop(run.abort_handle());
+    let mut is_cut = runner.cut.clone();
+    // A sender that is gone means the same.
+    let cut = async { drop(is_cut.wait_for(|cut| *cut).await) };
+    let ran = tokio::select! {
+        outcome = &mut run => match outcome {
+            Ok(outcome) => outcome,
+            Err(error) => Err(Error::new(Kind::Internal, "The job panicked.").details(error)),
+        },
+        () = tokio::time::sleep(Duration::from_millis(JOB_RUN_MS)) => {
+            Err(Error::new(Kind::Unavailable, "The job took too long."))
+        }
+        () = cut => {
+            measured.end("cut");
+            return Outcome::Back;
+        }
+    };
+    let Err(error) = ran else {
+        measured.end("done");
+        return Outcome::Done;
+    };
+    let details = error.details.as_deref().unwrap_or_default();
+    let said = format!("{error} {details}").trim_end().to_owned();
+    if job.attempts >= JOB_ATTEMPTS_MAX {
+        tracing::error!(job = &*job.id, payload = &*job.payload, details, "a job was given up: {error}");
+        measured.end("dead");
+        return Outcome::Dead(said);
+    }
+    measured.end("failed");
+    tracing::warn!(job = &*job.id, attempt = job.attempts, details, "a job failed: {error}");
+    Outcome::Again(runner.parts.clock.now().0 + retry_ms(job.attempts) as i64, said)
 }
 
 struct AbortOnDrop(tokio::task::AbortHandle);
@@ -247,52 +260,71 @@ impl Drop for AbortOnDrop {
     }
 }
 
-async fn perform(parts: Arc<Parts>, payload: String) -> Result<()> {
-    let payload = Payload::read(&payload).map_err(|error| {
+async fn perform(parts: Arc<Parts>, payload: serde_json::Result<Payload>) -> Result<()> {
+    let payload = payload.map_err(|error| {
         Error::new(Kind::Unsupported, "This version does not know the job.").details(error)
     })?;
     super::run(&parts, payload.work).await
+}
+
+/// Renews the leases of all jobs together.
+async fn renew(runner: std::sync::Weak<Runner>, lease: Duration) {
+    loop {
+        tokio::time::sleep(lease / 3).await;
+        let Some(runner) = runner.upgrade() else { return };
+        let jobs: Vec<Arc<Taken>> = runner.held.lock().values().map(|hold| hold.job.clone()).collect();
+        for jobs in jobs.chunks(JOBS_SETTLED_MAX) {
+            let until = Instant::now() + lease;
+            match runner.queue.renew(jobs).await {
+                Ok(still) => {
+                    let mut held = runner.held.lock();
+                    for id in still {
+                        if let Some(hold) = held.get_mut(&id) {
+                            hold.until = until;
+                        }
+                    }
+                }
+                // A lease that cannot be renewed may be lost; what runs twice must bear it.
+                Err(error) => tracing::warn!("cannot renew the leases of jobs: {error}"),
+            }
+        }
+    }
+}
+
+/// Says what became of jobs, those together that ended meanwhile.
+async fn settle(
+    runner: std::sync::Weak<Runner>,
+    queue: Queue,
+    mut ended: mpsc::Receiver<(Arc<Taken>, Outcome)>,
+) {
+    let mut batch = Vec::new();
+    while ended.recv_many(&mut batch, JOBS_SETTLED_MAX).await > 0 {
+        for attempt in 1..=JOBS_SETTLE_ATTEMPTS_MAX {
+            match queue.settle(&batch).await {
+                Ok(lost) => {
+                    metrics::counter!("pando_jobs_overtaken_total").increment(lost as u64);
+                    break;
+                }
+                Err(error) if attempt == JOBS_SETTLE_ATTEMPTS_MAX => {
+                    tracing::warn!(jobs = batch.len(), "jobs may run again: {error}");
+                }
+                Err(_) => tokio::time::sleep(Duration::from_millis(u64::from(attempt) * 200)).await,
+            }
+        }
+        if let Some(runner) = runner.upgrade() {
+            let mut held = runner.held.lock();
+            for (job, _) in &batch {
+                held.remove(&job.id);
+            }
+        }
+        batch.clear();
+    }
 }
 
 /// Twice as long each time, with up to a quarter more, so that jobs that failed together do not come back together.
 fn retry_ms(attempts: u32) -> u64 {
     let wait = JOB_RETRY_MS.saturating_mul(1 << attempts.saturating_sub(1).min(30)).min(JOB_RETRY_MS_MAX);
     wait + rand::random_range(0..=wait / 4)
-}
-
-enum Settle {
-    Done,
-    /// Due at this time.
-    Due(i64),
-    /// The same, as if it had not been taken.
-    Back(i64),
-    /// Given up at this time.
-    Dead(i64),
-}
-
-/// Says what became of a job, unless another process has taken it over.
-async fn settle(parts: &Parts, holder: &Name, job: &Taken, outcome: Settle) -> Result<()> {
-    let ours = Select::by_ids(TABLE, Vec::new(), vec![job.id.clone()])
-        .filter(Expr::eq(Operand::base("holder", ColumnType::Text), Value::from(&**holder)));
-    let due = |at: i64| ("due".into(), Assign::Set(number(at)));
-    let (table, id) = (Name::from(TABLE), job.id.clone());
-    let op = match outcome {
-        Settle::Done => Op::Delete { table, id, row: None },
-        Settle::Due(at) => Op::Update { table, id, set: vec![due(at)] },
-        Settle::Back(at) => {
-            let set = vec![due(at), ("attempts".into(), Assign::Add(-1.0))];
-            Op::Update { table, id, set }
-        }
-        Settle::Dead(at) => {
-            let queue = ("queue".into(), Assign::Set(Value::from(DEAD)));
-            Op::Update { table, id, set: vec![queue, due(at)] }
-        }
-    };
-    let batch = Batch { guards: vec![Guard::Exists(ours)], ops: vec![op], ..Batch::default() };
-    match parts.store.commit(batch).await {
-        Ok(_) | Err(store::Error::Guard(_)) => Ok(()),
-        Err(error) => Err(error.into()),
-    }
 }
 
 #[cfg(test)]
@@ -305,5 +337,15 @@ mod tests {
             let wait = retry_ms(attempts);
             assert!((least..=least + least / 4).contains(&wait), "{attempts}: {wait}");
         }
+    }
+
+    #[test]
+    fn only_short_jobs_are_taken_ahead() {
+        let pace = Pace::default();
+        assert_eq!(pace.chain(), 1);
+        pace.note(Duration::from_micros(100));
+        assert_eq!(pace.chain(), JOBS_CHAIN_MAX);
+        pace.note(Duration::from_secs(60));
+        assert_eq!(pace.chain(), 1);
     }
 }

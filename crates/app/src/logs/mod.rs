@@ -18,7 +18,12 @@ use tokio::sync::Mutex;
 
 use crate::error::Result;
 
+pub mod doors;
 pub mod read;
+pub mod trace;
+
+mod size;
+mod spool;
 
 pub const TABLE: &str = "_logs";
 const SPOOL: &str = "_pando_log_spool";
@@ -30,14 +35,21 @@ pub struct Logs {
     /// Spooled batches, or `None` until they were counted.
     spooled: Mutex<Option<usize>>,
     swept: AtomicI64,
+    /// When the size was estimated last.
+    sized: AtomicI64,
 }
 
-/// An entry as the spool holds it: created (ms), level, message, data.
-type Spooled = (i64, i64, String, String);
+/// How much is kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Retention {
+    pub days_max: i64,
+    /// By estimate; 0 for any.
+    pub bytes_max: i64,
+}
 
 impl Logs {
     pub fn new(store: Store, clock: Arc<dyn Clock>) -> Self {
-        Logs { store, clock, spooled: Mutex::new(None), swept: AtomicI64::new(0) }
+        Logs { store, clock, spooled: Mutex::new(None), swept: AtomicI64::new(0), sized: AtomicI64::new(0) }
     }
 
     /// Sets the gauges of the database that the log is kept in.
@@ -45,8 +57,9 @@ impl Logs {
         self.store.sample();
     }
 
-    /// Called about once a second, with nothing on a quiet server. `days_max` is how long entries are kept.
-    pub async fn write(&self, entries: Vec<LogEntry>, days_max: i64) -> Result<()> {
+    /// Called about once a second, with nothing on a quiet server.
+    pub async fn write(&self, entries: Vec<LogEntry>, kept: Retention) -> Result<()> {
+        let Retention { days_max, bytes_max } = kept;
         let mut spooled = self.spooled.lock().await;
         let mut waiting = match *spooled {
             Some(waiting) => waiting,
@@ -61,7 +74,7 @@ impl Logs {
             self.store.commit(Batch::op(self.spool_row(&entries))).await?;
             waiting += 1;
         } else if !entries.is_empty() {
-            let ops = entries.into_iter().map(|entry| row(entry.at, entry.level, entry.message, entry.data));
+            let ops = entries.into_iter().map(row);
             self.store.commit(Batch { ops: ops.collect(), ..Batch::default() }).await?;
         }
         if !busy && waiting > 0 {
@@ -70,7 +83,8 @@ impl Logs {
         }
         // Counted anew now and then: what a node left that is gone is everybody's.
         *spooled = Some(waiting).filter(|_| !self.is_sweep_due());
-        self.sweep(days_max).await
+        self.sweep(days_max).await?;
+        size::bound(self, bytes_max).await
     }
 
     /// Indexes what is spooled, for a while.
@@ -87,9 +101,7 @@ impl Logs {
 
     fn spool_row(&self, entries: &[LogEntry]) -> Op {
         let now = self.clock.now();
-        let entries: Vec<(i64, i64, &str, &str)> =
-            entries.iter().map(|entry| (entry.at.0, entry.level, &*entry.message, &*entry.data)).collect();
-        let text = serde_json::to_string(&entries).unwrap_or_default();
+        let text = spool::write(entries);
         Op::Insert {
             table: SPOOL.into(),
             values: vec![
@@ -121,10 +133,9 @@ impl Logs {
         let columns = vec![Column::new("id", ColumnType::Id), Column::new("entries", ColumnType::Text)];
         let Some(oldest) = self.oldest(columns).await? else { return Ok(false) };
         let since = self.since(days_max);
-        let entries: Vec<Spooled> = serde_json::from_str(oldest.get(1).text_or_empty()).unwrap_or_default();
-        let kept = entries.into_iter().filter(|(at, ..)| Timestamp(*at) >= since);
-        let mut ops: Vec<Op> =
-            kept.map(|(at, level, message, data)| row(Timestamp(at), level, message, data)).collect();
+        let entries = spool::read(oldest.get(1).text_or_empty());
+        let kept = entries.into_iter().filter(|entry| entry.at >= since);
+        let mut ops: Vec<Op> = kept.map(row).collect();
         let id: base::Name = oldest.get(0).text_or_empty().into();
         // Several nodes may take the same: its entries become rows once.
         let guards = vec![Guard::Exists(Select::by_ids(SPOOL, Vec::new(), vec![id.clone()]))];
@@ -164,7 +175,8 @@ impl Logs {
     }
 }
 
-fn row(at: Timestamp, level: i64, message: String, data: String) -> Op {
+fn row(entry: LogEntry) -> Op {
+    let LogEntry { at, level, message, data } = entry;
     Op::Insert {
         table: TABLE.into(),
         values: vec![

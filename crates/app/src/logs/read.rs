@@ -11,9 +11,10 @@ use model::{Collection, CollectionKind, Field, FieldKind};
 use query::{Batch, Expr, Op, Row, Select};
 
 use super::{Logs, TABLE};
+use crate::audit;
 use crate::collections::list::plain;
 use crate::error::{Error, Result};
-use crate::records::ListQuery;
+use crate::records::{ListQuery, Page};
 use crate::rules::Context;
 
 /// One entry.
@@ -27,15 +28,8 @@ pub struct Entry {
     pub level: f64,
 }
 
-pub struct LogPage {
-    pub items: Vec<Entry>,
-    pub page: u64,
-    pub per_page: u64,
-    pub total: Option<u64>,
-}
-
 /// The columns of an entry, in the order in which they are read.
-fn shape() -> Collection {
+pub(super) fn shape() -> Collection {
     let mut shape = Collection::blank(CollectionKind::Base);
     shape.name = TABLE.into();
     shape.fields = vec![
@@ -49,7 +43,15 @@ fn shape() -> Collection {
     shape
 }
 
-fn entry(row: &Row) -> Entry {
+/// The same with what can be asked for besides: `request`, which an index finds, is `data.requestId`.
+fn filtered() -> Collection {
+    let mut shape = shape();
+    shape.fields.push(Field::new("request", FieldKind::Text(TextField::default())));
+    shape.seal();
+    shape
+}
+
+pub(super) fn entry(row: &Row) -> Entry {
     let text = |index| row.get(index).text_or_empty().to_string();
     let data = match row.get(2) {
         Value::Json(json) => json.to_string(),
@@ -58,20 +60,11 @@ fn entry(row: &Row) -> Entry {
     Entry { id: text(0), created: text(1), data, message: text(3), level: row.get(4).as_number() }
 }
 
-pub async fn list(cx: &Context<'_>, query: &ListQuery) -> Result<LogPage> {
-    let shape = Arc::new(shape());
-    let (page, per_page) = query.window();
+pub async fn list(cx: &Context<'_>, query: &ListQuery) -> Result<Page<Entry>> {
+    let shape = Arc::new(filtered());
     let mut select = selected(cx, &shape, &query.filter, &query.sort)?;
-    select.limit = Some(per_page);
-    select.offset = (page - 1).saturating_mul(per_page);
-    let logs = indexed(cx).await?;
-    let rows = logs.store.select(&select).await?;
-    let total = match query.skip_total {
-        true => None,
-        false if page == 1 && (rows.len() as u64) < per_page => Some(rows.len() as u64),
-        false => Some(logs.store.count(&select).await?),
-    };
-    Ok(LogPage { items: rows.iter().map(entry).collect(), page, per_page, total })
+    select.columns = self::shape().table.columns.clone();
+    query.find(&indexed(cx).await?.store, select, entry).await
 }
 
 pub async fn view(cx: &Context<'_>, id: &str) -> Result<Entry> {
@@ -83,7 +76,7 @@ pub async fn view(cx: &Context<'_>, id: &str) -> Result<Entry> {
 
 /// How many entries match, by the hour that they are of.
 pub async fn stats(cx: &Context<'_>, filter: &str) -> Result<Vec<(String, u64)>> {
-    let shape = Arc::new(shape());
+    let shape = Arc::new(filtered());
     let select = selected(cx, &shape, filter, "").map_err(|error| match error.kind {
         Kind::Invalid => Error { message: "Invalid filter format.".into(), ..error },
         _ => error,
@@ -93,6 +86,7 @@ pub async fn stats(cx: &Context<'_>, filter: &str) -> Result<Vec<(String, u64)>>
 
 /// Deletes every entry.
 pub async fn clear(cx: &Context<'_>) -> Result<()> {
+    audit::begun(cx.parts, "logs.clear", "", "").await?;
     let logs = indexed(cx).await?;
     let all = Op::DeleteWhere { table: TABLE.into(), filter: Expr::Const(true) };
     logs.store.commit(Batch::op(all)).await?;
@@ -100,12 +94,18 @@ pub async fn clear(cx: &Context<'_>) -> Result<()> {
 }
 
 /// The log, with what was spooled before now.
-async fn indexed<'a>(cx: &'a Context<'_>) -> Result<&'a Logs> {
+pub(super) async fn indexed<'a>(cx: &'a Context<'_>) -> Result<&'a Logs> {
     cx.parts.logs.drain(cx.parts.settings.load().logs.max_days).await?;
     Ok(&cx.parts.logs)
 }
 
-fn selected(cx: &Context<'_>, shape: &Arc<Collection>, filter: &str, sort: &str) -> Result<Select> {
+/// What a filter and a sort of a superuser mean over a table that is no collection.
+pub(crate) fn selected(
+    cx: &Context<'_>,
+    shape: &Arc<Collection>,
+    filter: &str,
+    sort: &str,
+) -> Result<Select> {
     if filter.len() > FILTER_REQUEST_BYTES_MAX {
         return Err(Error::bad_request().details("the filter is too long"));
     }
@@ -125,7 +125,7 @@ fn selected(cx: &Context<'_>, shape: &Arc<Collection>, filter: &str, sort: &str)
     }
     let sort = resolver.sort(sort)?;
     let Resolved { filter, sort, joins } = resolver.finish(condition, sort)?;
-    let mut select = Select::table(TABLE, shape.table.columns.clone());
+    let mut select = Select::table(shape.name.clone(), shape.table.columns.clone());
     select.joins = joins;
     select.filter = filter;
     select.sort = sort;

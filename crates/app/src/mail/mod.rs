@@ -67,11 +67,17 @@ impl Mail {
 
     /// Stores the mail for sending, where no other write causes it.
     pub async fn queue(self, parts: &Parts) -> Result<()> {
-        if !parts.attempts.has_room(parts.clock.now()).await {
-            return Err(Error::new(Kind::Unavailable, "Too many mails at the moment. Try again later."));
-        }
+        room(parts).await?;
         parts.store.commit(Batch { jobs: vec![self.job()], ..Batch::default() }).await?;
         Ok(())
+    }
+}
+
+/// Whether one more mail may be stored.
+pub(crate) async fn room(parts: &Parts) -> Result<()> {
+    match parts.attempts.has_room(parts.clock.now()).await {
+        true => Ok(()),
+        false => Err(Error::new(Kind::Unavailable, "Too many mails at the moment. Try again later.")),
     }
 }
 
@@ -172,6 +178,25 @@ async fn hand_over(
         html: layout::around(&body),
     };
     parts.mailer.send(smtp(&settings).as_ref(), &message, parts.clock.now()).await
+}
+
+/// Writes to somebody of whom there need be no record. Fails only if trying again later may help.
+pub(crate) async fn tell(parts: &Parts, to: &str, subject: &str, html: &str) -> Result<()> {
+    let settings = parts.settings.load_full();
+    let message = Message {
+        from_name: settings.meta.sender_name.clone(),
+        from: settings.meta.sender_address.clone(),
+        to: to.into(),
+        subject: subject.into(),
+        html: layout::around(html),
+    };
+    match parts.mailer.send(smtp(&settings).as_ref(), &message, parts.clock.now()).await {
+        Err(error) if error.kind() == Kind::Invalid => {
+            tracing::warn!(to, "{error}");
+            Ok(())
+        }
+        other => other.map_err(|error| Error::new(error.kind(), "The mail was not sent.").details(error)),
+    }
 }
 
 /// Where mails go by the settings of this moment; `None` for the outbox.

@@ -5,6 +5,7 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
+use backing::bus::News;
 use base::limits::{REALTIME_RECHECK_MS, REALTIME_SWEEP_MS};
 use bytes::Bytes;
 use model::{Collection, Record, Schema};
@@ -16,6 +17,7 @@ use super::standing;
 use super::topic::Class;
 use crate::error::Result;
 use crate::parts::Parts;
+use crate::queues::pull::Message as Delivered;
 use crate::records::Shown;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,6 +42,8 @@ impl Action {
 pub struct Wire {
     /// The action, the record, and which of its fields are wanted (all when empty).
     pub event: fn(Action, &Shown, &str) -> Bytes,
+    /// A stream's name and a message of it.
+    pub message: fn(&str, &Delivered) -> Bytes,
 }
 
 /// Runs until `stop` completes.
@@ -54,8 +58,10 @@ pub async fn run(parts: Arc<Parts>, stop: impl Future<Output = ()>) {
             () = &mut stop => return,
             _ = sweep.tick() => {
                 parts.realtime.sweep();
+                // What nobody follows any more; what is followed anew was told at once.
+                drop(parts.bus.follow(parts.realtime.followed()));
                 let now_ms = parts.clock.now().0;
-                // Without caches there are other writers, whose changes are not announced here.
+                // Without caches there may be other writers, whose changes are not announced here.
                 if !parts.caches() && now_ms - rechecked_ms >= REALTIME_RECHECK_MS {
                     rechecked_ms = now_ms;
                     if let Err(error) = standing::recheck(&parts).await {
@@ -68,7 +74,11 @@ pub async fn run(parts: Arc<Parts>, stop: impl Future<Output = ()>) {
         };
         match change {
             Ok(_) if parts.realtime.is_idle() => {}
-            Ok(change) => handle(&parts, &change).await,
+            Ok(News::Change(change)) => handle(&parts, &change).await,
+            Ok(News::Missed) => {
+                tracing::info!("changes of other nodes were missed: all realtime clients start anew");
+                parts.realtime.resync();
+            }
             Err(RecvError::Lagged(count)) => {
                 tracing::warn!(count, "realtime fell behind: all clients start anew");
                 parts.realtime.resync();
@@ -96,6 +106,8 @@ async fn prepare(parts: &Parts, change: &Change) -> Result<()> {
     if change.schema {
         // The writer reads the collections anew only after it has announced that they changed.
         parts.catalog.reload(&parts.store).await?;
+        // What was read meanwhile may have been read by the old definitions.
+        parts.stamps.expire_all();
     }
     standing::follow(parts, &parts.catalog.schema(), change).await
 }
@@ -130,7 +142,7 @@ async fn handle_item(parts: &Parts, schema: &Schema, item: &ChangeItem) {
     let mut state = State::Stored;
     if action == Action::Delete {
         state = State::Gone;
-        foreseen = parts.realtime.0.foresights.lock().take(&item.table, id);
+        foreseen = parts.realtime.0.foresights.lock().take(&item.table, id, now_ms);
     }
     for (class, data) in &foreseen {
         if let Some(data) = data {

@@ -262,7 +262,7 @@ const STEADY: [&str; 7] = [
 ];
 
 /// Rules of realtime see the request that the options describe.
-fn request(class: &Class, auth: Option<Arc<Record>>) -> Request {
+pub(super) fn request(class: &Class, auth: Option<Arc<Record>>) -> Request {
     Request {
         context: "realtime",
         query: class.options.query.clone(),

@@ -4,14 +4,17 @@
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
+use backing::bus::coherence::ALL;
+use base::limits::BUS_FOLLOWED_MAX;
 use base::limits::{REALTIME_CLIENTS_MAX, REALTIME_LIFETIME_MS, REALTIME_STOP_MS, REALTIME_TOPICS_BYTES_MAX};
 use base::limits::{REALTIME_END_MS, REALTIME_IDLE_MS};
-use base::{Clock, Kind};
+use base::{Clock, Kind, Name};
 use bytes::Bytes;
 use metrics::{Counter, gauge};
 use model::Record;
 use parking_lot::Mutex;
 
+use crate::across;
 use crate::auth::token;
 use crate::error::{Error, Result};
 use crate::parts::Parts;
@@ -21,6 +24,7 @@ mod registry;
 pub mod client;
 pub mod dispatch;
 pub mod foresight;
+pub mod messages;
 pub mod standing;
 pub mod topic;
 
@@ -161,6 +165,14 @@ impl Realtime {
         self.0.registry.lock().is_followed(collection)
     }
 
+    /// What other nodes are told that somebody here follows.
+    fn followed(&self) -> Vec<Name> {
+        match self.0.registry.lock().followed(BUS_FOLLOWED_MAX) {
+            Some(names) => names.into_iter().collect(),
+            None => vec![ALL.into()],
+        }
+    }
+
     /// Everybody starts anew: events were lost, and nobody knows whose.
     pub fn resync(&self) {
         let now_ms = self.now_ms();
@@ -232,17 +244,42 @@ impl Realtime {
     }
 }
 
-/// Replaces a client's subscriptions. A client that was somebody stays that, until its token ends.
+/// Replaces a client's subscriptions, at whichever node it is connected. The token is what the caller is known by.
 pub async fn subscribe(
+    parts: &Parts,
+    client_id: &str,
+    (caller, token): (Option<&token::Caller>, &str),
+    topics: Vec<Topic>,
+) -> Result<()> {
+    // The others need not be asked about what cannot be a client's id.
+    let elsewhere = parts.bus.crosses() && is_id(client_id) && !parts.realtime.knows(client_id);
+    if !elsewhere {
+        return subscribe_here(parts, client_id, caller, topics).await;
+    }
+    let token = if caller.is_some() { token } else { "" };
+    across::subscribe(parts, client_id, token, topics).await.unwrap_or_else(|| Err(unknown_client()))
+}
+
+fn is_id(text: &str) -> bool {
+    text.len() == ID_LEN && text.bytes().all(|letter| letter.is_ascii_alphanumeric())
+}
+
+fn unknown_client() -> Error {
+    Error::new(Kind::NotFound, "Missing or invalid client id.")
+}
+
+/// The same for a client of this node. One that was somebody stays that, until its token ends.
+pub(crate) async fn subscribe_here(
     parts: &Parts,
     client_id: &str,
     caller: Option<&token::Caller>,
     topics: Vec<Topic>,
 ) -> Result<()> {
+    let streams = messages::streams(parts, &topics);
     let standing = {
         let mut registry = parts.realtime.0.registry.lock();
         let Some(client) = registry.clients.get(client_id).cloned() else {
-            return Err(Error::new(Kind::NotFound, "Missing or invalid client id."));
+            return Err(unknown_client());
         };
         registry.expire(parts.clock.now().seconds());
         let before = client.state.lock().standing.as_ref().map(|standing| standing.caller.record());
@@ -259,6 +296,12 @@ pub async fn subscribe(
         registry.assign(&client, standing.clone(), topics);
         standing
     };
+    // From here on deletes on other nodes ask this one first.
+    if parts.bus.crosses()
+        && let Some(known) = parts.bus.follow(parts.realtime.followed())
+    {
+        known.await;
+    }
     // The record may have changed between the look at the token and the entry above, which is what changes are
     // compared with: only from here on is none missed.
     if let Some(standing) = standing {
@@ -268,7 +311,7 @@ pub async fn subscribe(
             parts.realtime.dismiss(&standing.caller);
         }
     }
-    Ok(())
+    messages::follow(parts, streams).await
 }
 
 fn is_same(before: &Record, now: &Record) -> bool {

@@ -4,6 +4,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use base::Name;
 use model::{Collection, Record};
 use rustc_hash::FxHashMap;
 
@@ -186,6 +187,28 @@ impl Registry {
 
     pub fn classes(&self, key: &str) -> Vec<Arc<Class>> {
         self.topics.get(key).map(|classes| classes.values().cloned().collect()).unwrap_or_default()
+    }
+
+    /// The collections that somebody is subscribed to, by what the topics call them, and in order; `None` for too many.
+    pub fn followed(&self, most: usize) -> Option<BTreeSet<Name>> {
+        let mut names: BTreeSet<Name> = BTreeSet::new();
+        for key in self.topics.keys() {
+            let name = key.split_once('/').map_or(&**key, |(name, _)| name);
+            if names.contains(name) {
+                continue;
+            }
+            if names.len() >= most {
+                return None;
+            }
+            names.insert(name.into());
+        }
+        Some(names)
+    }
+
+    /// Those whose topics begin so.
+    pub fn beginning_with(&self, prefix: &str) -> Vec<Arc<Class>> {
+        let keys = self.topics.iter().filter(|(key, _)| key.starts_with(prefix));
+        keys.flat_map(|(_, classes)| classes.values().cloned()).collect()
     }
 
     pub fn is_followed(&self, collection: &Collection) -> bool {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use parking_lot::Mutex;
 use rustc_hash::FxHashMap;
+use serde::{Deserialize, Serialize};
 
 use super::client::Client;
 use super::judge::Known;
@@ -12,7 +13,8 @@ use super::standing::Caller;
 
 /// What a client asks for with a topic. The server's words about a collection (`posts/*`, `posts/ID`, `posts`) come
 /// before the `?`; anything else is a topic of its own.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Options {
     pub filter: String,
     pub expand: Vec<String>,

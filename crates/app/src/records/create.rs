@@ -8,7 +8,7 @@ use query::{Batch, Op};
 
 use super::input::check_password_form;
 use super::shown::Shown;
-use crate::auth::password;
+use crate::auth::{password, superuser};
 use crate::error::{Error, Result};
 use crate::rules::{Condition, Context};
 
@@ -110,9 +110,14 @@ async fn make(
         }
         ops = (newcomer.extra)(&record)?;
     }
+    if collection.is_superusers() {
+        ops.extend(superuser::retire_installer(cx, &record).await?);
+    }
     cx.seal_password(&mut record, None).await?;
     ops.insert(0, cx.insertion(&record));
+    let writing = cx.writing(collection, record.id());
     cx.commit_record(&record, Batch { ops, ..Batch::default() }, FAILED).await?;
+    cx.written(writing, &record);
     Ok(record)
 }
 

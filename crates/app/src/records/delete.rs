@@ -4,13 +4,15 @@ use std::sync::Arc;
 
 use base::limits::{CASCADE_DEPTH_MAX, CASCADE_ROWS_MAX};
 use base::{Kind, Name, Value};
-use model::{Collection, FieldKind, Record};
+use model::{Collection, FieldKind, Record, Schema};
 use query::{Alias, Assign, Batch, ColumnType, Expr, Guard, Op, Operand, Select};
 use rustc_hash::{FxHashMap, FxHashSet};
 
+use crate::audit;
 use crate::auth::{owned, passkeys};
 use crate::error::{Error, Result};
 use crate::files;
+use crate::jobs::Work;
 use crate::realtime::foresight;
 use crate::rules::Context;
 
@@ -33,11 +35,15 @@ pub async fn delete(cx: &Context<'_>, collection: &Arc<Collection>, id: &str) ->
 
 /// Deletes these records and what depends on them, all or nothing. The caller may do so whatever the rules say.
 pub(crate) async fn delete_all(cx: &Context<'_>, records: &[Record]) -> Result<()> {
+    records.iter().for_each(audit::knew);
     for _ in 0..TRIES_MAX {
-        let mut plan = Plan::default();
-        for record in records {
-            plan.add(cx, record.clone(), 0).await?;
-        }
+        let plan = match Plan::whole(cx, records).await {
+            // What depends on them follows later, where nothing there can refuse it.
+            Err(error) if error.kind == Kind::TooLarge && follows(&cx.schema, records) => {
+                Plan::alone(cx, records).await?
+            }
+            plan => plan?,
+        };
         let foresight = foresight::foresee(cx.parts, &plan.deletes).await;
         match cx.store().commit(plan.into_batch()).await {
             // Somebody referred to one of the records after it was looked at.
@@ -55,18 +61,90 @@ pub(crate) async fn delete_all(cx: &Context<'_>, records: &[Record]) -> Result<(
         .details("delete guards failed"))
 }
 
+/// That a field holds the id.
+pub(super) fn holds(source: &Collection, position: usize, id: &str) -> Expr {
+    let column = &source.table.columns[position];
+    let own = Operand::column(Alias::BASE, column);
+    match column.ty {
+        ColumnType::List => Expr::any_element(own, Alias(1), |element| Expr::eq(element, Value::from(id))),
+        _ => Expr::eq(own, Value::from(id)),
+    }
+}
+
+/// Whether nothing that depends on them, however far off, could refuse to go or to change: a required relation that
+/// does not cascade does.
+fn follows(schema: &Schema, records: &[Record]) -> bool {
+    let mut reached: Vec<Arc<Collection>> = Vec::new();
+    let mut open: Vec<Arc<Collection>> = records.iter().map(|record| record.collection.clone()).collect();
+    while let Some(target) = open.pop() {
+        if target.is_superusers() {
+            return false;
+        }
+        if reached.iter().any(|known| known.id == target.id) {
+            continue;
+        }
+        for (source, position) in schema.references(&target) {
+            let FieldKind::Relation(relation) = &source.fields[position].kind else { continue };
+            if relation.cascade_delete {
+                open.push(source.clone());
+            } else if relation.required {
+                return false;
+            }
+        }
+        reached.push(target);
+    }
+    true
+}
+
 /// Everything that goes or changes with a record.
 #[derive(Default)]
-struct Plan {
+pub(super) struct Plan {
     deletes: Vec<Record>,
     doomed: FxHashSet<(Name, String)>,
     /// References to take out, by the record that holds them and the field.
     changed: FxHashMap<(Name, String), (Record, Vec<usize>)>,
     guards: Vec<Guard>,
     system: Vec<Op>,
+    /// Records whose dependents go later.
+    followed: Vec<Work>,
 }
 
 impl Plan {
+    async fn whole(cx: &Context<'_>, records: &[Record]) -> Result<Plan> {
+        let mut plan = Plan::default();
+        for record in records {
+            plan.add(cx, record.clone(), 0).await?;
+        }
+        Ok(plan)
+    }
+
+    /// The records and nothing that refers to them.
+    async fn alone(cx: &Context<'_>, records: &[Record]) -> Result<Plan> {
+        let mut plan = Plan::default();
+        for record in records {
+            plan.doomed.insert((record.collection.name.clone(), record.id().to_string()));
+            plan.add_alone(cx, record.clone()).await?;
+            let (collection, id) = (record.collection.id.to_string(), record.id().to_string());
+            plan.followed.push(Work::Cascade { collection, record: id });
+        }
+        Ok(plan)
+    }
+
+    /// What becomes of some that refer to a record which is gone.
+    pub(super) async fn released(
+        cx: &Context<'_>,
+        referring: Vec<Record>,
+        position: usize,
+        id: &str,
+    ) -> Result<(Batch, Vec<Record>)> {
+        let mut plan = Plan::default();
+        for other in referring {
+            plan.release(cx, other, position, id, 0).await?;
+        }
+        let deletes = plan.deletes.clone();
+        Ok((plan.into_batch(), deletes))
+    }
+
     async fn add(&mut self, cx: &Context<'_>, record: Record, depth: usize) -> Result<()> {
         let key = (record.collection.name.clone(), record.id().to_string());
         if !self.doomed.insert(key) {
@@ -78,6 +156,20 @@ impl Plan {
                 "Failed to delete record: too many records depend on it.",
             ));
         }
+        let target = record.collection.clone();
+        let id = record.id().to_string();
+        self.add_alone(cx, record).await?;
+        let schema = cx.schema.clone();
+        for (source, position) in schema.references(&target) {
+            let referring = self.referring(cx, source, position, &id).await?;
+            for other in referring {
+                self.release(cx, other, position, &id, depth).await?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn add_alone(&mut self, cx: &Context<'_>, record: Record) -> Result<()> {
         if record.collection.is_superusers() {
             // One must be left, also when several are deleted at once.
             let own = Expr::eq(Operand::base("id", ColumnType::Id), Value::from(record.id()));
@@ -93,16 +185,7 @@ impl Plan {
             self.system.extend(owned::delete_all(cx, &LEFTOVERS, &record).await?);
             self.system.push(passkeys::forget(&record));
         }
-        let target = record.collection.clone();
-        let id = record.id().to_string();
         self.deletes.push(record);
-        let schema = cx.schema.clone();
-        for (source, position) in schema.references(&target) {
-            let referring = self.referring(cx, source, position, &id).await?;
-            for other in referring {
-                self.release(cx, other, position, &id, depth).await?;
-            }
-        }
         Ok(())
     }
 
@@ -114,13 +197,7 @@ impl Plan {
         position: usize,
         id: &str,
     ) -> Result<Vec<Record>> {
-        let column = &source.table.columns[position];
-        let own = Operand::column(Alias::BASE, column);
-        let holds = if column.ty == ColumnType::List {
-            Expr::any_element(own, Alias(1), |element| Expr::eq(element, Value::from(id)))
-        } else {
-            Expr::eq(own, Value::from(id))
-        };
+        let holds = holds(source, position, id);
         let select = Select::table(source.name.clone(), source.table.columns.clone())
             .filter(holds.clone())
             .limit(CASCADE_ROWS_MAX as u64 + 1);
@@ -202,7 +279,8 @@ impl Plan {
         for record in self.deletes.iter().rev() {
             ops.push(owned::delete(record));
         }
-        let jobs = self.deletes.iter().filter_map(|record| files::removed(record, None)).collect();
+        let files = self.deletes.iter().filter_map(|record| files::removed(record, None));
+        let jobs = files.chain(self.followed.iter().map(Work::job)).collect();
         Batch { guards: self.guards, ops, jobs, ..Batch::default() }
     }
 }

@@ -134,7 +134,7 @@ impl Context<'_> {
         if wanted.is_empty() {
             return Ok(None);
         }
-        self.depends_on(&target.name);
+        self.depends_on_records(&target.name, &wanted);
         let Ok(rule) = self.required_rule(target, &target.view_rule) else { return Ok(None) };
         let records = if in_memory(&rule) {
             let mut records = self.fetch_many(target, wanted).await?;

@@ -7,7 +7,8 @@ use base::limits::{FILTER_REQUEST_BYTES_MAX, PAGE_ROWS_DEFAULT, PAGE_ROWS_MAX};
 use model::Collection;
 use model::filter::{Resolved, Trust, superusers_only};
 use query::select::SortKey;
-use query::{ColumnType, Select, Sort};
+use query::{ColumnType, Row, Select, Sort};
+use store::Store;
 
 use super::shown::Shown;
 use crate::error::{Error, Result};
@@ -45,11 +46,39 @@ impl ListQuery {
         };
         (self.page.max(1), per_page)
     }
+
+    /// The page of what is whole in memory.
+    pub fn cut<T>(&self, all: Vec<T>) -> Page<T> {
+        let (page, per_page) = self.window();
+        let total = (!self.skip_total).then_some(all.len() as u64);
+        let skip = usize::try_from((page - 1).saturating_mul(per_page)).unwrap_or(usize::MAX);
+        let items = all.into_iter().skip(skip).take(per_page as usize).collect();
+        Page { items, page, per_page, total }
+    }
+
+    /// The page of what a statement finds, in tables that are no collections.
+    pub(crate) async fn find<T>(
+        &self,
+        store: &Store,
+        mut select: Select,
+        read: impl Fn(&Row) -> T,
+    ) -> Result<Page<T>> {
+        let (page, per_page) = self.window();
+        select.limit = Some(per_page);
+        select.offset = (page - 1).saturating_mul(per_page);
+        let rows = store.select(&select).await?;
+        let total = match self.skip_total {
+            true => None,
+            false if page == 1 && (rows.len() as u64) < per_page => Some(rows.len() as u64),
+            false => Some(store.count(&select).await?),
+        };
+        Ok(Page { items: rows.iter().map(read).collect(), page, per_page, total })
+    }
 }
 
 #[derive(Debug)]
-pub struct Page {
-    pub items: Vec<Shown>,
+pub struct Page<T = Shown> {
+    pub items: Vec<T>,
     pub page: u64,
     pub per_page: u64,
     /// `None` when the caller did not want it counted.
@@ -68,6 +97,7 @@ pub async fn list(cx: &Context<'_>, collection: &Arc<Collection>, query: &ListQu
     let mut filters = Vec::new();
     let rule = collection.list_rule.as_deref().filter(|rule| !rule.is_empty() && !cx.is_superuser());
     if let Some(rule) = rule {
+        cx.depends_on_text(rule);
         filters.push(resolver.condition(&*cx.parts.filters.parse(rule)?)?);
     }
     resolver.trust(cx.trust());
@@ -80,6 +110,7 @@ pub async fn list(cx: &Context<'_>, collection: &Arc<Collection>, query: &ListQu
         return Err(Error::bad_request().details("the filter is too long"));
     }
     if !query.filter.is_empty() {
+        cx.depends_on_text(&query.filter);
         filters.push(resolver.condition(&*cx.parts.filters.parse(&query.filter)?)?);
     }
     let sort = resolver.sort(&query.sort)?;
@@ -108,12 +139,23 @@ pub async fn list(cx: &Context<'_>, collection: &Arc<Collection>, query: &ListQu
         (records, Some(total))
     };
     cx.depends_on(&table.name);
-    cx.depends_on_joins(&select.joins);
+    cx.depends_on_condition(&select.filter, &select.joins);
+    trace(cx, query);
     let mut items = cx.show_all(records).await?;
     if !query.expand.is_empty() {
         cx.expand(&mut items, &query.expand).await?;
     }
     Ok(Page { items, page, per_page, total })
+}
+
+/// The client's own words bring rules of other collections along, where they lead into them, and chance.
+fn trace(cx: &Context<'_>, query: &ListQuery) {
+    if query.sort.contains('@') {
+        cx.depends_on_chance();
+    }
+    for collection in cx.tables().iter().filter_map(|table| cx.schema.find(table)) {
+        cx.depends_on_text(collection.list_rule.as_deref().unwrap_or_default());
+    }
 }
 
 /// The order that pages rely on when the caller names none.

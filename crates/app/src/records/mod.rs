@@ -1,5 +1,6 @@
 //! Records: read, written and shown as the rules allow.
 
+pub(crate) mod cascade;
 pub mod create;
 pub mod delete;
 pub mod expand;

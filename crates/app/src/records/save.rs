@@ -206,11 +206,16 @@ impl Context<'_> {
     pub(crate) async fn commit_record(
         &self,
         record: &Record,
-        batch: Batch,
+        mut batch: Batch,
         failed: &str,
     ) -> std::result::Result<query::Committed, Failure> {
+        batch.jobs.extend(files::wanted_thumbs(record, self.known_uploads()));
         self.write_uploads(record, failed).await.map_err(Failure::Other)?;
-        let error = match self.store().commit(batch).await {
+        let committed = match self.later(record, &batch) {
+            None => self.store().commit(batch).await,
+            Some(later) => self.store().commit_later(batch, later).await,
+        };
+        let error = match committed {
             Ok(committed) => return Ok(committed),
             Err(error) => error,
         };

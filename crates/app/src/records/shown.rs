@@ -46,7 +46,11 @@ impl Context<'_> {
     }
 
     async fn email_visible(&self, record: &Record) -> Result<bool> {
-        if record.get("emailVisibility").as_bool() || self.is_self(record) {
+        if record.get("emailVisibility").as_bool() {
+            return Ok(true);
+        }
+        self.depends_on_caller();
+        if self.is_self(record) {
             return Ok(true);
         }
         self.manages(record).await

@@ -10,6 +10,7 @@ use serde_json::Value as Json;
 use super::input::{OLD_PASSWORD, check_password_form};
 use super::save::Written;
 use super::shown::Shown;
+use crate::audit;
 use crate::error::{Error, Result};
 use crate::rules::Context;
 
@@ -45,7 +46,9 @@ pub async fn update(
 async fn attempt(cx: &Context<'_>, collection: &Arc<Collection>, id: &str) -> Result<Option<Record>> {
     let body = &cx.request.body;
     let relative = cx.relative(collection, body);
+    let writing = cx.writing(collection, id);
     let old = cx.fetch(collection, id).await?.ok_or_else(Error::not_found)?;
+    audit::knew(&old);
     let mut record = old.clone();
     cx.apply(&mut record, body);
     let resolved = cx.resolved(&record);
@@ -77,7 +80,10 @@ async fn attempt(cx: &Context<'_>, collection: &Arc<Collection>, id: &str) -> Re
     match cx.write_relative(&record, &old, &relative, FAILED).await? {
         // What was added to is what the database says: others may have added as well.
         Written::Done if relative.adds() => Ok(Some(cx.fetch(collection, id).await?.unwrap_or(record))),
-        Written::Done => Ok(Some(record)),
+        Written::Done => {
+            cx.written(writing, &record);
+            Ok(Some(record))
+        }
         Written::Gone => Err(Error::not_found()),
         Written::Overtaken => Ok(None),
     }

@@ -44,6 +44,7 @@ pub async fn view(
     if !cx.passes(&record, &rule).await? {
         return Err(Error::not_found());
     }
+    cx.depends_on_records(&collection.name, std::slice::from_ref(&id.to_owned()));
     let mut shown = cx.show(record).await?;
     if !expand.is_empty() {
         cx.expand(std::slice::from_mut(&mut shown), expand).await?;

@@ -8,6 +8,7 @@ use query::{Assign, Batch, Column, ColumnType, Ddl, Guard, Op, Select};
 use serde_json::{Map, Value as Json, json};
 use store::Store;
 
+use crate::audit;
 use crate::changing::{Changing, overtaken};
 use crate::error::{Error, Result};
 use crate::parts::Parts;
@@ -15,6 +16,7 @@ use crate::parts::Parts;
 pub mod apple;
 pub mod check;
 pub mod cipher;
+pub mod insight;
 pub mod validate;
 
 mod fixed;
@@ -83,6 +85,7 @@ async fn try_change(parts: &Parts, change: &Map<String, Json>, format: Format) -
         None => initial(),
         Some(text) => decode(text, &parts.cipher)?,
     };
+    let before = json.clone();
     let displaced = fixed.lay(&mut json);
     let merged = match format {
         Format::Json => merge::json(&mut json, &initial(), change),
@@ -101,22 +104,17 @@ async fn try_change(parts: &Parts, change: &Map<String, Json>, format: Format) -
         return Err(Error::invalid("An error occurred while saving the new settings.", violations));
     }
     let sealed = parts.cipher.seal(&json_text::stored(&json)).map_err(Error::internal)?;
+    audit::knew_row(TABLE, KEY, || {
+        let side = |json: &Json| base::Value::Json(json.to_string().into());
+        let is_sealed = base::Value::Bool(sealed.is_some());
+        vec![("before".into(), side(&before)), ("after".into(), side(&json)), ("sealed".into(), is_sealed)]
+    });
     let value = match sealed {
         Some(sealed) => base::Value::Text(sealed.into()),
         None => base::Value::Json(json_text::stored(&json).into()),
     };
     let now = parts.clock.now();
-    let op = match text {
-        Some(_) => Op::Update {
-            table: TABLE.into(),
-            id: KEY.into(),
-            set: vec![
-                ("value".into(), Assign::Set(value)),
-                ("updated".into(), Assign::Set(base::Value::from(now.to_string()))),
-            ],
-        },
-        None => insert(value, now),
-    };
+    let op = put(KEY, text.is_some(), value, now);
     // Other processes read the settings again when the schema version grows.
     let guards = vec![Guard::Version(version)];
     let batch = Batch { guards, ddl: vec![Ddl::Announce], ops: vec![op], ..Batch::default() };
@@ -135,15 +133,20 @@ pub fn insert_initial(cipher: &Cipher, now: Timestamp) -> Result<Op> {
         Some(sealed) => base::Value::Text(sealed.into()),
         None => base::Value::Json(text.into()),
     };
-    Ok(insert(value, now))
+    Ok(put(KEY, false, value, now))
 }
 
-fn insert(value: base::Value, now: Timestamp) -> Op {
+/// Stores settings under their key, where there may be some already.
+fn put(key: &str, is_there: bool, value: base::Value, now: Timestamp) -> Op {
     let now = base::Value::from(now.to_string());
+    if is_there {
+        let set = vec![("value".into(), Assign::Set(value)), ("updated".into(), Assign::Set(now))];
+        return Op::Update { table: TABLE.into(), id: key.into(), set };
+    }
     Op::Insert {
         table: TABLE.into(),
         values: vec![
-            ("id".into(), KEY.into()),
+            ("id".into(), key.into()),
             ("value".into(), value),
             ("created".into(), now.clone()),
             ("updated".into(), now),

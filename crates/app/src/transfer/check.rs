@@ -8,7 +8,7 @@ use store::transfer::{Arrival, Stand};
 
 use super::copy::{FIRST_ROWS, next_rows};
 use super::tables::Plan;
-use super::{Broken, Outcome, Phase, Step, Tell, plain};
+use super::{Outcome, Phase, Step, Tell, plain};
 use crate::error::{Error, Result};
 
 /// A value, an index or a view that the other database does not take.
@@ -51,8 +51,7 @@ pub async fn check(from: &Store, to: &Store, tell: Tell<'_>) -> Result<Prospect>
     }
     prospect.problems = match scan_sized(&mut *stand, &plan, &*arrival, tell, &mut prospect.bytes).await {
         Ok(problems) => problems,
-        Err(Broken::Failed(error)) => return Err(error),
-        Err(Broken::Anew(why)) => return Err(Error::new(Kind::Conflict, why)),
+        Err(broken) => return Err(broken.into()),
     };
     prospect.problems.extend(definitions(&plan, to).await?);
     Ok(prospect)

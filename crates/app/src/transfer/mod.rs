@@ -7,12 +7,14 @@ mod copy;
 pub mod files;
 mod marks;
 pub mod roll;
+mod snapshot;
 mod sum;
 mod switch;
 mod tables;
 
 pub use check::{Problem, Prospect, check};
 pub use marks::{Mark, arriving, confirm, left};
+pub use snapshot::snapshot;
 pub use sum::Sum;
 
 use std::time::{Duration, Instant};

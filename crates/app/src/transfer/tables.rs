@@ -6,6 +6,7 @@ use store::Store;
 
 use crate::catalog::{self, Catalog};
 use crate::error::Result;
+use crate::queues::table;
 
 #[derive(Debug, PartialEq)]
 pub struct Plan {
@@ -19,7 +20,7 @@ pub struct Plan {
 }
 
 /// The columns of Pando's own tables beside the id.
-const OWN: [(&str, &[(&str, ColumnType)]); 4] = [
+const OWN: [(&str, &[(&str, ColumnType)]); 15] = [
     (
         crate::settings::TABLE,
         &[("value", ColumnType::Json), ("created", ColumnType::Date), ("updated", ColumnType::Date)],
@@ -33,6 +34,9 @@ const OWN: [(&str, &[(&str, ColumnType)]); 4] = [
             ("due", ColumnType::Number),
             ("holder", ColumnType::Text),
             ("created", ColumnType::Date),
+            ("priority", ColumnType::Number),
+            ("origin", ColumnType::Text),
+            ("error", ColumnType::Text),
         ],
     ),
     (
@@ -57,6 +61,35 @@ const OWN: [(&str, &[(&str, ColumnType)]); 4] = [
             ("expires", ColumnType::Number),
         ],
     ),
+    (
+        crate::webhooks::TABLE,
+        &[
+            ("value", ColumnType::Text),
+            ("failing", ColumnType::Number),
+            ("created", ColumnType::Text),
+            ("updated", ColumnType::Text),
+        ],
+    ),
+    (
+        "_pando_alerts",
+        &[
+            ("value", ColumnType::Text),
+            ("state", ColumnType::Text),
+            ("holder", ColumnType::Text),
+            ("due", ColumnType::Number),
+            ("created", ColumnType::Text),
+            ("updated", ColumnType::Text),
+        ],
+    ),
+    (crate::exchange::TABLE, &crate::exchange::COLUMNS),
+    (crate::audit::TABLE, &crate::audit::COLUMNS),
+    (crate::insights::TABLE, &crate::insights::COLUMNS),
+    (crate::webhooks::DELIVERIES, &crate::webhooks::DELIVERY_COLUMNS),
+    (table::QUEUES, &[("definition", ColumnType::Text)]),
+    (table::HEADS, &[("seq", ColumnType::Number), ("total", ColumnType::Number)]),
+    (table::MESSAGES, &table::MESSAGE_COLUMNS),
+    (table::DELIVERIES, &table::DELIVERY_COLUMNS),
+    (table::SUBSCRIBERS, &table::SUBSCRIBER_COLUMNS),
 ];
 
 pub fn logs() -> Table {

@@ -46,7 +46,7 @@ impl Engines {
                 target,
                 node: Node::local(),
                 clock: Arc::new(SystemClock),
-                listener: Arc::new(|_| {}),
+                witness: Arc::new(()),
                 exclusive: true,
             };
             stores.push(open(options).await.unwrap());

@@ -8,6 +8,7 @@ use base::limits::{BLOB_CALL_MS, BLOB_CONNECT_MS, BLOB_REQUEST_MS, BLOB_RETRIES_
 use object_store::aws::AmazonS3Builder;
 use object_store::local::LocalFileSystem;
 use object_store::{BackoffConfig, ClientOptions, RetryConfig};
+use url::Url;
 
 use super::{Blobs, Error, Result};
 
@@ -74,17 +75,40 @@ impl Blobs {
     }
 }
 
-/// The address that requests go to: the bucket is part of its name unless it is part of the path.
+/// The address that requests go to: the bucket is part of its name unless it is part of the path. What could not become a
+/// request is refused here: the client that makes them takes it for granted that it can.
 fn endpoint(bucket: &Bucket) -> Result<String> {
+    let refused = |why: String| Err(Error::Refused(why));
     let given = bucket.endpoint.trim().trim_end_matches('/');
     let (scheme, host) = given.split_once("://").unwrap_or(("https", given));
     if host.is_empty() || bucket.name.is_empty() {
-        return Err(Error::Refused("an endpoint and a bucket are needed".into()));
+        return refused("an endpoint and a bucket are needed".into());
     }
-    Ok(match bucket.path_style {
+    if !bucket.name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._-".contains(&byte)) {
+        return refused(format!("the bucket {:?} has signs that no bucket's name has", bucket.name));
+    }
+    for (what, text) in [("region", &bucket.region), ("access key", &bucket.access_key)] {
+        if !text.bytes().all(|byte| byte.is_ascii_graphic()) {
+            return refused(format!("the {what} has spaces or signs that it cannot have"));
+        }
+    }
+    if !["http", "https"].contains(&scheme) {
+        return refused(format!("the endpoint {given:?} is neither http nor https"));
+    }
+    let whole = match bucket.path_style {
         true => format!("{scheme}://{host}"),
         false => format!("{scheme}://{}.{host}", bucket.name),
-    })
+    };
+    match Url::parse(&whole) {
+        Ok(url) if url.query().is_none() && url.fragment().is_none() && url.username().is_empty() => {
+            Ok(String::from(url).trim_end_matches('/').to_owned())
+        }
+        // An address of numbers is no name that a bucket's could stand before.
+        Err(_) if !bucket.path_style && Url::parse(&format!("{scheme}://{host}")).is_ok() => {
+            refused(format!("the endpoint {given:?} needs the bucket in the path"))
+        }
+        _ => refused(format!("the endpoint {given:?} is no address of a store")),
+    }
 }
 
 #[cfg(test)]
@@ -106,7 +130,34 @@ mod tests {
         assert_eq!(endpoint(&bucket).unwrap(), "https://files.s3.example.com");
         bucket.endpoint = "s3.example.com".into();
         assert_eq!(endpoint(&bucket).unwrap(), "https://files.s3.example.com");
+        bucket.endpoint = "https://münchen.example/sub/".into();
+        assert_eq!(endpoint(&bucket).unwrap(), "https://files.xn--mnchen-3ya.example/sub");
         bucket.endpoint = String::new();
         assert!(endpoint(&bucket).is_err());
+    }
+
+    #[test]
+    fn what_could_not_become_a_request_is_refused() {
+        let good = Bucket {
+            endpoint: "http://127.0.0.1:9000".into(),
+            region: "here".into(),
+            name: "files".into(),
+            access_key: "key".into(),
+            secret: "a secret".into(),
+            path_style: true,
+        };
+        assert_eq!(endpoint(&good).unwrap(), "http://127.0.0.1:9000");
+        let why = endpoint(&Bucket { path_style: false, ..good.clone() }).unwrap_err().to_string();
+        assert!(why.contains("in the path"), "{why}");
+        for text in ["http://a b", "http://a:port", "ftp://a", "http://a?b", "http://u@a", "http://[::1"] {
+            assert!(endpoint(&Bucket { endpoint: text.into(), ..good.clone() }).is_err(), "{text}");
+        }
+        for name in ["a b", "ä", "a/b", "a?b", "a%"] {
+            assert!(endpoint(&Bucket { name: name.into(), ..good.clone() }).is_err(), "{name}");
+        }
+        for text in ["a b", "ä", "a\nb"] {
+            assert!(endpoint(&Bucket { region: text.into(), ..good.clone() }).is_err(), "{text}");
+            assert!(endpoint(&Bucket { access_key: text.into(), ..good.clone() }).is_err(), "{text}");
+        }
     }
 }

@@ -38,11 +38,14 @@ pub(crate) fn plan(
         name,
         role: Role::Etcd,
         address: client,
+        monitor: None,
+        https: None,
         dir: dir.to_path_buf(),
         spec: Spec { place, ..spec },
         ready: Box::new(ready),
         stop: Signal::TERM,
         data: None,
+        renews: false,
         ground,
     })
 }

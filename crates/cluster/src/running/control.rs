@@ -32,6 +32,8 @@ pub enum Request<'a> {
     Promote(&'a str),
     /// An old primary shall follow the new one.
     Rejoin(&'a str),
+    /// A node shall end and begin again.
+    Restart(&'a str),
 }
 
 /// A socket's address is short, and a directory's need not be: it is reached through an open file.
@@ -52,6 +54,7 @@ pub fn ask(dir: impl AsRef<Path>, request: Request<'_>) -> Result<String> {
     let line = match request {
         Request::Promote(name) => format!("promote {name}\n"),
         Request::Rejoin(name) => format!("rejoin {name}\n"),
+        Request::Restart(name) => format!("restart {name}\n"),
     };
     stream.write_all(line.as_bytes()).doing(doing)?;
     let mut answer = String::new();
@@ -86,6 +89,7 @@ impl Cluster {
         let done = match parse(&line) {
             Some(Request::Promote(name)) => self.promote(name).map(|name| format!("{name} is the primary")),
             Some(Request::Rejoin(name)) => self.rejoin(name).map(|()| format!("{name} follows the primary")),
+            Some(Request::Restart(name)) => self.restart(name).map(|()| format!("{name} is restarted")),
             None => Err(Error::Refused(format!("{:?} is no request", line.trim()))),
         };
         let (sign, said) = match done {
@@ -101,6 +105,7 @@ impl Cluster {
 fn parse(line: &str) -> Option<Request<'_>> {
     match line.trim().split_once(' ')? {
         ("promote", name) => Some(Request::Promote(name)),
+        ("restart", name) => Some(Request::Restart(name)),
         ("rejoin", name) => Some(Request::Rejoin(name)),
         _ => None,
     }
@@ -114,6 +119,7 @@ mod tests {
     fn lines_are_read() {
         assert_eq!(parse("promote any\n"), Some(Request::Promote("any")));
         assert_eq!(parse("rejoin db-1\n"), Some(Request::Rejoin("db-1")));
+        assert_eq!(parse("restart edge-1\n"), Some(Request::Restart("edge-1")));
         for other in ["", "promote", "stop now\n"] {
             assert_eq!(parse(other), None, "{other}");
         }

@@ -2,7 +2,7 @@
 
 use base::limits::{CLUSTER_NODES_MAX, TOPOLOGY_NAME_CHARS_MAX};
 
-use super::{Engine, Failover, FileStore, Share, Topology};
+use super::{Engine, Failover, FileStore, QueueEngine, RedisMode, Share, Topology};
 use crate::error::Error;
 
 impl Topology {
@@ -15,27 +15,54 @@ impl Topology {
                 self.name
             ));
         }
-        let (web, database) = (&self.web, &self.database);
+        let (web, database, redis) = (&self.web, &self.database, &self.redis);
         if web.nodes == 0 && database.engine == Engine::Sqlite {
             return refuse("web.nodes must be 1 or more: without them there is nothing to run".into());
         }
-        let nodes = u64::from(web.nodes) + u64::from(database.replicas) + u64::from(database.etcd);
+        if web.nodes == 0 && (self.edges.nodes > 0 || self.balancers.nodes > 0) {
+            return refuse("edges and balancers need web.nodes = 1 or more: there is nobody to ask".into());
+        }
+        if self.edges.shields > 0 && self.edges.shields >= self.edges.nodes {
+            return refuse("edges.shields must be less than edges.nodes: the others ask them".into());
+        }
+        if self.balancers.shields > 0 {
+            return refuse("balancers.shields: only edges can be shields, as they keep answers".into());
+        }
+        let counts = [
+            self.edges.nodes,
+            self.balancers.nodes,
+            web.nodes,
+            database.replicas,
+            database.etcd,
+            redis.nodes(),
+            redis.sentinels(),
+            self.nats.nodes,
+            self.workers.nodes,
+        ];
+        let nodes: u64 = counts.into_iter().map(u64::from).sum();
         if nodes > CLUSTER_NODES_MAX {
             return refuse(format!("{nodes} nodes are more than {CLUSTER_NODES_MAX}"));
         }
-        for (what, first, count) in
-            [("web.port", web.port, web.nodes), ("database.port", database.port, database.replicas + 1)]
-        {
+        for (what, first, count) in [
+            ("edges.port", self.edges.port, self.edges.nodes),
+            ("balancers.port", self.balancers.port, self.balancers.nodes),
+            ("web.port", web.port, web.nodes),
+            ("database.port", database.port, database.replicas + 1),
+            ("redis.port", redis.port, redis.nodes() + redis.sentinels()),
+            ("nats.port", self.nats.port, self.nats.nodes),
+        ] {
             if u32::from(first) + count > u32::from(u16::MAX) + 1 {
                 return refuse(format!("{what} is {first}: there are no {count} ports from there"));
             }
         }
-        check_share("web", &web.share())?;
-        check_share("database", &database.share())?;
+        for (of, share) in self.shares() {
+            check_share(of, &share)?;
+        }
         match database.engine {
             Engine::Sqlite => self.check_sqlite()?,
             Engine::Postgres => self.check_postgres()?,
         }
+        self.check_backing()?;
         if self.files.endpoint.is_some() && self.files.store != FileStore::S3 {
             return refuse("files.endpoint goes with files.store = \"s3\"".into());
         }
@@ -101,6 +128,42 @@ impl Topology {
         Ok(())
     }
 
+    fn check_backing(&self) -> Result<(), Error> {
+        let (redis, nats, workers) = (&self.redis, &self.nats, &self.workers);
+        let refuse = |message: String| Err(Error::Topology(message));
+        let has_redis = redis.mode != RedisMode::None;
+        if self.database.engine == Engine::Sqlite && (has_redis || nats.nodes > 0 || workers.nodes > 0) {
+            return refuse(
+                "redis, nats and workers need database.engine = \"postgres\": with SQLite one process has everything"
+                    .into(),
+            );
+        }
+        if has_redis && nats.nodes == 0 {
+            return refuse(
+                "redis needs nats.nodes = 1 or more: nodes share a cache only while they agree on it, over the bus".into(),
+            );
+        }
+        if redis.replicas.is_some() && matches!(redis.mode, RedisMode::None | RedisMode::Single) {
+            return refuse("redis.replicas goes with mode = \"sentinel\" or \"cluster\"".into());
+        }
+        if redis.mode == RedisMode::Sentinel && redis.copies() == 0 {
+            return refuse("mode = \"sentinel\" needs a replica to promote: set redis.replicas".into());
+        }
+        if redis.memory_mb < REDIS_MEMORY_MB_MIN {
+            return refuse(format!("redis.memory_mb is {}: {REDIS_MEMORY_MB_MIN} or more", redis.memory_mb));
+        }
+        if nats.nodes > 0 && nats.nodes.is_multiple_of(2) {
+            return refuse(format!(
+                "nats.nodes is {}: an odd number is needed, as a majority decides",
+                nats.nodes
+            ));
+        }
+        if self.queue.engine == QueueEngine::Nats && nats.nodes == 0 {
+            return refuse("queue.engine = \"nats\" needs nats.nodes = 1 or more".into());
+        }
+        Ok(())
+    }
+
     fn check_network(&self) -> Result<(), Error> {
         let network = &self.network;
         let refuse = |message: String| Err(Error::Topology(message));
@@ -124,6 +187,9 @@ impl Topology {
         Ok(())
     }
 }
+
+/// Less is taken by the server itself.
+const REDIS_MEMORY_MB_MIN: u32 = 4;
 
 /// Settings that the topology itself decides.
 const OWN: &[&str] = &[

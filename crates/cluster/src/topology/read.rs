@@ -74,9 +74,12 @@ mod tests {
     #[test]
     fn it_reads_what_it_writes() {
         let text = "name = 'a'
+            [edges]\nnodes = 2\nshields = 1\nport = 8080\n[balancers]\nnodes = 2\nargs = ['--x']\nenv = { A = 'b' }\ncpu = 0.5
             [web]\nnodes = 2\ncpu = 0.5\nargs = ['--x']\nenv = { A = 'b' }
             [database]\nengine = 'postgres'\nreplicas = 2\nsynchronous = 1\nfailover = 'patroni'\netcd = 3
             settings = { work_mem = '8MB', jit = false, random_page_cost = 1.1, max_connections = 50 }
+            [redis]\nmode = 'sentinel'\nmemory_mb = 32\ncpu = 0.25
+            [nats]\nnodes = 3\n[queue]\nengine = 'nats'\n[workers]\nnodes = 2\nenv = { A = 'b' }
             [files]\nstore = 's3'\nendpoint = 'http://127.0.0.1:9000'
             [network]\nnamespaces = true\nlatency_ms = 2.0\njitter_ms = 1.0";
         let topology = Topology::parse(text).unwrap();
@@ -84,6 +87,7 @@ mod tests {
         assert_eq!(topology.database.settings["jit"], Setting::Switch(false));
         assert_eq!(topology.database.settings["jit"].to_string(), "off");
         assert_eq!(Topology::parse(&topology.render().unwrap()).unwrap(), topology);
+        assert_eq!((topology.redis.nodes(), topology.redis.sentinels()), (3, 3));
         assert!(topology.is_limited() && !topology.unlimited().is_limited());
     }
 
@@ -93,6 +97,8 @@ mod tests {
         assert!(said.contains("line 3") && said.contains("did you mean \"replicas\""), "{said}");
         let said = refused("name = 'a'\n[database]\nengine = 'postgre'");
         assert!(said.contains("did you mean \"postgres\""), "{said}");
+        let said = refused("name = 'a'\n[balancer]\nnodes = 2");
+        assert!(said.contains("did you mean \"balancers\""), "{said}");
         let said = refused("name = 'a'\n[databases]\nreplicas = 2");
         assert!(said.contains("did you mean \"database\""), "{said}");
         assert!(refused("name = 'a'\n[web]\nnodes = 'many'").contains("line 3"));
@@ -101,6 +107,7 @@ mod tests {
     #[test]
     fn what_cannot_be_is_refused_with_a_reason() {
         let postgres = "[database]\nengine = 'postgres'\n";
+        let redis = |text: &str| format!("name = 'a'\n{postgres}[nats]\nnodes = 1\n[redis]\n{text}");
         for (text, reason) in [
             ("", "name is needed"),
             ("name = 'A b'", "lower-case"),
@@ -109,6 +116,12 @@ mod tests {
             ("name = 'a'\n[database]\nreplicas = 1", "replicas"),
             ("name = 'a'\n[web]\nnodes = 64\n[database]\nengine = 'postgres'", "more than"),
             ("name = 'a'\n[web]\nport = 65535\nnodes = 2\n[database]\nengine = 'postgres'", "no 2 ports"),
+            (&format!("name = 'a'\n{postgres}[web]\nnodes = 0\n[balancers]\nnodes = 1"), "nobody to ask"),
+            ("name = 'a'\n[edges]\nport = 65535\nnodes = 2", "no 2 ports"),
+            ("name = 'a'\n[balancers]\nnodes = 64", "more than"),
+            ("name = 'a'\n[edges]\nnodes = 1\nshields = 1", "less than"),
+            ("name = 'a'\n[balancers]\nnodes = 2\nshields = 1", "only edges"),
+            ("name = 'a'\n[edges]\nnodes = 1\ncpu = 0.0", "edges.cpu"),
             (&format!("name = 'a'\n{postgres}replicas = 1\nsynchronous = 2"), "wait for ever"),
             (&format!("name = 'a'\n{postgres}failover = 'patroni'"), "needs a replica"),
             (&format!("name = 'a'\n{postgres}etcd = 2"), "odd number"),
@@ -116,6 +129,15 @@ mod tests {
             (&format!("name = 'a'\n{postgres}settings = {{ 'a b' = 5 }}"), "not a setting"),
             (&format!("name = 'a'\n{postgres}cpu = 0.0"), "cores"),
             (&format!("name = 'a'\n{postgres}cpus = 'all'"), "cores as in"),
+            ("name = 'a'\n[nats]\nnodes = 1", "one process has everything"),
+            (&format!("name = 'a'\n{postgres}[redis]\nmode = 'single'"), "over the bus"),
+            (&format!("name = 'a'\n{postgres}[nats]\nnodes = 2"), "odd number"),
+            (&format!("name = 'a'\n{postgres}[queue]\nengine = 'nats'"), "needs nats.nodes"),
+            (&redis("mode = 'single'\nreplicas = 1"), "goes with mode"),
+            (&redis("mode = 'sentinel'\nreplicas = 0"), "to promote"),
+            (&redis("mode = 'cluster'\nreplicas = 30"), "more than"),
+            (&redis("mode = 'single'\nmemory_mb = 1"), "memory_mb"),
+            (&redis("mode = 'single'\ncpu = 0.0"), "redis.cpu"),
             ("name = 'a'\n[files]\nendpoint = 'http://x'", "goes with"),
             ("name = 'a'\n[files]\nstore = 's3'\nendpoint = 'x'", "begins with"),
             ("name = 'a'\n[network]\nlatency_ms = 1.0", "namespaces"),
@@ -131,7 +153,7 @@ mod tests {
     fn the_topologies_that_come_along_are_right() {
         let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../topologies");
         let files: Vec<_> = std::fs::read_dir(dir).unwrap().flatten().map(|entry| entry.path()).collect();
-        assert!(files.len() >= 5);
+        assert!(files.len() >= 9);
         for file in files {
             Topology::read(&file).unwrap();
         }

@@ -4,7 +4,7 @@ use base::Name;
 use query::Table;
 use serde_json::{Map, Value as Json, json};
 
-use super::{AuthOptions, Collection, CollectionKind};
+use super::{AuthOptions, CachePolicy, Collection, CollectionKind};
 use crate::field::read::Reader;
 use crate::field::{Field, Malformed};
 
@@ -33,6 +33,7 @@ impl Collection {
             create_rule: None,
             update_rule: None,
             delete_rule: None,
+            cache: None,
             created: String::new(),
             updated: String::new(),
             table: Table { name: "".into(), columns: Vec::new() },
@@ -71,6 +72,7 @@ impl Collection {
         reader.text("created", &mut self.created)?;
         reader.text("updated", &mut self.updated)?;
         reader.texts("indexes", &mut self.indexes)?;
+        CachePolicy::patch(reader, &mut self.cache)?;
         match reader.0.get("fields") {
             None => {}
             Some(Json::Null) => self.fields.clear(),
@@ -109,6 +111,9 @@ impl Collection {
         put("updated", json!(self.updated));
         put("system", json!(self.system));
         self.write_options(secrets, &mut out);
+        if let Some(cache) = &self.cache {
+            cache.write(CachePolicy::KEY, &mut out);
+        }
         Json::Object(out)
     }
 

@@ -6,6 +6,7 @@ use query::{Column, ColumnType, Table};
 use crate::field::{Field, Modifier};
 
 mod auth;
+mod cache;
 pub mod draft;
 pub mod index;
 mod json;
@@ -19,6 +20,7 @@ mod validate_auth;
 mod view;
 
 pub use auth::*;
+pub use cache::CachePolicy;
 pub use draft::{BodyError, Draft};
 pub use oauth2::{OAuth2Options, OAuth2Provider};
 pub use plan::{plan, plan_drop};
@@ -28,7 +30,7 @@ mod tests;
 
 pub use validate::{CheckRule, invalid_query, validate};
 pub use validate_auth::OAUTH2_PROVIDERS;
-pub use view::view_fields;
+pub use view::{is_timed, view_fields};
 
 #[derive(Clone, Debug, PartialEq)]
 pub struct Collection {
@@ -45,6 +47,8 @@ pub struct Collection {
     pub create_rule: Option<String>,
     pub update_rule: Option<String>,
     pub delete_rule: Option<String>,
+    /// What caches in front of the server may do with answers; `None` for nothing.
+    pub cache: Option<CachePolicy>,
     pub created: String,
     pub updated: String,
     /// Derived from name and fields by [`Collection::seal`]: the columns of a [`crate::Record`], in its order.

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value as Json};
 
-use super::Collection;
+use super::{CachePolicy, Collection};
 use crate::field::Malformed;
 use crate::json_text;
 
@@ -30,6 +30,9 @@ impl Collection {
     pub fn to_row(&self) -> CollectionRow {
         let mut options = Map::new();
         self.write_options(true, &mut options);
+        if let Some(cache) = &self.cache {
+            cache.write(CachePolicy::STORED_KEY, &mut options);
+        }
         let fields: Json = self.fields.iter().map(crate::Field::to_json).collect();
         CollectionRow {
             id: self.id.to_string(),
@@ -55,6 +58,11 @@ impl Collection {
             Json::Object(options) => options,
             _ => Map::new(),
         };
+        // Ours alone: what the reference may store under the plain key one day is another thing.
+        match json.remove(CachePolicy::STORED_KEY) {
+            Some(cache) => drop(json.insert(CachePolicy::KEY.into(), cache)),
+            None => drop(json.remove(CachePolicy::KEY)),
+        }
         json.insert("type".into(), Json::from(row.kind));
         json.insert("fields".into(), parse(&row.fields)?);
         json.insert("indexes".into(), parse(&row.indexes)?);

@@ -46,6 +46,12 @@ pub fn validate(
     check_fields(new, old, schema, &mut found);
     check_rules(new, old, check_rule, &mut found);
     check_indexes(new, old, schema, &mut found);
+    match &new.cache {
+        None => {}
+        // They hold what logins rest on.
+        Some(_) if new.system => found.add("cache", Violation::not_empty()),
+        Some(policy) => found.nest("cache", policy.check()),
+    }
     match &new.kind {
         CollectionKind::Base => {}
         CollectionKind::Auth(options) => validate_auth::check(new, options, old, check_rule, &mut found),

@@ -332,6 +332,19 @@ fn strip_comments(query: &str) -> String {
     out
 }
 
+/// Whether a query's rows may change by the clock, or by chance, alone. Read off the text: rather too often than too seldom.
+pub fn is_timed(query: &str) -> bool {
+    let query: String = strip_comments(query).to_lowercase().split_whitespace().collect();
+    // Without a time they take the clock's.
+    const BARE: [&str; 5] = ["date()", "time()", "datetime()", "julianday()", "unixepoch()"];
+    const SAID: [&str; 4] = ["'now'", "\"now\"", "current_", "random"];
+    let by_format = query.match_indices("strftime(").any(|(at, word)| {
+        let rest = &query[at + word.len()..];
+        !rest[..rest.find(')').unwrap_or(rest.len())].contains(',')
+    });
+    by_format || BARE.iter().chain(&SAID).any(|word| query.contains(word))
+}
+
 /// What a query must yield besides running: an id, and names that fields can have.
 pub(super) fn check_view(query: &str, own_id: &Name, schema: &Schema) -> Option<String> {
     let fields = match view_fields(query, own_id, schema) {

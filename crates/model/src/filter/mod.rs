@@ -9,6 +9,7 @@ pub mod error;
 pub mod resolve;
 
 mod compare;
+mod depends;
 mod functions;
 mod joins;
 mod macros;
@@ -16,6 +17,7 @@ mod path;
 mod request;
 mod sort;
 
+pub use depends::Depends;
 pub use error::{Cause, ResolveError};
 pub use parser::{Filter, ParseError, Problem, Term, Test, fuzz, parse};
 pub use resolve::{Resolved, Resolver, Trust};
@@ -26,10 +28,11 @@ pub fn superusers_only(text: &str) -> Option<&'static str> {
 }
 
 /// Can the filter's verdict over the same data change, by the time or by what else a request carries? Everything
-/// after an `@` does, but for what names collections and the caller.
+/// after an `@` does, but for what names collections and the caller; and `strftime`, which may take the clock's time.
 pub fn is_volatile(text: &str) -> bool {
     const STEADY: [&str; 3] = ["request.auth", "request.method", "collection."];
-    text.match_indices('@').any(|(at, _)| !STEADY.iter().any(|word| text[at + 1..].starts_with(word)))
+    let is_steady = |at: usize| STEADY.iter().any(|word| text[at + 1..].starts_with(word));
+    text.contains("strftime") || text.match_indices('@').any(|(at, _)| !is_steady(at))
 }
 
 #[cfg(test)]

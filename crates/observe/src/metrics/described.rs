@@ -34,9 +34,18 @@ macro_rules! metric {
     };
 }
 
+mod front;
+mod host;
+mod insight;
+
 use Kind::{Counter, Gauge, Histogram};
 
-pub const METRICS: &[Described] = &[
+/// All of them, in the document's order.
+pub fn all() -> impl Iterator<Item = &'static Described> {
+    METRICS.iter().chain(front::METRICS).chain(host::METRICS).chain(insight::METRICS)
+}
+
+const METRICS: &[Described] = &[
     metric!(
         Gauge,
         Count,
@@ -161,6 +170,28 @@ pub const METRICS: &[Described] = &[
         ["database"],
         "Batches that shared a transaction of a SQLite file."
     ),
+    metric!(
+        Gauge,
+        Count,
+        "pando_store_behind_records",
+        ["database"],
+        "Records with acknowledged updates that are not written yet (write-behind)."
+    ),
+    metric!(
+        Gauge,
+        Seconds,
+        "pando_store_behind_age_seconds",
+        ["database"],
+        "For how long the oldest of these has waited."
+    ),
+    metric!(
+        Counter,
+        Count,
+        "pando_store_behind_updates_total",
+        [],
+        "Updates that were acknowledged before they were written (write-behind)."
+    ),
+    metric!(Counter, Count, "pando_store_behind_writes_total", [], "Rows that were written of them."),
     metric!(Gauge, Bytes, "pando_store_database_bytes", ["database"], "Size of a SQLite file."),
     metric!(Gauge, Bytes, "pando_store_wal_bytes", ["database"], "Size of its write-ahead log."),
     metric!(Gauge, Count, "pando_collections", [], "Collections that this process knows."),
@@ -171,18 +202,164 @@ pub const METRICS: &[Described] = &[
         [],
         "The version of the schema that this process serves; the same on all nodes but for moments."
     ),
-    // Caches.
-    metric!(Counter, Count, "pando_cache_hits_total", ["cache"], "Looks that found what they were for."),
+    // Caches. The tier tells where: in memory of the process, or in a cache that processes share.
+    metric!(
+        Counter,
+        Count,
+        "pando_cache_hits_total",
+        ["cache", "tier"],
+        "Looks that found what they were for."
+    ),
+    metric!(
+        Counter,
+        Count,
+        "pando_cache_negative_hits_total",
+        ["cache", "tier"],
+        "Looks that found that there is no such thing."
+    ),
     metric!(
         Counter,
         Count,
         "pando_cache_misses_total",
-        ["cache"],
+        ["cache", "tier"],
         "Looks that found nothing, or nothing that still holds."
     ),
-    metric!(Gauge, Bytes, "pando_cache_bytes", ["cache"], "What a cache holds."),
-    metric!(Gauge, Bytes, "pando_cache_bytes_max", ["cache"], "What it may hold."),
-    metric!(Gauge, Count, "pando_cache_entries", ["cache"], "Entries of a cache."),
+    metric!(
+        Counter,
+        Count,
+        "pando_cache_expirations_total",
+        ["cache", "tier", "reason"],
+        "Looks that found what holds no more: because it may have changed, or because its time was over (ttl)."
+    ),
+    metric!(
+        Counter,
+        Count,
+        "pando_cache_evictions_total",
+        ["cache", "tier"],
+        "Entries that had to go because there was no room."
+    ),
+    metric!(Gauge, Bytes, "pando_cache_bytes", ["cache", "tier"], "What a cache holds."),
+    metric!(Gauge, Bytes, "pando_cache_bytes_max", ["cache", "tier"], "What it may hold."),
+    metric!(Gauge, Count, "pando_cache_entries", ["cache", "tier"], "Entries of a cache."),
+    metric!(Counter, Count, "pando_cache_loads_total", ["cache"], "Loads of what a cache did not have."),
+    metric!(
+        Counter,
+        Count,
+        "pando_cache_loads_shared_total",
+        ["cache"],
+        "Looks that were answered by a load that another had begun."
+    ),
+    metric!(
+        Counter,
+        Count,
+        "pando_cache_loads_refused_total",
+        [],
+        "Loads that were refused because too many went on for too long."
+    ),
+    metric!(
+        Histogram(SECONDS),
+        Seconds,
+        "pando_cache_load_duration_seconds",
+        ["cache"],
+        "Time that a load took."
+    ),
+    metric!(
+        Counter,
+        Count,
+        "pando_cache_tier_looks_total",
+        ["outcome"],
+        "Looks into the cache that processes share: hit, absent (known to be no record), miss (this process loads), busy \
+         (another one does, for too long), hidden (being written) or away."
+    ),
+    metric!(
+        Counter,
+        Count,
+        "pando_cache_tier_waits_total",
+        [],
+        "How often it was waited for a record that another process loads."
+    ),
+    metric!(
+        Counter,
+        Count,
+        "pando_cache_tier_fills_total",
+        ["outcome"],
+        "What was loaded for the shared cache: kept, void (written meanwhile) or failed."
+    ),
+    metric!(
+        Counter,
+        Count,
+        "pando_cache_tier_lifts_total",
+        ["outcome"],
+        "Records that were written: whole (hidden all the time), lost (hidden no more, so deleted) or failed."
+    ),
+    metric!(
+        Histogram(SECONDS),
+        Seconds,
+        "pando_cache_tier_seconds",
+        ["operation"],
+        "How long the shared cache's servers take: look, fill, hide, lift or turn."
+    ),
+    metric!(
+        Gauge,
+        Count,
+        "pando_cache_tier_open",
+        [],
+        "Whether this process works by the shared cache; all nodes must for it to be used."
+    ),
+    metric!(
+        Counter,
+        Count,
+        "pando_cache_tier_generations_total",
+        [],
+        "How often this process came to the shared cache, anew or to another generation of it, which begins empty."
+    ),
+    metric!(
+        Counter,
+        Count,
+        "pando_cache_tier_outages_total",
+        [],
+        "How often this process left the shared cache because it could not rely on it."
+    ),
+    // Front doors, and what processes tell them.
+    metric!(
+        Counter,
+        Count,
+        "pando_announcements_total",
+        ["outcome"],
+        "Announcements of this process to front doors: heard, or unheard and sent again."
+    ),
+    // The bus, where several processes work on one database.
+    metric!(Gauge, Count, "pando_bus_connected", [], "1 while there is a connection to the bus."),
+    metric!(Counter, Count, "pando_bus_published_total", [], "Changes that this process told the others of."),
+    metric!(Counter, Count, "pando_bus_received_total", [], "Messages of other nodes, beacons included."),
+    metric!(
+        Counter,
+        Count,
+        "pando_bus_missed_total",
+        [],
+        "How often changes of others were missed: caches began anew, and realtime clients were told to."
+    ),
+    metric!(
+        Counter,
+        Count,
+        "pando_bus_looks_total",
+        ["proofs"],
+        "Looks, at every beacon, whether caches may be used: proofs that no write is unknown are good, or have ended."
+    ),
+    metric!(
+        Histogram(SECONDS),
+        Seconds,
+        "pando_bus_writers_waited_seconds",
+        [],
+        "Time that a writer waited, after its commit, for other nodes to forget what they had cached."
+    ),
+    metric!(
+        Histogram(SECONDS),
+        Seconds,
+        "pando_bus_acknowledged_seconds",
+        [],
+        "Time from a commit until the last of the other nodes had forgotten what it had cached of it."
+    ),
     // Realtime.
     metric!(Gauge, Count, "pando_realtime_clients", [], "Clients with an open stream of events."),
     metric!(Gauge, Count, "pando_realtime_topics", [], "Different topics that somebody is subscribed to."),
@@ -210,6 +387,50 @@ pub const METRICS: &[Described] = &[
         "Due jobs that nobody works on, of all nodes together."
     ),
     metric!(Gauge, Seconds, "pando_jobs_oldest_due_seconds", [], "How long the oldest of them is due."),
+    metric!(
+        Gauge,
+        Count,
+        "pando_jobs_queue_due",
+        ["queue"],
+        "Due jobs of a queue that nobody works on, of all nodes together."
+    ),
+    metric!(
+        Gauge,
+        Count,
+        "pando_jobs_queue_later",
+        ["queue"],
+        "Jobs of a queue that are under way, or to be done or tried again later."
+    ),
+    metric!(
+        Gauge,
+        Seconds,
+        "pando_jobs_queue_oldest_due_seconds",
+        ["queue"],
+        "How long the oldest due job of a queue waits."
+    ),
+    metric!(
+        Counter,
+        Count,
+        "pando_jobs_overtaken_total",
+        [],
+        "Jobs that another process had taken over when this one was to begin or had ended: they may have run twice."
+    ),
+    metric!(Gauge, Count, "pando_jobs_broker_up", [], "Whether the queue's NATS can be used: 1 or 0."),
+    metric!(Counter, Count, "pando_jobs_relayed_total", [], "Jobs that this process handed to the broker."),
+    metric!(
+        Counter,
+        Count,
+        "pando_jobs_relayed_twice_total",
+        [],
+        "Jobs that the broker had already when they were handed over, and kept once."
+    ),
+    metric!(
+        Counter,
+        Count,
+        "pando_jobs_stale_messages_total",
+        [],
+        "Messages of the broker whose job was over or handed over anew, and not run again."
+    ),
     metric!(Gauge, Count, "pando_nodes", [], "Processes that serve the same database, this one included."),
     metric!(Gauge, Count, "pando_jobs_dead", [], "Jobs that were given up and are kept to be looked at."),
     metric!(Gauge, Count, "pando_jobs_running", ["kind"], "Jobs that this process works on."),
@@ -219,6 +440,36 @@ pub const METRICS: &[Described] = &[
         "pando_jobs_total",
         ["kind", "outcome"],
         "Runs of jobs: done, failed (and tried again), dead (given up), cut (by the end of the process)."
+    ),
+    // Webhooks.
+    metric!(Gauge, Count, "pando_webhooks", [], "Webhooks that are switched on."),
+    metric!(
+        Counter,
+        Count,
+        "pando_webhook_events_total",
+        [],
+        "Events that were written down for webhooks, those of failed commits included."
+    ),
+    metric!(
+        Counter,
+        Count,
+        "pando_webhook_deliveries_total",
+        ["outcome"],
+        "Attempts to deliver: delivered, retried (failed, and tried again), failed (given up), refused (an address that may not be called), gone (the receiver wants no more)."
+    ),
+    metric!(
+        Histogram(SECONDS),
+        Seconds,
+        "pando_webhook_delivery_duration_seconds",
+        ["outcome"],
+        "How long receivers take."
+    ),
+    metric!(
+        Gauge,
+        Count,
+        "pando_webhook_deliveries_waiting",
+        [],
+        "Deliveries that wait for their next attempt or are being made, of all nodes together."
     ),
     metric!(
         Histogram(SECONDS),
@@ -240,6 +491,53 @@ pub const METRICS: &[Described] = &[
         "pando_mails_total",
         ["outcome"],
         "Mails that were sent, refused, or are to be tried again."
+    ),
+    // The application's own queues.
+    metric!(Counter, Count, "pando_stream_published_total", ["stream"], "Messages that were published here."),
+    metric!(
+        Counter,
+        Count,
+        "pando_stream_delivered_total",
+        ["stream"],
+        "Messages that were handed to members of groups and to subscribers by this process."
+    ),
+    metric!(
+        Counter,
+        Count,
+        "pando_stream_redelivered_total",
+        ["stream"],
+        "Those of them that a member of the group had been handed before."
+    ),
+    metric!(Counter, Count, "pando_stream_acked_total", ["stream"], "Messages that members acknowledged."),
+    metric!(
+        Counter,
+        Count,
+        "pando_stream_dead_total",
+        ["stream"],
+        "Messages that became dead letters, as they were delivered too often."
+    ),
+    metric!(
+        Counter,
+        Count,
+        "pando_stream_expired_total",
+        ["stream"],
+        "Messages that a group had not consumed when they were too old."
+    ),
+    metric!(
+        Gauge,
+        Count,
+        "pando_stream_waiting",
+        ["stream", "group"],
+        "Messages that wait in a group, those that are not due yet included. Of the first groups only."
+    ),
+    metric!(Gauge, Count, "pando_stream_in_flight", ["stream", "group"], "Those that members hold."),
+    metric!(Gauge, Count, "pando_stream_dead", ["stream", "group"], "Dead letters that are kept."),
+    metric!(
+        Gauge,
+        Seconds,
+        "pando_stream_oldest_seconds",
+        ["stream", "group"],
+        "How long the oldest message that may be delivered waits."
     ),
     // Processor and the outside.
     metric!(
@@ -273,7 +571,7 @@ pub const METRICS: &[Described] = &[
 ];
 
 pub fn describe() {
-    for metric in METRICS {
+    for metric in all() {
         let Described { name, unit, help, .. } = *metric;
         match metric.kind {
             Counter => metrics::describe_counter!(name, unit, help),
@@ -286,7 +584,7 @@ pub fn describe() {
 /// The list for people, as Markdown.
 pub fn document() -> String {
     let mut text = String::from("| metric | kind | labels | what it tells |\n| --- | --- | --- | --- |\n");
-    for metric in METRICS {
+    for metric in all() {
         let kind = match metric.kind {
             Counter => "counter",
             Gauge => "gauge",
@@ -299,88 +597,4 @@ pub fn document() -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::collections::BTreeSet;
-    use std::path::{Path, PathBuf};
-
-    use super::*;
-
-    const INTRODUCTION: &str = "# Metrics\n\n\
-        What `/metrics` tells, in Prometheus' text format. This list is made from `crates/observe/src/metrics/described.rs`;\n\
-        `PANDO_WRITE_DOCS=1 cargo test -p observe` writes it anew, and a test fails where it is not the same.\n\n\
-        Besides these there are the process's own under the usual names: `process_cpu_seconds_total`,\n\
-        `process_resident_memory_bytes`, `process_virtual_memory_bytes`, `process_open_fds`, `process_max_fds`,\n\
-        `process_threads`, `process_start_time_seconds`.\n\n";
-
-    fn root() -> PathBuf {
-        Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
-    }
-
-    fn sources(dir: &Path, found: &mut Vec<PathBuf>) {
-        for entry in std::fs::read_dir(dir).into_iter().flatten().flatten() {
-            let path = entry.path();
-            match path.extension() {
-                _ if path.is_dir() => sources(&path, found),
-                Some(ending) if ending == "rs" => found.push(path),
-                _ => {}
-            }
-        }
-    }
-
-    /// Every name that what ships gives to a macro of the facade, and what stores tell of their inside.
-    fn kept() -> BTreeSet<String> {
-        let mut files = Vec::new();
-        for part in std::fs::read_dir(root().join("crates")).unwrap().flatten() {
-            sources(&part.path().join("src"), &mut files);
-        }
-        files.retain(|path| {
-            !path.ends_with("metrics/described.rs") && !path.to_string_lossy().contains("testkit")
-        });
-        let mut names = BTreeSet::new();
-        for file in files {
-            let text = std::fs::read_to_string(file).unwrap();
-            for (at, _) in text.match_indices("\"pando_") {
-                let (before, name) = (text[..at].trim_end(), &text[at + 1..]);
-                let name = &name[..name.find('"').unwrap_or_default()];
-                let kept = ["counter!(", "gauge!(", "histogram!("].iter().any(|made| before.ends_with(made));
-                if kept || name.starts_with("pando_store_") {
-                    names.insert(name.to_owned());
-                }
-            }
-        }
-        names
-    }
-
-    #[test]
-    fn all_that_is_kept_is_described_and_the_other_way_round() {
-        let described: BTreeSet<String> = METRICS.iter().map(|metric| metric.name.to_owned()).collect();
-        assert_eq!(described.len(), METRICS.len(), "one is there twice");
-        assert_eq!(kept(), described);
-    }
-
-    #[test]
-    fn names_tell_units() {
-        for metric in METRICS {
-            let name = metric.name;
-            let is_counter = matches!(metric.kind, Counter);
-            assert_eq!(name.ends_with("_total"), is_counter, "{name}");
-            assert_eq!(name.ends_with("_seconds"), matches!(metric.unit, Unit::Seconds), "{name}");
-            let bytes = name.ends_with("_bytes") || name.ends_with("_bytes_max");
-            assert_eq!(bytes, matches!(metric.unit, Unit::Bytes), "{name}");
-            assert!(metric.help.ends_with('.'), "{name}");
-        }
-    }
-
-    #[test]
-    fn the_document_lists_them_all() {
-        let path = root().join("docs/metrics.md");
-        let text = format!("{INTRODUCTION}{}", document());
-        if std::env::var_os("PANDO_WRITE_DOCS").is_some() {
-            std::fs::write(&path, &text).unwrap();
-        }
-        assert!(
-            std::fs::read_to_string(&path).unwrap_or_default() == text,
-            "docs/metrics.md is of another list"
-        );
-    }
-}
+mod tests;

@@ -13,7 +13,7 @@ use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use parking_lot::Mutex;
 use tokio::time::Instant;
 
-pub use described::{Described, METRICS, document};
+pub use described::{Described, all, document};
 
 /// Sets gauges that nobody keeps up to date while nobody looks.
 pub type Sampler = Box<dyn Fn() -> Pin<Box<dyn Future<Output = ()> + Send>> + Send + Sync>;
@@ -31,7 +31,7 @@ struct Inner {
 /// Begins to keep figures: handles that are made from now on count. Once in a process.
 pub fn install() -> Result<Metrics, String> {
     let mut builder = PrometheusBuilder::new();
-    for metric in METRICS {
+    for metric in described::all() {
         if let Described { name, kind: described::Kind::Histogram(buckets), .. } = metric {
             builder = builder
                 .set_buckets_for_metric(Matcher::Full((*name).to_owned()), buckets)
@@ -59,6 +59,11 @@ impl Metrics {
         if let Err(error) = sampled {
             tracing::warn!(%error, "figures could not be sampled");
         }
+        self.read()
+    }
+
+    /// The same without asking anybody first.
+    pub fn read(&self) -> String {
         let mut text = self.0.exporter.render();
         process::write(&mut text);
         text

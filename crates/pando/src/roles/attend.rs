@@ -7,10 +7,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Result, bail};
+use app::system::events;
 use app::transfer::Mark;
 use app::{Parts, transfer};
 use backing::relocation::{self, ARRIVING, Leftover, Relocation, Seen};
-use base::limits::{FOREIGN_CHANGES_MS, TRANSFER_LOOK_MS};
+use base::limits::{FOREIGN_CHANGES_MS, NODE_BEAT_MS, TRANSFER_LOOK_MS};
 use store::{Store, Target};
 
 use crate::place;
@@ -112,11 +113,14 @@ impl Server {
             true => None,
             false => Some(place::open(Target::Postgres { url: relocation.url.clone() }, false).await?),
         };
+        // What is acknowledged must be in the database that is left.
+        self.parts.store.directly(true).await?;
         relocation::answer(&self.dir, &relocation.id)?;
         if self.wait(relocation).await? {
             return self.arrive(early).await;
         }
         self.parts.store.expect_switch(false);
+        self.parts.store.directly(false).await?;
         if let Some(early) = early {
             early.close().await;
         }
@@ -155,6 +159,10 @@ impl Server {
             }
         };
         let parts = &self.parts;
+        if next.shared().is_some() {
+            tokio::spawn(beat(next.clone(), parts.clone()));
+        }
+        parts.store.hand_over(&next).await?;
         parts.store.switch_to(&next);
         parts.stamps.expire_all();
         parts.store.expect_switch(false);
@@ -163,8 +171,26 @@ impl Server {
             relocation::forget(&self.dir)?;
         }
         app::setup::refresh(parts).await?;
+        parts.outside.anything(false);
+        let detail = serde_json::json!({"engine": next.engine_name()});
+        events::tell(parts, events::DATA_MOVED, "", detail).await;
         tracing::info!(engine = next.engine_name(), "the data has moved, and the server with it");
         Ok(())
+    }
+}
+
+/// Other nodes of the new database must know that somebody writes whom they do not hear: then they use no caches. This
+/// process goes on as it began, alone.
+async fn beat(store: Store, parts: Arc<Parts>) {
+    let id = base::id::record();
+    while let Some(shared) = store.shared() {
+        let (address, release) = ("moved".into(), env!("CARGO_PKG_VERSION").into());
+        let schema = parts.catalog.schema().version;
+        let member = store::Member { id: id.clone(), address, release, schema, ..store::Member::default() };
+        if let Err(error) = shared.beat(&member).await {
+            tracing::debug!(%error, "the nodes of the new database cannot be told of this one");
+        }
+        tokio::time::sleep(Duration::from_millis(NODE_BEAT_MS)).await;
     }
 }
 

@@ -8,6 +8,12 @@ use app::Parts;
 use app::nodes::{self, Seen};
 use observe::RequestLog;
 
+/// What the settings want to be kept.
+pub fn by_settings(log: &RequestLog, parts: &Parts) {
+    log.set_enabled(parts.settings.load().logs.max_days > 0);
+    log.set_message_level(parts.insight.load().logs.message_level);
+}
+
 /// Looks at once, at short intervals, and when a request waits for it.
 pub async fn follow(parts: Arc<Parts>, log: RequestLog, stop: impl Future<Output = ()>) {
     tokio::pin!(stop);
@@ -19,11 +25,11 @@ pub async fn follow(parts: Arc<Parts>, log: RequestLog, stop: impl Future<Output
             tracing::warn!(details = error.details, "cannot look for changes by other processes: {error}");
         }
         if matches!(looked, Ok(true)) {
-            log.set_enabled(parts.settings.load().logs.max_days > 0);
+            by_settings(&log, &parts);
         }
         parts.nodes.looked(began, looked.is_ok());
         tokio::select! {
-            () = &mut stop => return parts.nodes.leave(&parts.store).await,
+            () = &mut stop => return,
             () = tokio::time::sleep(parts.nodes.look_every()) => {}
             () = parts.nodes.wanted() => {}
         }

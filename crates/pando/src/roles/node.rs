@@ -3,21 +3,23 @@
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use observe::{Metrics, RequestLog};
+use edge::announce::Purge;
+use observe::{Host, Metrics, RequestLog};
 use tokio::sync::watch::{self as signals};
 use web::Watch;
 
-use super::{attend, follow, greet, watch};
+use super::membership::Membership;
+use super::{attend, follow, greet, watch, work};
 use crate::assemble::{self, Purpose};
 use crate::config::Config;
 
-pub async fn run(config: &Config, purpose: Purpose) -> Result<()> {
+pub async fn run(config: &Config, purpose: Purpose, log: RequestLog) -> Result<()> {
     #[cfg(unix)]
     raise_open_files();
     let metrics = watch::metrics(config);
     let mut bound = Bound::default();
     // A restored backup is opened as at any other start, but the address is kept: who comes meanwhile waits.
-    while once(config, purpose, metrics.clone(), &mut bound).await? == Ended::Restart {
+    while once(config, purpose, metrics.clone(), &log, &mut bound).await? == Ended::Restart {
         tracing::info!("starting anew");
     }
     Ok(())
@@ -40,6 +42,7 @@ async fn once(
     config: &Config,
     purpose: Purpose,
     metrics: Option<Metrics>,
+    log: &RequestLog,
     bound: &mut Bound,
 ) -> Result<Ended> {
     let assembled = assemble::open(config, purpose).await?;
@@ -47,19 +50,24 @@ async fn once(
     let address = listener.local_addr().context("cannot tell the address")?;
 
     let (stop, stopped) = signals::channel(false);
-    let log = RequestLog::default();
-    log.set_enabled(assembled.parts.settings.load().logs.max_days > 0);
+    follow::by_settings(log, &assembled.parts);
+    let log = log.clone();
+    let membership = Membership::begin(&assembled, log.clone());
     let log_task = tokio::spawn(log.clone().run(assembled.log_sink(), ended(stopped.clone())));
-    let follow_task =
-        tokio::spawn(follow::follow(assembled.parts.clone(), log.clone(), ended(stopped.clone())));
-    let jobs = app::jobs::run_all(assembled.parts.clone(), assembled.jobs.clone(), ended(stopped.clone()));
-    let jobs_task = tokio::spawn(jobs);
+    let (last_entries, no_more_entries) = signals::channel(false);
+    let sending = assembled.send_logs(ended(no_more_entries));
+    let work = work::begin(config, &assembled, purpose, &stopped).await?;
     let sweep_task = tokio::spawn(app::nodes::sweep(assembled.parts.store.clone(), ended(stopped.clone())));
-    let crons_task = tokio::spawn(app::crons::keep(assembled.parts.clone(), ended(stopped.clone())));
 
     let events = app::realtime::dispatch::run(assembled.parts.clone(), ended(stopped.clone()));
     let realtime_task = tokio::spawn(events);
 
+    let messages = app::realtime::messages::run(assembled.parts.clone(), ended(stopped.clone()));
+    let messages_task = tokio::spawn(messages);
+    let warm_task = tokio::spawn(app::caching::warm::run(assembled.parts.clone(), ended(stopped.clone())));
+
+    let active_task =
+        tokio::spawn(app::insights::active::run(assembled.parts.clone(), ended(stopped.clone())));
     let attend = attend::run(
         config.dir.clone(),
         assembled.parts.clone(),
@@ -70,13 +78,31 @@ async fn once(
 
     if let Some(metrics) = &metrics {
         metrics.set_sampler(assembled.sampler());
+        assembled.parts.system.observe(metrics.clone());
     }
+    let host = Host::of(config.dir.clone());
+    let eyes_task = tokio::spawn(app::system::run(assembled.parts.clone(), host, ended(stopped.clone())));
     let watch = Watch { health: assembled.health(), metrics };
     let health = watch.health.clone();
     let role = if purpose == Purpose::Web { "web" } else { "serve" };
     let watch_task = bound.watch.watch(config, &watch, role).await?;
     greet::greet(config, &assembled, address).await?;
-    let state = web::State::new(assembled.parts.clone(), log, public(config)?, watch);
+    let invite_task = tokio::spawn(greet::invite(config.clone(), assembled.parts.clone(), address));
+    let telling = assembled
+        .announcer
+        .as_ref()
+        .map(|announcer| announcer.begin(&assembled.parts, Some(address)))
+        .transpose()?;
+    if purpose == Purpose::Serve {
+        // While it was away, others may have written to what is its alone otherwise.
+        assembled.parts.outside.anything(false);
+    }
+    let site = web::Site {
+        public: public(config)?,
+        dashboard: config.dashboard.then(web::Dashboard::default),
+        behind: config.behind()?,
+    };
+    let state = web::State::new(assembled.parts.clone(), log, site, watch);
     let router = web::router(state.clone());
     let restart = assembled.parts.backups.restart.clone();
     let mut ended_by = Ended::Stop;
@@ -87,6 +113,9 @@ async fn once(
         }
         health.stop();
         if ended_by == Ended::Stop {
+            if let Some(telling) = &telling {
+                telling.leave().await;
+            }
             tokio::time::sleep(Duration::from_millis(config.drain_ms)).await;
             bound.api.release();
         }
@@ -95,15 +124,30 @@ async fn once(
 
     tracing::info!("stopping");
     let _ = stop.send(true);
+    let _ = invite_task.await;
     let _ = realtime_task.await;
-    let _ = follow_task.await;
+    let _ = messages_task.await;
     let _ = attend_task.await;
+    let _ = warm_task.await;
+    let _ = active_task.await;
     let _ = sweep_task.await;
-    let _ = crons_task.await;
-    let _ = jobs_task.await;
+    let _ = eyes_task.await;
+    work.ended().await;
     let _ = log_task.await;
+    let _ = last_entries.send(true);
+    if let Some(sending) = sending {
+        let _ = sending.await;
+    }
     assembled.drain_logs().await;
+    membership.end(&assembled).await;
     assembled.close().await;
+    if let Some(telling) = telling {
+        if ended_by == Ended::Restart {
+            // What was restored is other than what was told of.
+            telling.purge(Purge::anything());
+        }
+        telling.end().await;
+    }
     drop(watch_task);
     Ok(ended_by)
 }
@@ -120,7 +164,7 @@ fn public(config: &Config) -> Result<Option<web::Public>> {
 
 /// Every connection is an open file, and the usual limit is for programs that have few.
 #[cfg(unix)]
-fn raise_open_files() {
+pub(super) fn raise_open_files() {
     use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
     let limit = getrlimit(Resource::Nofile);
     if let Err(error) = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit }) {
@@ -128,7 +172,7 @@ fn raise_open_files() {
     }
 }
 
-async fn ended(mut stopped: signals::Receiver<bool>) {
+pub(super) async fn ended(mut stopped: signals::Receiver<bool>) {
     // A dropped sender means the same.
     let _ = stopped.wait_for(|stopped| *stopped).await;
 }
@@ -147,4 +191,16 @@ pub(super) async fn signal() {
         }
     }
     let _ = tokio::signal::ctrl_c().await;
+}
+
+/// Does it at each SIGHUP, by which programs that rotate logs say that files have new names.
+pub(super) async fn each_hangup(work: impl Fn() + Send) {
+    #[cfg(unix)]
+    if let Ok(mut hangups) = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::hangup()) {
+        while hangups.recv().await.is_some() {
+            work();
+        }
+    }
+    #[cfg(not(unix))]
+    let _ = work;
 }

@@ -1,6 +1,7 @@
 //! `pando superuser`: works without a server and beside a running one.
 
 use anyhow::{Result, anyhow};
+use app::audit::{self, Actor, Doing};
 use app::auth::superuser;
 
 use crate::assemble::{self, Purpose};
@@ -10,7 +11,22 @@ use crate::config::Config;
 pub async fn run(config: Config, command: Superuser) -> Result<()> {
     let assembled = assemble::open(&config, Purpose::Command).await?;
     let parts = &assembled.parts;
-    let (email, done) = match &command {
+    let by_hand = Actor { email: "command line".into(), ..Actor::default() };
+    let (email, done) = audit::scope(Doing::new(by_hand), save(parts, &command)).await;
+    // Whoever reads on any node from here on sees it.
+    app::nodes::caught_up(parts).await;
+    assembled.close().await;
+    match done {
+        Ok(verb) => {
+            println!("{verb} superuser {email}.");
+            Ok(())
+        }
+        Err(error) => Err(explain(error, email)),
+    }
+}
+
+async fn save<'a>(parts: &app::Parts, command: &'a Superuser) -> (&'a String, app::Result<&'static str>) {
+    match command {
         Superuser::Create { email, password } => {
             (email, superuser::create(parts, email, password).await.map(|()| "Created"))
         }
@@ -21,14 +37,6 @@ pub async fn run(config: Config, command: Superuser) -> Result<()> {
             (email, superuser::upsert(parts, email, password).await.map(|()| "Saved"))
         }
         Superuser::Delete { email } => (email, superuser::delete(parts, email).await.map(|()| "Deleted")),
-    };
-    assembled.close().await;
-    match done {
-        Ok(verb) => {
-            println!("{verb} superuser {email}.");
-            Ok(())
-        }
-        Err(error) => Err(explain(error, email)),
     }
 }
 

@@ -1,10 +1,10 @@
 //! `pando types`: the collections as TypeScript. Works without a server and beside a running one.
 
-use std::io::{ErrorKind, Write};
 use std::path::Path;
 
 use anyhow::{Context, Result, bail};
 
+use super::print;
 use crate::assemble::{self, Purpose};
 use crate::cli::Types;
 use crate::config::Config;
@@ -19,13 +19,7 @@ pub async fn run(config: Config, command: Types) -> Result<()> {
     assembled.close().await;
     match command.out {
         Some(path) => write(&path, &text).with_context(|| format!("cannot write {}", path.display())),
-        None => match std::io::stdout().write_all(text.as_bytes()) {
-            // Whoever reads may have seen enough.
-            Err(error) if error.kind() != ErrorKind::BrokenPipe => {
-                Err(error).context("cannot write to standard output")
-            }
-            _ => Ok(()),
-        },
+        None => print(&text),
     }
 }
 

@@ -1,4 +1,4 @@
-//! `pando up`, `status`, `down`, `promote` and `rejoin`: a topology as processes on this machine. No configuration is read: a
+//! `pando up`, `status`, `down`, `promote`, `rejoin` and `restart`: a topology as processes on this machine. No configuration is read: a
 //! topology says everything, and the nodes have theirs by arguments.
 
 use std::path::{Path, PathBuf};
@@ -26,6 +26,7 @@ pub fn run(cli: &Cli) -> Option<Result<()>> {
         Command::Down(which) => Some(dir(which.name.as_deref(), named).and_then(|dir| down(&dir))),
         Command::Promote { node } => Some(dir(None, named).and_then(|dir| ask(&dir, Request::Promote(node)))),
         Command::Rejoin { node } => Some(dir(None, named).and_then(|dir| ask(&dir, Request::Rejoin(node)))),
+        Command::Restart { node } => Some(dir(None, named).and_then(|dir| ask(&dir, Request::Restart(node)))),
         _ => None,
     }
 }
@@ -37,7 +38,7 @@ fn ask(dir: &Path, request: Request<'_>) -> Result<()> {
 
 fn up(command: &Up, dir: Option<&Path>) -> Result<()> {
     let speaker = Speaker { node: "local".into(), role: "up" };
-    observe::messages::init("info", Format::Text, speaker);
+    observe::messages::init("info", Format::Text, speaker, observe::RequestLog::default());
     let mut topology = Topology::read(&command.topology)?;
     if command.no_limits {
         topology = topology.unlimited();
@@ -52,7 +53,7 @@ fn up(command: &Up, dir: Option<&Path>) -> Result<()> {
         started => started?,
     };
     println!("{}", cluster.status());
-    for node in cluster.web() {
+    for node in cluster.entrances() {
         println!("API: http://{}/api/", node.address());
     }
     println!("See `pando status --dir {0}`; Ctrl-C or `pando down --dir {0}` stops it.", dir.display());

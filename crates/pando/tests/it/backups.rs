@@ -67,12 +67,21 @@ pub(crate) fn until_gone(server: &Server, id: &str) {
 
 #[test]
 fn everything_acknowledged_before_is_in_it_and_writes_go_on() {
+    under_load(Engine::Sqlite);
+}
+
+#[test]
+fn the_same_of_postgresql_as_files_that_a_directory_takes() {
+    under_load(Engine::Postgres);
+}
+
+fn under_load(engine: Engine) {
     if pando::is_oracle() {
         return;
     }
     let dir = tempfile::tempdir().unwrap();
-    let program = Candidate::new(Engine::Sqlite).program;
-    let server = program.start(&dir.path().join("data")).unwrap();
+    let candidate = Candidate::new(engine);
+    let server = candidate.program.start(&dir.path().join("data")).unwrap();
     prepare(&server);
     let stop = AtomicBool::new(false);
     let acknowledged = Mutex::new(Vec::new());
@@ -106,8 +115,15 @@ fn everything_acknowledged_before_is_in_it_and_writes_go_on() {
     let archive = fetch(&server, "load.zip");
     let late = write(&server, 1).unwrap();
     let answer = as_superuser(&server, "POST", "/api/backups/load.zip/restore");
-    assert_eq!(answer.status, 204, "{}", answer.text());
-    until_gone(&server, &late);
+    if engine == Engine::Postgres {
+        assert_eq!(answer.status, 501);
+        assert!(answer.text().contains("pando move"), "{}", answer.text());
+        assert_eq!(as_superuser(&server, "GET", "/api/system/backup").json()["canRestore"], false);
+        assert!(exists(&server, &late));
+    } else {
+        assert_eq!(answer.status, 204, "{}", answer.text());
+        until_gone(&server, &late);
+    }
     for id in &before {
         assert!(exists(&server, id), "{id} was acknowledged before the backup and is not in it");
     }
@@ -115,7 +131,8 @@ fn everything_acknowledged_before_is_in_it_and_writes_go_on() {
     assert!(write(&server, 2).is_some());
     assert_eq!(create(&server, "again.zip").status, 204);
     // Another directory takes it too.
-    let other = program.start(&dir.path().join("other")).unwrap();
+    let directory = Candidate::new(Engine::Sqlite).program;
+    let other = directory.start(&dir.path().join("other")).unwrap();
     prepare(&other);
     let marker = write(&other, 3).unwrap();
     restore_into(&other, &archive, &marker);
@@ -179,6 +196,13 @@ fn a_backup_of_pocketbase_is_restored_in_pando() {
 #[test]
 fn a_backup_of_pando_is_restored_in_pocketbase() {
     hand_over(&Candidate::new(Engine::Sqlite).program, &oracle::program().unwrap());
+}
+
+#[test]
+fn a_backup_of_pando_on_postgresql_is_restored_in_pocketbase() {
+    if !pando::is_oracle() {
+        hand_over(&Candidate::new(Engine::Postgres).program, &oracle::program().unwrap());
+    }
 }
 
 fn is_backup(path: &Path) -> bool {

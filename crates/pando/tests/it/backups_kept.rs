@@ -251,6 +251,14 @@ fn health_tells_whether_one_can_be_made() {
         answer.json()["data"]["canBackup"].as_bool().unwrap()
     };
     assert!(can());
+    let progress = || {
+        let answer = send(&server, &Request::get("/api/system/backup").token(&token));
+        assert_eq!(answer.status, 200, "{}", answer.text());
+        answer.json()
+    };
+    let idle = json!({"busy": null, "canRestore": true, "canKeep": true});
+    assert_eq!(progress(), idle);
+    let mut seen = None;
     // One may be done before anybody has looked.
     for round in 0.. {
         assert!(round < 50, "it is never told that a backup is made");
@@ -259,13 +267,23 @@ fn health_tells_whether_one_can_be_made() {
         let client = server.client().with_timeout(WAIT);
         let making = std::thread::spawn(move || client.send(&request).unwrap());
         let mut told = false;
-        while !told && !making.is_finished() {
-            told = !can();
+        while (!told || seen.is_none()) && !making.is_finished() {
+            told |= !can();
+            let busy = progress()["busy"].take();
+            if busy["done"].as_u64().is_some_and(|bytes| bytes > 0) {
+                seen = Some((round, busy));
+            }
         }
         assert_eq!(making.join().unwrap().status, 204);
         assert!(can());
-        if told {
+        if told && seen.is_some() {
             break;
         }
     }
+    let (round, busy) = seen.unwrap();
+    assert_eq!((&busy["doing"], &busy["phase"]), (&json!("backup"), &json!("packing")), "{busy}");
+    assert_eq!(busy["name"], format!("n{round}.zip"), "{busy}");
+    assert!(busy["done"].as_u64() <= busy["total"].as_u64(), "{busy}");
+    assert!(busy["total"].as_u64().unwrap() >= 40 << 20, "{busy}");
+    assert_eq!(progress(), idle);
 }

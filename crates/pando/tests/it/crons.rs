@@ -80,7 +80,8 @@ fn are_called(engine: Engine) {
         assert_eq!(body["cron"], "first");
         let at = body["at"].as_str().unwrap();
         assert!(at.len() == 24 && at.ends_with('Z'), "{at}");
-        assert_eq!(body.as_object().unwrap().len(), 2);
+        assert!(body["id"].as_str().is_some_and(|id| !id.is_empty()), "{body}");
+        assert_eq!(body.as_object().unwrap().len(), 3);
         assert!(
             call.headers.to_ascii_lowercase().contains("content-type: application/json"),
             "{}",

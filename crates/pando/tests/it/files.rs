@@ -15,7 +15,7 @@ use crate::candidate::Candidate;
 const SOON: Duration = Duration::from_secs(30);
 
 /// A form with texts and files.
-fn form(parts: &[(&str, Option<&str>, &[u8])]) -> (String, Vec<u8>) {
+pub fn form(parts: &[(&str, Option<&str>, &[u8])]) -> (String, Vec<u8>) {
     let mut body = Vec::new();
     for (name, file, content) in parts {
         let file = file.map(|file| format!("; filename=\"{file}\"")).unwrap_or_default();
@@ -153,6 +153,73 @@ fn files_go_with_their_records_on_sqlite() {
 #[test]
 fn files_go_with_their_records_on_postgres() {
     files_go_with_their_records(Engine::Postgres);
+}
+
+/// A count alone takes a file that is being written for one that is there.
+fn appears(path: &Path) {
+    let until = Instant::now() + SOON;
+    while !path.is_file() {
+        assert!(Instant::now() < until, "{} is missing", path.display());
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+/// In the sizes that are configured, and no others.
+fn thumbs_are_made_ahead(engine: Engine) {
+    if pando::is_oracle() {
+        return;
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let data = dir.path().join("data");
+    let candidate = Candidate::new(engine);
+    let api = Api::new(candidate.program.start(&data).unwrap());
+    let fields = json!([
+        {"name": "plain", "type": "file"},
+        {"name": "shown", "type": "file", "maxSelect": 9, "thumbs": ["10x10", "20x0"]},
+    ]);
+    let body = json!({"name": "ahead", "type": "base", "viewRule": "", "fields": fields});
+    let storage = data.join("storage").join(api.json("POST", "/api/collections", body).at("/id").unwrap());
+    let records = "/api/collections/ahead/records";
+    let (png, cut) = (fixtures::bytes("png-40x30"), fixtures::bytes("cut-100"));
+    let made = api.form(
+        "POST",
+        records,
+        &[
+            ("plain", Some("plain.png"), &png),
+            ("shown", Some("no.txt"), b"text"),
+            ("shown", Some("cut.png"), &cut),
+            ("shown", Some("yes.png"), &png),
+        ],
+    );
+    assert_eq!(made.status, 200, "{}", made.text());
+    let (id, name) = (made.at("/id").unwrap(), made.at("/shown/2").unwrap());
+    let folder = |name: &str| storage.join(&id).join(format!("thumbs_{name}"));
+    appears(&folder(&name).join(format!("10x10_{name}")));
+    appears(&folder(&name).join(format!("20x0_{name}")));
+    // Four originals and two thumbnails, each with its attributes.
+    settles_at(&storage, 12);
+    let thumb = api.send(Request::get(&format!("/api/files/ahead/{id}/{name}?thumb=20x0")));
+    assert_eq!(thumb.body, fs::read(folder(&name).join(format!("20x0_{name}"))).unwrap());
+
+    let at = format!("{records}/{id}");
+    let changed = api.form("PATCH", &at, &[("shown", Some("next.png"), &png)]);
+    assert_eq!(changed.status, 200, "{}", changed.text());
+    let name = changed.at("/shown/0").unwrap();
+    appears(&folder(&name).join(format!("10x10_{name}")));
+    appears(&folder(&name).join(format!("20x0_{name}")));
+    settles_at(&storage, 8);
+    assert_eq!(api.send(Request::new("DELETE", &at)).status, 204);
+    settles_at(&storage, 0);
+}
+
+#[test]
+fn thumbs_are_made_ahead_on_sqlite() {
+    thumbs_are_made_ahead(Engine::Sqlite);
+}
+
+#[test]
+fn thumbs_are_made_ahead_on_postgres() {
+    thumbs_are_made_ahead(Engine::Postgres);
 }
 
 /// Of changes to one record at once, none undoes another's: whatever was answered with success is there.

@@ -323,7 +323,7 @@ fn count_guesses_of_a_code_together() {
     }
     let mails = "SELECT count(*) FROM _pando_jobs WHERE payload LIKE '%password_reset%'";
     assert!(nodes.sql(mails).parse::<u32>().unwrap() <= 1);
-    assert_eq!(nodes.sql("SELECT used FROM _pando_attempts WHERE key LIKE 'mail%'"), "1");
+    assert_eq!(nodes.sql("SELECT count(*) FROM _pando_otp_requests WHERE id LIKE 'mail%'"), "1");
 }
 
 #[test]

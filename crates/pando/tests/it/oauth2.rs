@@ -113,7 +113,10 @@ fn the_browser_ends_on_a_page() {
         return;
     }
     let dir = tempfile::tempdir().unwrap();
-    let server = Candidate::new(Engine::Sqlite).program.start(&dir.path().join("data")).unwrap();
+    let mut program = Candidate::new(Engine::Sqlite).program;
+    // The dashboard has a page of its own for it.
+    program.variables.push(("PANDO_DASHBOARD".into(), "false".into()));
+    let server = program.start(&dir.path().join("data")).unwrap();
     let page = server.client().send(&Request::get("/_/")).unwrap();
     assert_eq!((page.status, page.header("content-type")), (200, Some("text/html; charset=utf-8")));
     for outcome in ["success", "failure"] {

@@ -121,7 +121,7 @@ fn serves_files(server: &Server, site: &Path) {
         ("/", "cache-control", Some("no-cache")),
         ("/missing", "cache-control", Some("no-cache")),
         ("/a.txt", "content-type", Some("text/plain; charset=utf-8")),
-        ("/a.txt", "cache-control", None),
+        ("/a.txt", "cache-control", Some("no-cache")),
         ("/app-8f3a2b1c.js", "content-type", Some("text/javascript; charset=utf-8")),
         ("/app-8f3a2b1c.js", "cache-control", Some("public, max-age=31536000, immutable")),
         ("/app-8f3a2b1c.js", "content-encoding", None),
@@ -195,4 +195,32 @@ fn compresses(server: &Server, _: &Path) {
     assert_eq!(ask.get("/big.txt", &[("accept-encoding", "gzip"), ("if-none-match", etag)]).status, 304);
     let part = ask.get("/big.txt", &[("accept-encoding", "gzip"), ("range", "bytes=0-1999")]);
     assert_eq!((part.status, part.header("content-encoding"), part.body.len()), (206, None, 2000));
+}
+
+/// Anonymous memory of a process, in bytes: what it has mapped of files does not count.
+#[cfg(target_os = "linux")]
+fn own_memory(pid: u32) -> u64 {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix("RssAnon:")).unwrap();
+    line.split_whitespace().next().unwrap().parse::<u64>().unwrap() * 1024
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn a_client_that_does_not_read_takes_little_memory() {
+    use std::io::{Read, Write};
+    const FILE_BYTES: u64 = 256 << 20;
+    with_site(|server, public| {
+        fs::File::create(public.join("huge.bin")).unwrap().set_len(FILE_BYTES).unwrap();
+        let before = own_memory(server.pid());
+        let mut stream = std::net::TcpStream::connect(("127.0.0.1", server.port())).unwrap();
+        stream.write_all(b"GET /huge.bin HTTP/1.1\r\nHost: x\r\n\r\n").unwrap();
+        stream.read_exact(&mut [0; 4096]).unwrap();
+        // Long enough for all of it to be read from the disk, if anything did.
+        for _ in 0..100 {
+            std::thread::sleep(Duration::from_millis(20));
+            let more = own_memory(server.pid()).saturating_sub(before);
+            assert!(more < FILE_BYTES / 4, "{more} bytes more");
+        }
+    });
 }

@@ -14,12 +14,12 @@ use testkit::{Server, oracle, tools};
 
 use crate::candidate::Candidate;
 
-const SDK_VERSION: &str = "0.28.1";
+pub const SDK_VERSION: &str = "0.28.1";
 
 /// What a browser has and Node.js lacks.
 const EVENTSOURCE_VERSION: &str = "3.0.7";
 
-fn package(name: &str, version: &str, module: &str) -> PathBuf {
+pub fn package(name: &str, version: &str, module: &str) -> PathBuf {
     let dir = tools::once(&format!("js-{name}-{version}"), |dir| {
         let mut npm = Command::new("npm");
         npm.args(["install", "--silent", "--no-audit", "--no-fund", "--ignore-scripts", "--prefix"]);

@@ -5,9 +5,10 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use cluster::{Condition, NodeStatus, Status};
-use testkit::fault;
+use cluster::{Condition, NodeStatus, Role, Standing, Status};
+use serde_json::json;
 use testkit::topology::Rig;
+use testkit::{Client, Request, fault};
 
 const BUILT: &str = env!("CARGO_BIN_EXE_pando");
 
@@ -91,7 +92,16 @@ impl Up {
         let file = dir.join("topology.toml");
         std::fs::write(&file, topology).unwrap();
         let cluster = dir.join("cluster");
-        let process = pando(&cluster).arg("up").arg(&file).spawn().unwrap();
+        let mut command = pando(&cluster);
+        if topology.contains("[nats]") {
+            // The system's own is too old.
+            let nats = testkit::nats::program().unwrap();
+            let paths = std::env::var_os("PATH").unwrap_or_default();
+            let own = [nats.parent().unwrap().to_path_buf()];
+            let all = own.into_iter().chain(std::env::split_paths(&paths));
+            command.env("PATH", std::env::join_paths(all).unwrap());
+        }
+        let process = command.arg("up").arg(&file).spawn().unwrap();
         let up = Up { process, dir: cluster };
         until("the topology is ready", || all_ready(&up.dir));
         up
@@ -257,10 +267,267 @@ fn patroni_promotes_by_itself_and_takes_the_old_primary_back() {
     // A primary that is alive hands over.
     let third = rig.promote("any").unwrap();
     assert_ne!(third, second);
-    rig.sql(&third, "insert into t values (2)").unwrap();
+    until("it takes writes", || rig.sql(&third, "insert into t values (2)").is_ok());
     rig.again().unwrap();
     let primary = rig.primary().unwrap();
     assert_eq!(count(&rig, &primary), Some(2));
+}
+
+/// One or more of everything.
+const WHOLE: &str = "
+name = 'whole'
+[edges]
+nodes = 1
+[balancers]
+nodes = 1
+[web]
+nodes = 2
+port = 0
+[workers]
+nodes = 1
+[queue]
+engine = 'nats'
+[database]
+engine = 'postgres'
+fsync = false
+[redis]
+mode = 'single'
+[nats]
+nodes = 1
+";
+
+#[test]
+fn whatever_of_everything_dies_comes_back() {
+    let dir = testkit::topology::directory().unwrap();
+    let up = Up::start(dir.path(), WHOLE);
+    for name in ["redis-1", "nats-1", "worker-1", "web-2", "balancer-1", "edge-1", "db-1"] {
+        let before = up.node(name);
+        assert!(fault::kill_9(before.pid.unwrap()), "{name}");
+        until(name, || up.node(name).restarts == before.restarts + 1);
+        until("all are ready again", || all_ready(&up.dir));
+    }
+    let shown = pando(&up.dir).arg("status").stdout(Stdio::piped()).output().unwrap();
+    let shown = String::from_utf8(shown.stdout).unwrap();
+    assert!(
+        ["redis primary", "worker", "balancer", "edge"].iter().all(|role| shown.contains(role)),
+        "{shown}"
+    );
+    // A web node runs no jobs here: who mails is the worker.
+    let client = Client::to(up.node("edge-1").address);
+    let email = json!({"email": "a@example.com"});
+    let body = json!({"email": email["email"], "password": "12345678", "passwordConfirm": "12345678"});
+    let made = client.send(&Request::json("POST", "/api/collections/users/records", &body)).unwrap();
+    assert_eq!(made.status, 200, "{}", made.text());
+    let asked = Request::json("POST", "/api/collections/users/request-verification", &email);
+    assert_eq!(client.send(&asked).unwrap().status, 204);
+    let outbox = up.dir.join("files/outbox");
+    until("the worker mails", || std::fs::read_dir(&outbox).is_ok_and(|mails| mails.count() > 0));
+    let (before, place) = (status(&up.dir), up.dir.clone());
+    up.end();
+    assert_gone(&before, &place);
+}
+
+/// A topology as it is shipped, on free ports, and without what protects a disk that is thrown away.
+fn shipped(name: &str) -> String {
+    let path = testkit::tools::workspace().join("topologies").join(name);
+    let text = std::fs::read_to_string(path).unwrap();
+    text.replace("port = 8080", "port = 0")
+        .replace("port = 8090", "port = 0")
+        .replace("synchronous = 1", "synchronous = 1\nfsync = false")
+}
+
+/// Of each kind the last one.
+fn of_each_kind(up: &Up) -> Vec<String> {
+    let mut last = std::collections::BTreeMap::new();
+    for node in status(&up.dir).nodes {
+        let kind = node.name.rsplit_once('-').unwrap().0.to_owned();
+        last.insert(kind, node.name);
+    }
+    last.into_values().collect()
+}
+
+fn is_answered(up: &Up, edge: &str) -> bool {
+    let asked = Client::to(up.node(edge).address).send(&Request::get("/api/health"));
+    asked.is_ok_and(|answer| answer.status == 200)
+}
+
+/// Asks an edge all the time, and counts how often it was not answered as it should have been.
+fn while_it_is_asked(up: &Up, edge: &str, work: impl FnOnce()) -> (usize, Vec<String>) {
+    let (address, stop) = (up.node(edge).address, std::sync::atomic::AtomicBool::new(false));
+    std::thread::scope(|scope| {
+        let asker = scope.spawn(|| {
+            let (client, mut asked, mut failed) = (Client::to(address).sending_once(), 0, Vec::new());
+            while !stop.load(std::sync::atomic::Ordering::Relaxed) {
+                match client.connect().and_then(|()| client.send(&Request::get("/api/health"))) {
+                    Ok(answer) if answer.status == 200 => asked += 1,
+                    Ok(answer) => failed.push(format!("{}: {}", answer.status, answer.text())),
+                    Err(error) => failed.push(error.to_string()),
+                }
+                std::thread::sleep(Duration::from_millis(10));
+            }
+            (asked, failed)
+        });
+        work();
+        stop.store(true, std::sync::atomic::Ordering::Relaxed);
+        asker.join().unwrap()
+    })
+}
+
+#[test]
+fn the_front_door_as_it_is_shipped() {
+    let dir = testkit::topology::directory().unwrap();
+    let up = Up::start(dir.path(), &shipped("8-front-door.toml"));
+    let kinds = of_each_kind(&up);
+    assert_eq!(
+        kinds,
+        ["balancer-2", "db-3", "edge-2", "nats-1", "redis-1", "web-3", "worker-1"],
+        "what is struck is all there is"
+    );
+    assert!(["edge-1", "edge-2", "balancer-1", "balancer-2"].iter().all(|door| is_answered(&up, door)));
+    for name in &kinds {
+        let before = up.node(name);
+        assert!(fault::kill_9(before.pid.unwrap()), "{name}");
+        until(name, || up.node(name).restarts == before.restarts + 1);
+        until("all are ready again", || all_ready(&up.dir));
+        until("it is answered", || is_answered(&up, "edge-1") && is_answered(&up, "edge-2"));
+    }
+    // Everything that requests pass is started again, one after the other.
+    let (asked, failed) = while_it_is_asked(&up, "edge-1", || {
+        for name in ["web-1", "web-2", "web-3", "balancer-1", "balancer-2", "edge-1", "edge-2"] {
+            let done = pando(&up.dir).args(["restart", name]).output().unwrap();
+            assert!(done.status.success(), "{name}: {}", String::from_utf8_lossy(&done.stderr));
+            until("all are ready again", || all_ready(&up.dir));
+        }
+    });
+    assert!(asked > 100 && failed.is_empty(), "{asked} were answered, and {failed:?} not");
+    let (before, place) = (status(&up.dir), up.dir.clone());
+    up.end();
+    assert_gone(&before, &place);
+}
+
+#[test]
+fn the_smallest_front_door_as_it_is_shipped() {
+    let dir = testkit::topology::directory().unwrap();
+    let up = Up::start(dir.path(), &shipped("8a-edge.toml"));
+    assert_eq!(of_each_kind(&up), ["edge-1", "web-1"]);
+    until("it is answered", || is_answered(&up, "edge-1"));
+    for name in ["web-1", "edge-1"] {
+        let before = up.node(name);
+        assert!(fault::kill_9(before.pid.unwrap()), "{name}");
+        until(name, || up.node(name).restarts == before.restarts + 1);
+        until("all are ready again", || all_ready(&up.dir));
+        until("it is answered", || is_answered(&up, "edge-1"));
+    }
+    let (asked, failed) = while_it_is_asked(&up, "edge-1", || {
+        let done = pando(&up.dir).args(["restart", "edge-1"]).output().unwrap();
+        assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+        until("all are ready again", || all_ready(&up.dir));
+    });
+    assert!(asked > 0 && failed.is_empty(), "{asked} were answered, and {failed:?} not");
+    let (before, place) = (status(&up.dir), up.dir.clone());
+    up.end();
+    assert_gone(&before, &place);
+}
+
+/// What the caches on the way say of an answer, the nearest to the origin first.
+fn cache_status(up: &Up, edge: &str, path: &str) -> Vec<String> {
+    let answer = Client::to(up.node(edge).address).send(&Request::get(path)).unwrap();
+    assert_eq!(answer.status, 200, "{}", answer.text());
+    let said = answer.headers.iter().filter(|(name, _)| name == "cache-status");
+    said.flat_map(|(_, value)| value.split(", ").map(str::to_owned).collect::<Vec<_>>()).collect()
+}
+
+#[test]
+fn edges_and_their_shield_as_they_are_shipped() {
+    let dir = testkit::topology::directory().unwrap();
+    let up = Up::start(dir.path(), &shipped("8b-shield.toml"));
+    assert_eq!(of_each_kind(&up), ["edge-3", "web-1"]);
+    let page = Client::to(up.node("web-1").address).send(&Request::get("/_/")).unwrap().text();
+    let asset = page.split_once("./assets/").unwrap().1.split_once('"').unwrap().0;
+    let asset = format!("/_/assets/{asset}");
+    let is_hit = |said: &String| said.starts_with("pando; hit");
+    // What one edge asked for the shield has for the other.
+    assert!(!cache_status(&up, "edge-1", &asset).iter().any(is_hit));
+    until("it is kept", || cache_status(&up, "edge-1", &asset).iter().any(is_hit));
+    let said = cache_status(&up, "edge-2", &asset);
+    assert!(said.len() == 2 && said[0].starts_with("pando-shield; hit") && !is_hit(&said[1]), "{said:?}");
+    // Without it nobody misses anything.
+    let (asked, failed) = while_it_is_asked(&up, "edge-1", || {
+        for _ in 0..2 {
+            let before = up.node("edge-3");
+            assert!(fault::kill_9(before.pid.unwrap()));
+            until("the shield is back", || up.node("edge-3").restarts == before.restarts + 1);
+            until("all are ready again", || all_ready(&up.dir));
+        }
+    });
+    assert!(asked > 10 && failed.is_empty(), "{asked} were answered, and {failed:?} not");
+    let (before, place) = (status(&up.dir), up.dir.clone());
+    up.end();
+    assert_gone(&before, &place);
+}
+
+/// All that stands beside the database, and nobody who asks it.
+const BACKING: &str = "
+name = 'backing'
+[web]
+nodes = 0
+[database]
+engine = 'postgres'
+fsync = false
+[nats]
+nodes = 3
+[redis]
+mode = 'sentinel'
+memory_mb = 16
+[network]
+namespaces = true
+";
+
+#[test]
+fn a_cache_and_a_bus_outlive_any_of_their_servers() {
+    let mut rig = Rig::start(BACKING, BUILT).unwrap();
+    for _ in 0..2 {
+        let old = rig.redis_primary().unwrap();
+        rig.node(&old).unwrap().kill().unwrap();
+        until("a replica takes over", || rig.redis_primary().is_ok_and(|name| name != old));
+        rig.node(&old).unwrap().restart().unwrap();
+        until("the old primary follows", || rig.is_redis_whole());
+        rig.again().unwrap();
+    }
+    let standings = |rig: &Rig, standing| {
+        let nodes = rig.status().nodes;
+        nodes
+            .into_iter()
+            .filter(|node| node.standing == Some(standing))
+            .map(|node| node.name)
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(standings(&rig, Standing::Primary).len(), 1);
+    assert_eq!(standings(&rig, Standing::Replica).len(), 2);
+    let leader = standings(&rig, Standing::Leader).remove(0);
+    let node = rig.node(&leader).unwrap();
+    node.cut().unwrap();
+    let is_other = |name: &String| *name != leader;
+    until("another one leads", || standings(&rig, Standing::Leader).iter().any(is_other));
+    assert!(node.is_alive());
+    node.heal().unwrap();
+    until("it hears the others again", || node.is_ready());
+    until("all agree", || {
+        standings(&rig, Standing::Leader).len() == 1 && standings(&rig, Standing::Follower).len() == 2
+    });
+}
+
+#[test]
+fn a_redis_cluster_is_made_and_made_again() {
+    let topology = BACKING.replace("'sentinel'", "'cluster'\nreplicas = 1").replace("namespaces = true", "");
+    let mut rig = Rig::start(&topology, BUILT).unwrap();
+    assert!(rig.is_redis_whole());
+    rig.again().unwrap();
+    assert!(rig.is_redis_whole() && rig.of(Role::Redis).len() == 6);
+    let old = rig.redis_primary().unwrap();
+    rig.node(&old).unwrap().kill().unwrap();
+    rig.node(&old).unwrap().restart().unwrap();
+    until("it is whole again", || rig.is_redis_whole());
 }
 
 #[test]

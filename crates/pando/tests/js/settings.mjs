@@ -55,8 +55,8 @@ await step("logs: page", () => root.logs.getList(2, 1, { filter, fields, sort: "
 await step("logs: one", async () => {
   const [one] = (await root.logs.getList(1, 1, { filter, sort: "@rowid" })).items;
   const found = await root.logs.getOne(one.id, { fields });
-  // The id of the request is an addition of Pando's.
-  const data = Object.keys(one.data).filter((key) => key !== "requestId");
+  // The ids of the request and of the node are additions of Pando's.
+  const data = Object.keys(one.data).filter((key) => !["requestId", "node"].includes(key));
   return { found, keys: Object.keys(one).sort(), data: data.sort() };
 });
 await step("logs: missing", () => root.logs.getOne("missing"));

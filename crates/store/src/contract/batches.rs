@@ -3,7 +3,8 @@
 use base::Value;
 use query::batch::Assign;
 use query::ddl::{Index, IndexColumn};
-use query::{Batch, Column, ColumnType, Ddl, Guard, Job, Op, Select};
+use query::select::{Sort, SortKey};
+use query::{Batch, Column, ColumnType, Ddl, Guard, Job, Op, Priority, Select};
 
 use super::fixture::{T, answer, at, cmp, ids, insert, table};
 use crate::{Error, Store};
@@ -93,7 +94,7 @@ pub async fn check(store: &Store) {
     assert_eq!(*row.0, ["1".into(), "uno".into(), Value::Number(1.5)]);
 
     // Jobs exist if and only if the write does.
-    let jobs = || vec![Job { queue: "mail".into(), payload: "{\"to\":1}".into() }];
+    let jobs = || vec![Job::new("mail", "{\"to\":1}").priority(Priority::High)];
     let job = |ops| Batch { ops, jobs: jobs(), ..Batch::default() };
     store.commit(job(vec![item("8", "eight")])).await.expect("job");
     store.commit(job(vec![item("8", "again")])).await.expect_err("taken");
@@ -102,6 +103,15 @@ pub async fn check(store: &Store) {
     let rows = store.select(&Select::table("_pando_jobs", columns)).await.expect("jobs");
     assert_eq!(rows.len(), 1);
     assert_eq!(*rows[0].0, ["mail".into(), "{\"to\":1}".into(), Value::Number(0.0)]);
+    // In the order in which they are to be done: those of a high priority as if they had waited already.
+    let low = Job::new("mail", "low").priority(Priority::Low);
+    let jobs = vec![low, Job::new("mail", "later").at(i64::MAX / 1_000), Job::new("mail", "normal")];
+    store.commit(Batch { jobs, ..Batch::default() }).await.expect("jobs");
+    let payload = Column::new("payload", Text);
+    let mut in_order = Select::table("_pando_jobs", vec![payload]);
+    let due = SortKey::Operand(query::Operand::base("due", Number));
+    in_order.sort = vec![Sort { by: due, descending: false }];
+    assert_eq!(answer(store, &in_order).await, "{\"to\":1} normal low later");
 
     let delete = Op::DeleteWhere { table: "items".into(), filter: cmp(at(T, "title"), "~", "%i%") };
     let committed = store.commit(Batch::op(delete)).await.expect("delete where");

@@ -5,6 +5,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod batches;
+mod claims;
 mod conditions;
 mod fixture;
 mod hours;
@@ -24,6 +25,7 @@ pub async fn check(store: &Store) {
     conditions::check(store).await;
     conditions::sorts(store).await;
     batches::check(store).await;
+    claims::check(store).await;
     hours::check(store).await;
     schema::check(store).await;
     transactions::check(store).await;

@@ -13,6 +13,14 @@ pub fn hours(rows: &[Row]) -> Vec<(String, u64)> {
     rows.iter().map(|row| (row.get(0).text_or_empty().to_string(), row.get(1).as_number() as u64)).collect()
 }
 
+pub fn visit_columns() -> [Column; 3] {
+    ["one", "other", "number"].map(|name| Column::new(name, ColumnType::Number))
+}
+
+pub fn visits(rows: &[Row]) -> Vec<[i64; 3]> {
+    rows.iter().map(|row| [0, 1, 2].map(|at| row.get(at).as_number() as i64)).collect()
+}
+
 /// A text as a column of the type holds it.
 pub fn text_value(text: &str, ty: ColumnType) -> Value {
     match ty {

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use base::Name;
-use query::{Batch, ColumnType, Row, Select};
+use query::{Batch, Claim, ColumnType, Op, Row, Select, Visits};
 
 use crate::error::{Error, Result};
 use shared::Shared;
@@ -36,9 +36,34 @@ pub trait Engine: Send + Sync {
         Err(Error::Internal("a transaction does not count by the hour".into()))
     }
 
+    /// Visits, counted. Not asked of an open transaction.
+    async fn visits(&self, _visits: &Visits) -> Result<Vec<[i64; 3]>> {
+        Err(Error::Internal("a transaction does not count visits".into()))
+    }
+
     /// Commits or fails whole. Returns once the commit is durable. The result is the indexes of updates and
     /// deletes whose record was gone.
     async fn commit(&self, batch: Batch) -> Result<Vec<usize>>;
+
+    /// As [`Engine::commit`], but it may return before the commit is durable. Every later read finds what it wrote
+    /// nonetheless, as long as the process lives.
+    async fn commit_later(&self, batch: Batch, _later: &Later) -> Result<Vec<usize>> {
+        self.commit(batch).await
+    }
+
+    /// Whether from here on every commit is durable when it returns; then all that were before it are.
+    async fn directly(&self, _directly: bool) -> Result<()> {
+        Ok(())
+    }
+
+    /// What was acknowledged and is not durable.
+    fn left(&self) -> Vec<Op> {
+        Vec::new()
+    }
+
+    /// Takes rows. When the answer is lost, rows may have been taken that nobody knows of: they must come back by
+    /// themselves, as what is held by lease does.
+    async fn claim(&self, claim: &Claim) -> Result<Vec<Row>>;
 
     /// Opens a transaction. It is undone when it is still open after `limit`, or when its last handle goes away.
     async fn begin(&self, limit: Duration) -> Result<Arc<dyn Transaction>>;
@@ -105,6 +130,17 @@ pub trait Engine: Send + Sync {
 
     /// Finishes what is queued and closes files and connections.
     async fn close(&self);
+}
+
+/// What allows a commit to be acknowledged before it is durable.
+#[derive(Clone, Debug)]
+pub struct Later {
+    /// The schema version that the batch was made by.
+    pub schema: u64,
+    /// The views there are in it.
+    pub views: Vec<Name>,
+    /// How long it may take until it is durable.
+    pub within: Duration,
 }
 
 /// An open transaction is an engine of its own: what it reads holds what it wrote, and each `commit` is a step that

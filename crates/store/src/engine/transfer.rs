@@ -116,7 +116,7 @@ pub trait Arrival: Stand {
 }
 
 /// Pando's own tables whose rows travel; others belong to the database itself.
-pub const OWN: [&str; 7] = [
+pub const OWN: [&str; 18] = [
     "_collections",
     "_params",
     "_logs",
@@ -124,6 +124,17 @@ pub const OWN: [&str; 7] = [
     "_pando_jobs",
     "_pando_passkeys",
     "_pando_ceremonies",
+    "_pando_webhooks",
+    "_pando_deliveries",
+    "_pando_alerts",
+    "_pando_exchanges",
+    "_pando_audit",
+    "_pando_active",
+    "_pando_queues",
+    "_pando_queue_heads",
+    "_pando_queue_messages",
+    "_pando_queue_deliveries",
+    "_pando_queue_subscribers",
 ];
 
 /// Whether an entry of the bookkeeping table travels: the minutes in which schedules were due last.

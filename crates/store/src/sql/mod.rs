@@ -10,6 +10,7 @@ pub mod operand;
 pub mod outline;
 pub mod render;
 pub mod translate;
+mod visits;
 pub mod write;
 
 use base::{Name, Value};

@@ -58,6 +58,12 @@ impl<'a> Renderer<'a> {
 
     /// The rows of a select.
     pub fn select(mut self, select: &Select) -> Statement {
+        self.rows(select);
+        self.finish()
+    }
+
+    /// The same as a part of a statement.
+    pub(super) fn rows(&mut self, select: &Select) {
         let shape = Shape::of(select, true);
         self.sql.push_str("SELECT ");
         if select.columns.is_empty() {
@@ -72,7 +78,6 @@ impl<'a> Renderer<'a> {
         self.source_and_filter(select, &shape);
         self.order(select, &shape);
         self.page(select);
-        self.finish()
     }
 
     /// The number of rows, the page aside.

@@ -2,7 +2,7 @@
 
 use base::{Name, Value};
 use query::batch::Assign;
-use query::{Alias, Guard, Job, Op, Source};
+use query::{Action, Alias, Claim, Guard, Job, Op, Select, Source};
 
 use super::{Dialect, Renderer, Statement, Views};
 
@@ -99,8 +99,12 @@ pub fn counts(op: &Op) -> bool {
 pub fn job(dialect: Dialect, job: &Job) -> Statement {
     let views = Views::default();
     let mut out = Renderer::new(dialect, &views);
-    let values: [(Name, Value); 2] =
-        [("queue".into(), Value::text(&*job.queue)), ("payload".into(), Value::text(&*job.payload))];
+    let values: [(Name, Value); 4] = [
+        ("queue".into(), Value::text(&*job.queue)),
+        ("payload".into(), Value::text(&*job.payload)),
+        ("priority".into(), Value::Number(job.priority.number())),
+        ("due".into(), Value::Number(job.due.unwrap_or_default() as f64)),
+    ];
     insert(&mut out, JOBS, &values);
     out.finish()
 }
@@ -133,6 +137,12 @@ fn update(out: &mut Renderer<'_>, table: &str, id: &str, set: &[(Name, Assign)])
     let dialect = out.dialect;
     out.sql.push_str("UPDATE ");
     dialect.ident(&mut out.sql, table);
+    assign(out, set);
+    by_id(out, id);
+}
+
+fn assign(out: &mut Renderer<'_>, set: &[(Name, Assign)]) {
+    let dialect = out.dialect;
     out.sql.push_str(" SET ");
     if set.is_empty() {
         // Nothing to set, but whether the record is there must be told all the same.
@@ -155,7 +165,6 @@ fn update(out: &mut Renderer<'_>, table: &str, id: &str, set: &[(Name, Assign)])
             }
         }
     }
-    by_id(out, id);
 }
 
 fn by_id(out: &mut Renderer<'_>, id: &str) {
@@ -163,4 +172,52 @@ fn by_id(out: &mut Renderer<'_>, id: &str) {
     out.dialect.ident(&mut out.sql, "id");
     out.sql.push('=');
     out.param(Value::text(id));
+}
+
+/// Chooses rows, changes them and yields them.
+pub fn claim(dialect: Dialect, views: &Views, claim: &Claim) -> Statement {
+    let mut out = Renderer::new(dialect, views);
+    match &claim.action {
+        Action::Set(set) => {
+            out.sql.push_str("UPDATE ");
+            out.source(&Source::Table(claim.table.clone()), Alias::BASE);
+            assign(&mut out, set);
+        }
+        Action::Delete => {
+            out.sql.push_str("DELETE FROM ");
+            out.source(&Source::Table(claim.table.clone()), Alias::BASE);
+        }
+    }
+    out.sql.push_str(" WHERE ");
+    match claim.limit {
+        None => out.expr(&claim.filter),
+        Some(limit) => chosen(&mut out, claim, limit),
+    }
+    out.sql.push_str(" RETURNING ");
+    for (index, column) in claim.columns.iter().enumerate() {
+        if index > 0 {
+            out.sql.push(',');
+        }
+        dialect.ident(&mut out.sql, &column.name);
+    }
+    if claim.columns.is_empty() {
+        out.sql.push('1');
+    }
+    out.finish()
+}
+
+/// That a row is one of the first that nobody else is changing.
+fn chosen(out: &mut Renderer<'_>, claim: &Claim, limit: u64) {
+    let id = query::Column::new("id", query::ColumnType::Id);
+    let select = Select::table(claim.table.clone(), vec![id]).filter(claim.filter.clone()).limit(limit);
+    let select = Select { sort: claim.sort.clone(), ..select };
+    out.dialect.ident(&mut out.sql, "id");
+    // As an array they are chosen once, whatever plan the statement gets.
+    let (before, after) = match out.dialect {
+        Dialect::Sqlite => (" IN (", ")"),
+        Dialect::Postgres => ("=ANY(ARRAY(", " FOR NO KEY UPDATE SKIP LOCKED))"),
+    };
+    out.sql.push_str(before);
+    out.rows(&select);
+    out.sql.push_str(after);
 }

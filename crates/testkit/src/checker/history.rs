@@ -45,6 +45,17 @@ pub enum Seen {
     Alien(String),
 }
 
+/// Whom a version of a record concerns among the subscribers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Audience {
+    /// All of them.
+    Everybody,
+    /// None: they are subscribed to the collection, and its rule forbids them this version.
+    Forbidden,
+    /// None: they are not subscribed to the collection.
+    Nobody,
+}
+
 #[derive(Clone, Debug)]
 pub enum Action {
     /// Writes a version of a record. Each record has one writer, which counts from 1 (the create), waits for each
@@ -53,12 +64,19 @@ pub enum Action {
         shelf: Name,
         record: Name,
         version: u32,
+        audience: Audience,
     },
-    /// The record's last version.
+    /// The record's last version. Who could see the one before it hears of it.
     Delete {
         shelf: Name,
         record: Name,
         version: u32,
+        audience: Audience,
+    },
+    /// A write that causes a job of that name, whose effect is looked for outside. A doomed one must be refused.
+    Cause {
+        job: Name,
+        doomed: bool,
     },
     /// Adds an element that is nowhere else to a set that only grows.
     Insert {
@@ -119,7 +137,13 @@ impl Action {
         use Action::*;
         matches!(
             self,
-            Put { .. } | Delete { .. } | Insert { .. } | Claim { .. } | Add { .. } | Transfer { .. }
+            Put { .. }
+                | Delete { .. }
+                | Cause { .. }
+                | Insert { .. }
+                | Claim { .. }
+                | Add { .. }
+                | Transfer { .. }
         )
     }
 }
@@ -134,6 +158,47 @@ pub struct History {
     /// For so long after a read has seen a write that was not acknowledged yet, others may miss it: replicas come to it
     /// one after another. In nanoseconds.
     pub lease: Instant,
+    /// What jobs did, as it was seen from outside.
+    pub effects: Vec<Effect>,
+    pub streams: Vec<Stream>,
+}
+
+/// One time that a job was done.
+#[derive(Clone, Debug)]
+pub struct Effect {
+    pub job: Name,
+    /// When it was seen.
+    pub at: Instant,
+}
+
+/// One connection of a subscriber, from the answer to its subscription until it ended.
+#[derive(Clone, Debug)]
+pub struct Stream {
+    pub subscriber: usize,
+    pub node: usize,
+    /// Whatever is written by requests that begin from here on concerns it.
+    pub from: Instant,
+    /// The end of the connection: the client starts anew and reads everything again.
+    pub until: Option<Instant>,
+    /// When it was told to start anew.
+    pub resyncs: Vec<Instant>,
+    pub heard: Vec<Heard>,
+}
+
+#[derive(Clone, Debug)]
+pub struct Heard {
+    pub at: Instant,
+    pub record: Name,
+    pub told: Told,
+}
+
+/// What an event says of a record.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Told {
+    /// It was made or changed, and is this now.
+    Seen(Seen),
+    /// It was deleted, and had been this.
+    Gone(Seen),
 }
 
 impl Event {

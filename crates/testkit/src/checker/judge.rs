@@ -4,12 +4,17 @@
 
 mod bank;
 mod counters;
+mod jobs;
 mod records;
+mod register;
 mod sets;
+mod streams;
 #[cfg(test)]
 mod tests;
 
 use std::collections::BTreeMap;
+
+pub use register::Register;
 
 use super::history::{Action, Event, History, Instant, Outcome};
 
@@ -38,6 +43,12 @@ pub enum Kind {
     LostUpdate,
     /// A request was refused and nothing explains why.
     Unexplained,
+    /// A job of an acknowledged write was never done.
+    LostJob,
+    /// A subscriber heard nothing of an acknowledged write, and was not told to start anew either.
+    LostEvent,
+    /// A subscriber was shown what the rule forbids.
+    Forbidden,
 }
 
 /// One kind of breach of one thing, with the first place where it shows.
@@ -73,6 +84,20 @@ pub struct Proven {
     pub across_nodes: usize,
     /// Of those across nodes: the read began within `CLOSE` of the acknowledgement.
     pub close: usize,
+    /// Jobs that had to be done, and were.
+    pub jobs: usize,
+    /// How often one was done once more.
+    pub jobs_repeated: usize,
+    /// Writes that a subscriber had to hear of, and did.
+    pub events: usize,
+    /// Of those: written through another node than the subscriber's.
+    pub events_across_nodes: usize,
+    /// Those that it did not hear of, as it was told to start anew or its connection ended later.
+    pub events_excused: usize,
+    /// Events that told a subscriber what it had heard.
+    pub events_repeated: usize,
+    /// Events that showed an older version than one before.
+    pub events_disordered: usize,
 }
 
 /// Where a replica's delay would show.
@@ -115,6 +140,17 @@ impl std::fmt::Display for Verdict {
             p.close,
             CLOSE / 1_000_000
         )?;
+        if p.jobs > 0 {
+            writeln!(f, "{} jobs were done, {} times one of them once more", p.jobs, p.jobs_repeated)?;
+        }
+        if p.events + p.events_excused > 0 {
+            writeln!(
+                f,
+                "{} times a subscriber heard of a write, {} of them through another node; {} times it was told to \
+                 start anew instead; {} events were repeated, {} came after a newer one",
+                p.events, p.events_across_nodes, p.events_excused, p.events_repeated, p.events_disordered
+            )?;
+        }
         match self.breaches.len() {
             0 => write!(f, "nothing lost, nothing doubled, nothing stale"),
             n => {
@@ -147,7 +183,15 @@ pub fn judge(history: &History) -> Verdict {
     sets::judge(history, &mut found);
     counters::judge(history, &mut found);
     bank::judge(history, &mut found);
+    jobs::judge(history, &mut found);
+    streams::judge(history, &mut found);
     Verdict { breaches: found.breaches.into_values().collect(), proven: found.proven }
+}
+
+/// How many acknowledged writes still lack the effect of their job, or a subscriber who heard of them. These come after
+/// the answer, so an observer waits for them.
+pub fn awaited(history: &History) -> usize {
+    jobs::awaited(history) + streams::awaited(history)
 }
 
 /// Breaches by kind and thing, and the counts of what was compared.

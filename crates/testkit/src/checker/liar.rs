@@ -2,16 +2,22 @@
 
 use std::io::{self, Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use crate::sse::{self, Event, Parser};
 use crate::{Answer, Client, Request};
 
 /// Hands a request on to the real server.
 pub type Upstream<'a> = &'a dyn Fn(&Request) -> io::Result<Answer>;
 
+type Lie = dyn Fn(&Request, Upstream) -> io::Result<Answer> + Send + Sync;
+/// Says whether a subscriber is told of an event.
+type Tells = dyn Fn(&Event) -> bool + Send + Sync;
+
 pub struct Liar {
     address: SocketAddr,
+    streams: Arc<Mutex<Vec<TcpStream>>>,
 }
 
 impl Liar {
@@ -20,20 +26,38 @@ impl Liar {
     where
         F: Fn(&Request, Upstream) -> io::Result<Answer> + Send + Sync + 'static,
     {
+        Liar::with_streams(upstream, lie, |_| true)
+    }
+
+    /// The same, and hands on those events alone that `tells` names.
+    pub fn with_streams<F, T>(upstream: SocketAddr, lie: F, tells: T) -> io::Result<Liar>
+    where
+        F: Fn(&Request, Upstream) -> io::Result<Answer> + Send + Sync + 'static,
+        T: Fn(&Event) -> bool + Send + Sync + 'static,
+    {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
         let address = listener.local_addr()?;
-        let lie = Arc::new(lie);
+        let (lie, tells) = (Arc::new(lie), Arc::new(tells));
+        let streams = Arc::new(Mutex::default());
+        let kept = streams.clone();
         std::thread::spawn(move || {
             for stream in listener.incoming().flatten() {
-                let lie = lie.clone();
-                std::thread::spawn(move || serve(stream, upstream, &*lie));
+                let (lie, tells, kept) = (lie.clone(), tells.clone(), kept.clone());
+                std::thread::spawn(move || serve(stream, upstream, &*lie, &*tells, &kept));
             }
         });
-        Ok(Liar { address })
+        Ok(Liar { address, streams })
     }
 
     pub fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// Ends all streams of events there are.
+    pub fn end_streams(&self) {
+        for stream in self.streams.lock().unwrap().drain(..) {
+            let _ = stream.shutdown(std::net::Shutdown::Both);
+        }
     }
 }
 
@@ -41,12 +65,19 @@ impl Liar {
 fn serve(
     mut stream: TcpStream,
     upstream: SocketAddr,
-    lie: &(dyn Fn(&Request, Upstream) -> io::Result<Answer> + Send + Sync),
+    lie: &Lie,
+    tells: &Tells,
+    kept: &Mutex<Vec<TcpStream>>,
 ) {
     let client = Client::to(upstream).with_timeout(Duration::from_secs(30));
     let mut buffer = Vec::new();
     let _ = stream.set_nodelay(true);
     while let Ok(request) = receive(&mut stream, &mut buffer) {
+        if request.method == "GET" && request.target == "/api/realtime" {
+            kept.lock().unwrap().extend(stream.try_clone());
+            let _ = relay(&mut stream, upstream, tells);
+            return;
+        }
         // What cannot be answered ends the connection, as a server does that dies.
         let Ok(answer) = lie(&request, &|request| client.send(request)) else { return };
         let head = format!(
@@ -56,6 +87,27 @@ fn serve(
         );
         if stream.write_all(&[head.as_bytes(), &answer.body].concat()).is_err() {
             return;
+        }
+    }
+}
+
+/// Hands events on until either side ends.
+fn relay(stream: &mut TcpStream, upstream: SocketAddr, tells: &Tells) -> io::Result<()> {
+    let mut source = sse::ask(upstream.port())?;
+    stream.write_all(
+        b"HTTP/1.1 200 Told\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n",
+    )?;
+    let mut parser = Parser::default();
+    let mut chunk = [0; 16 << 10];
+    loop {
+        let read = source.read(&mut chunk)?;
+        let more = read > 0 && parser.feed(&chunk[..read]);
+        for event in parser.events.drain(..).filter(|event| tells(event)) {
+            let text = format!("id:{}\nevent:{}\ndata:{}\n\n", event.id, event.name, event.data);
+            stream.write_all(format!("{:x}\r\n{text}\r\n", text.len()).as_bytes())?;
+        }
+        if !more {
+            return stream.write_all(b"0\r\n\r\n");
         }
     }
 }

@@ -3,32 +3,45 @@
 //! somebody else.
 
 mod caller;
+mod jobs;
 mod nodes;
 mod people;
 mod reads;
-mod schema;
+pub(super) mod schema;
 mod settle;
+mod streams;
 mod writes;
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant as Clock};
 
 use anyhow::{Context, Result};
-use base::limits::{REPLICA_LEASE_MARGIN_MS, REPLICA_LEASE_MS};
+use base::limits::{REPLICA_LEASE_MARGIN_MS, REPLICA_LEASE_MS, TIER_SILENT_MS};
 
 use super::history::{Action, Event, History, Instant, Name, Outcome};
+use super::judge::awaited;
 use crate::{Client, fuzz::Random};
+pub(super) use reads::{content, seen};
+
 use caller::Caller;
+use jobs::{Hooks, Mails, Messages};
 use nodes::Fleet;
+use streams::Subscribers;
 
 /// As long as somebody may still read by an older proof.
 const LEASE_NS: Instant = (REPLICA_LEASE_MS + REPLICA_LEASE_MARGIN_MS) * 1_000_000;
+/// What a shared cache that does not answer adds to the time in which a write is committed and not acknowledged: until
+/// its connection is given up, and all nodes are told that this one leaves the cache.
+const LIFT_NS: Instant = TIER_SILENT_MS * 1_000_000 + LEASE_NS;
 /// What was acknowledged lately, for readers.
 const BOARD_MAX: usize = 64;
+/// How often it is looked whether jobs and events have come.
+const LOOK_EVERY: Duration = Duration::from_millis(200);
 const KNOWN_WAIT: Duration = Duration::from_secs(30);
 
 /// What to load, and how.
@@ -44,6 +57,18 @@ pub struct Load {
     /// How long a write may take before nobody knows.
     pub write_wait: Duration,
     pub seed: u64,
+    /// Subscribers of each node. Where nodes do not tell each other of writes there can be none.
+    pub subscribers: usize,
+    /// Where all nodes write their mails to, if mails are looked for.
+    pub outbox: Option<PathBuf>,
+    /// Whether there is a webhook, and what it tells is looked for. Private addresses must be allowed.
+    pub hooks: bool,
+    /// Whether messages are published in the application's queue, and consumed.
+    pub queue: bool,
+    /// Whether nodes share a cache.
+    pub shares: bool,
+    /// How long jobs and events are waited for after the load.
+    pub late: Duration,
 }
 
 impl Load {
@@ -56,6 +81,12 @@ impl Load {
             read_wait: Duration::from_secs(3),
             write_wait: Duration::from_secs(15),
             seed: 1,
+            subscribers: 0,
+            outbox: None,
+            hooks: false,
+            queue: false,
+            shares: false,
+            late: Duration::from_secs(90),
         }
     }
 
@@ -64,18 +95,28 @@ impl Load {
         let clients: Vec<Client> = self.nodes.iter().map(|address| Client::to(*address)).collect();
         schema::prepare(&clients[0], superuser)?;
         schema::known(&clients, KNOWN_WAIT)?;
-        let shared = Arc::new(Shared::new(Fleet::new(self.nodes.clone())));
+        let shared = Arc::new(Shared::new(Fleet::new(self.nodes.clone()), &self));
         let mut callers: Vec<Caller> =
             (0..self.writers + self.readers).map(|number| Caller::new(number, &self, &shared)).collect();
         for caller in &mut callers {
             caller.enter().with_context(|| format!("caller {}", caller.number))?;
         }
+        let mails = self.outbox.clone().map(|dir| Mails::watch(dir, shared.clone()));
+        let hooks = self.hooks.then(|| Hooks::receive(self.nodes[0], shared.clone())).transpose()?;
+        if let Some(hooks) = &hooks {
+            schema::hook(&clients[0], superuser, hooks.url())?;
+        }
+        if self.queue {
+            schema::queue(&clients[0], superuser)?;
+        }
+        let messages = self.queue.then(|| Messages::consume(superuser, shared.clone()));
+        let subscribers = Subscribers::start(&self, &shared, &callers[0].token)?;
         let threads = callers.into_iter().map(|caller| {
             let (writes, pace) = (caller.number < self.writers, self.pace);
             std::thread::spawn(move || if writes { caller.write_on(pace) } else { caller.read_on(pace) })
         });
         let threads = threads.collect();
-        Ok(Running { load: self, shared, threads })
+        Ok(Running { load: self, shared, threads, mails, hooks, messages, subscribers })
     }
 }
 
@@ -100,10 +141,13 @@ pub struct Shared {
     reads: AtomicUsize,
     writes: AtomicUsize,
     people: Mutex<Vec<people::Person>>,
+    has_outbox: bool,
+    has_hooks: bool,
+    has_queue: bool,
 }
 
 impl Shared {
-    fn new(fleet: Arc<Fleet>) -> Shared {
+    fn new(fleet: Arc<Fleet>, load: &Load) -> Shared {
         Shared {
             fleet,
             stop: AtomicBool::new(false),
@@ -112,6 +156,9 @@ impl Shared {
             reads: AtomicUsize::new(0),
             writes: AtomicUsize::new(0),
             people: Mutex::default(),
+            has_outbox: load.outbox.is_some(),
+            has_hooks: load.hooks,
+            has_queue: load.queue,
         }
     }
 
@@ -148,6 +195,10 @@ pub struct Running {
     load: Load,
     shared: Arc<Shared>,
     threads: Vec<JoinHandle<Caller>>,
+    mails: Option<Mails>,
+    hooks: Option<Hooks>,
+    messages: Option<Messages>,
+    subscribers: Subscribers,
 }
 
 impl Running {
@@ -181,9 +232,18 @@ impl Running {
         let mut callers: Vec<Caller> = ended.collect();
         let events = callers.iter_mut().flat_map(|caller| std::mem::take(&mut caller.events)).collect();
         let balances = (0..schema::ACCOUNTS_COUNT).map(|n| (schema::account(n).into(), schema::BALANCE));
-        let history = History { balances: balances.collect(), events, settled: None, lease: LEASE_NS };
+        let lease = LEASE_NS + if self.load.shares { LIFT_NS } else { 0 };
+        let history = History { balances: balances.collect(), events, lease, ..History::default() };
         let reader = callers.swap_remove(0);
-        Stopped { load: self.load, reader, history }
+        Stopped {
+            load: self.load,
+            reader,
+            history,
+            mails: self.mails,
+            hooks: self.hooks,
+            messages: self.messages,
+            subscribers: self.subscribers,
+        }
     }
 }
 
@@ -192,11 +252,27 @@ pub struct Stopped {
     load: Load,
     reader: Caller,
     history: History,
+    mails: Option<Mails>,
+    hooks: Option<Hooks>,
+    messages: Option<Messages>,
+    subscribers: Subscribers,
 }
 
 impl Stopped {
-    /// Reads everything once more, from every node, and hands out the whole history.
+    /// Waits for what comes after the answers, reads everything once more, from every node, and hands out the whole
+    /// history.
     pub fn settle(mut self) -> Result<History> {
+        let until = Clock::now() + self.load.late;
+        loop {
+            self.history.effects = self.mails.iter().flat_map(Mails::seen).collect();
+            self.history.effects.extend(self.hooks.iter().flat_map(Hooks::seen));
+            self.history.effects.extend(self.messages.iter().flat_map(Messages::seen));
+            self.history.streams = self.subscribers.streams();
+            if awaited(&self.history) == 0 || Clock::now() > until {
+                break;
+            }
+            std::thread::sleep(LOOK_EVERY);
+        }
         self.history.settled = Some(self.reader.now());
         for node in 0..self.load.nodes.len() {
             settle::read_all(&mut self.reader, node, &self.history)?;

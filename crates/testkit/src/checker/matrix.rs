@@ -4,15 +4,18 @@
 mod faults;
 mod rows;
 
+use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::time::{Duration, Instant as Clock};
 
 use anyhow::{Context, Result, bail};
-use cluster::topology::Failover;
-use cluster::{Cluster, Topology};
+use cluster::topology::{Failover, QueueEngine, RedisMode};
+use cluster::{Cluster, Role, Topology};
 
 use super::history::{Event, History};
 use super::judge::{Verdict, judge};
 use super::load::{Load, Running};
+use super::sessions::{self, Sessions};
 use crate::Client;
 use crate::server::{self, SUPERUSER};
 use crate::topology::Rig;
@@ -20,6 +23,10 @@ use crate::topology::Rig;
 pub use faults::{Fault, Step, Target};
 pub use rows::{Row, table};
 
+/// The variable that names the directory of mails.
+const OUTBOX: &str = "PANDO_MAIL_OUTBOX";
+/// On each web node.
+const SUBSCRIBERS: usize = 2;
 /// How long a phase may take until its requests are answered.
 const PHASE_MAX: Duration = Duration::from_secs(90);
 
@@ -70,6 +77,16 @@ pub fn topology(replicas: u32, patroni: bool, network: bool) -> Topology {
     topology
 }
 
+/// The same with a cache that all share, a bus and workers: of each one that may die, and more of those that decide.
+pub fn backed(mut topology: Topology, redis: RedisMode, nats: u32, workers: u32) -> Topology {
+    (topology.redis.mode, topology.nats.nodes, topology.workers.nodes) = (redis, nats, workers);
+    // Without workers it is the bus alone.
+    if nats > 0 && workers > 0 {
+        topology.queue.engine = QueueEngine::Nats;
+    }
+    topology
+}
+
 impl Findings {
     /// Fails when anything acknowledged was lost, or reads failed while there was a database to read from.
     pub fn check(&self) -> Result<()> {
@@ -80,6 +97,12 @@ impl Findings {
         if failed > (reads / 1000).max(READ_FAILURES_MAX) {
             bail!("{failed} of {reads} reads failed outside of {READ_WINDOW:?} after a fault");
         }
+        for row in self.rows.iter().filter(|row| row.step.target.is_beside()) {
+            let (failed, done) = (row.read_failures(), row.reads_done());
+            if failed > (done / 1000).max(READ_FAILURES_MAX) {
+                bail!("{}: {failed} reads failed beside {done}, which need nothing of it", row.step);
+            }
+        }
         Ok(())
     }
 
@@ -87,7 +110,8 @@ impl Findings {
     pub fn outside_windows(&self) -> (usize, usize) {
         let window = READ_WINDOW.as_nanos() as u64;
         let is_outside = |event: &&Event| {
-            let in_window = |row: &Row| (row.fault..row.fault + window).contains(&event.end);
+            let until = |row: &Row| if row.is_alone { row.end } else { row.fault + window };
+            let in_window = |row: &Row| (row.fault..until(row)).contains(&event.end);
             !event.action.is_write() && !self.rows.iter().any(in_window)
         };
         let reads: Vec<&Event> = self.history.events.iter().filter(is_outside).collect();
@@ -96,7 +120,15 @@ impl Findings {
 }
 
 pub fn run(plan: &Plan) -> Result<Findings> {
-    let cluster = Rig::of(&plan.topology, &plan.pando)?;
+    let mails = crate::topology::directory()?;
+    let mut topology = plan.topology.clone();
+    // All nodes write their mails to one place, where they are looked for.
+    for env in [&mut topology.web.env, &mut topology.workers.env] {
+        env.insert(OUTBOX.into(), mails.path().display().to_string());
+        // Where webhooks are received is no public address.
+        env.insert("PANDO_OUTBOUND_ALLOW_PRIVATE".into(), "true".into());
+    }
+    let cluster = Rig::of(&topology, &plan.pando)?;
     let result = run_on(plan, &cluster);
     if !result.as_ref().is_ok_and(|findings| findings.check().is_ok()) {
         eprintln!("{}", logs(&cluster));
@@ -107,6 +139,20 @@ pub fn run(plan: &Plan) -> Result<Findings> {
         }
     }
     result
+}
+
+/// Sessions that hop over the web nodes of a quiet cluster, or over its balancers, which hop over the web nodes.
+pub fn sessions(topology: &Topology, pando: &str, requests: usize) -> Result<sessions::Findings> {
+    let cluster = Rig::of(topology, pando)?;
+    whole(&cluster)?;
+    let (web, token) = ready(&cluster, pando)?;
+    let balancers: Vec<_> = cluster.of(Role::Balancer).iter().map(|node| node.address()).collect();
+    let asked = if balancers.is_empty() { web.clone() } else { balancers };
+    Sessions { web, ..Sessions::on(asked, requests) }.run(&token)
+}
+
+fn outbox(cluster: &Cluster) -> Option<PathBuf> {
+    cluster.topology().web.env.get(OUTBOX).map(PathBuf::from)
 }
 
 fn run_on(plan: &Plan, cluster: &Cluster) -> Result<Findings> {
@@ -128,16 +174,33 @@ fn run_on(plan: &Plan, cluster: &Cluster) -> Result<Findings> {
 }
 
 fn start(plan: &Plan, cluster: &Cluster) -> Result<Running> {
+    let (nodes, token) = ready(cluster, &plan.pando)?;
+    // Only a bus tells nodes of each other's writes.
+    let subscribers = if cluster.topology().nats.nodes > 0 { SUBSCRIBERS } else { 0 };
+    let load = Load {
+        seed: plan.seed,
+        outbox: outbox(cluster),
+        hooks: true,
+        queue: true,
+        subscribers,
+        shares: cluster.topology().redis.mode != RedisMode::None,
+        ..Load::on(nodes)
+    };
+    load.start(&token)
+}
+
+/// The web nodes and a superuser's token.
+pub(crate) fn ready(cluster: &Cluster, pando: &str) -> Result<(Vec<SocketAddr>, String)> {
     let (email, password) = SUPERUSER;
-    let program = crate::pando::program(&plan.pando, cluster.data_url())?;
+    let program = crate::pando::program(pando, cluster.data_url())?;
     program.upsert_superuser(&cluster.dir().join("superuser"), email, password)?;
     let nodes: Vec<_> = cluster.web().iter().map(|node| node.address()).collect();
     let token = server::login(&Client::to(nodes[0]), "_superusers", email, password)?;
-    Load { seed: plan.seed, ..Load::on(nodes) }.start(&token)
+    Ok((nodes, token))
 }
 
 /// Waits until every node answers and every standby follows.
-fn whole(cluster: &Cluster) -> Result<()> {
+pub(crate) fn whole(cluster: &Cluster) -> Result<()> {
     let until = Clock::now() + PHASE_MAX;
     loop {
         let missing = missing(cluster);
@@ -153,6 +216,9 @@ fn missing(cluster: &Cluster) -> Option<String> {
     if let Some(node) = cluster.nodes().iter().find(|node| !node.is_ready()) {
         return Some(format!("{} does not answer", node.name()));
     }
+    if !cluster.is_redis_whole() {
+        return Some("Redis is not whole".into());
+    }
     if cluster.topology().databases() < 2 {
         return None;
     }
@@ -167,7 +233,7 @@ fn missing(cluster: &Cluster) -> Option<String> {
 }
 
 /// The end of every node's log.
-fn logs(cluster: &Cluster) -> String {
+pub(crate) fn logs(cluster: &Cluster) -> String {
     let nodes = cluster.nodes().iter().map(|node| {
         let log = std::fs::read_to_string(node.log()).unwrap_or_default();
         let lines: Vec<&str> = log.lines().collect();

@@ -2,9 +2,15 @@
 //! any address.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use app::settings::TrustedProxy;
+use app::settings::validate::network;
 use axum::http::{HeaderMap, HeaderName};
+use base::limits::FRONT_FORWARDED_MAX;
+use ipnet::IpNet;
+
+use super::contains;
 
 /// Headers that proxies commonly name the client in: pointed out to superusers, never trusted by themselves.
 const COMMON: [&str; 3] = ["CF-Connecting-IP", "Fly-Client-IP", "X-Forwarded-For"];
@@ -42,6 +48,41 @@ impl Proxies {
     }
 }
 
+/// Proxies that whoever runs this process put before it, such as front doors. They are believed by their addresses, without
+/// a word in the settings; what the settings name counts before.
+#[derive(Clone, Default)]
+pub struct Behind(Arc<[IpNet]>);
+
+const FORWARDED: HeaderName = HeaderName::from_static("x-forwarded-for");
+
+impl Behind {
+    /// Networks and addresses, separated by commas; otherwise the one that is none.
+    pub fn read(text: &str) -> Result<Self, String> {
+        let parts = text.split(',').map(str::trim).filter(|part| !part.is_empty());
+        parts.map(|part| network(part).ok_or_else(|| part.to_owned())).collect::<Result<_, _>>().map(Behind)
+    }
+
+    /// The first address from the right of the list that is none of these proxies', if one of them is the peer.
+    pub fn client(&self, peer: IpAddr, headers: &HeaderMap) -> Option<IpAddr> {
+        if self.0.is_empty() || !contains(&self.0, peer) {
+            return None;
+        }
+        let mut client = None;
+        let lines = headers.get_all(FORWARDED).iter().rev();
+        let parts = lines.flat_map(|line| line.to_str().unwrap_or_default().rsplit(','));
+        for part in parts.take(FRONT_FORWARDED_MAX) {
+            // What cannot be read was written by nobody who can be believed about what stands before it.
+            let Some(address) = parse(part.trim()) else { break };
+            let address = address.to_canonical();
+            client = Some(address);
+            if !contains(&self.0, address) {
+                break;
+            }
+        }
+        client
+    }
+}
+
 /// The zone of a link-local address means something to its own host only.
 fn parse(text: &str) -> Option<IpAddr> {
     match text.split_once('%') {
@@ -53,7 +94,16 @@ fn parse(text: &str) -> Option<IpAddr> {
 /// An address as the reference writes it: IPv6 without shortening.
 pub fn spelled(address: IpAddr) -> String {
     match address {
-        IpAddr::V4(address) => address.to_string(),
+        IpAddr::V4(address) => {
+            let (mut text, mut digits) = (String::with_capacity(15), itoa::Buffer::new());
+            for (at, part) in address.octets().into_iter().enumerate() {
+                if at > 0 {
+                    text.push('.');
+                }
+                text.push_str(digits.format(part));
+            }
+            text
+        }
         IpAddr::V6(address) => address.segments().map(|part| format!("{part:04x}")).join(":"),
     }
 }
@@ -70,6 +120,29 @@ mod tests {
             map.append(*name, value.parse().unwrap());
         }
         proxies.client(&map).map(spelled)
+    }
+
+    #[test]
+    fn proxies_are_believed_by_their_addresses() {
+        let behind = Behind::read("10.0.0.0/8, ::1").unwrap();
+        for (peer, line, expected) in [
+            ("10.0.0.1", "1.1.1.1", Some("1.1.1.1")),
+            ("10.0.0.1", "6.6.6.6, 1.1.1.1, 10.0.0.2", Some("1.1.1.1")),
+            ("10.0.0.1", "10.0.0.3, 10.0.0.2", Some("10.0.0.3")),
+            ("10.0.0.1", "1.1.1.1, junk", None),
+            ("10.0.0.1", "", None),
+            ("::1", "::ffff:1.1.1.1", Some("1.1.1.1")),
+            ("1.1.1.1", "2.2.2.2", None),
+        ] {
+            let mut headers = HeaderMap::new();
+            headers.insert(FORWARDED, line.parse().unwrap());
+            let found = behind.client(peer.parse().unwrap(), &headers);
+            assert_eq!(found.map(|found| found.to_string()).as_deref(), expected, "{peer} {line}");
+        }
+        assert_eq!(Behind::read("10.0.0.0/8,x").err().as_deref(), Some("x"));
+        let mut headers = HeaderMap::new();
+        headers.insert(FORWARDED, "1.1.1.1".parse().unwrap());
+        assert_eq!(Behind::default().client("10.0.0.1".parse().unwrap(), &headers), None);
     }
 
     #[test]

@@ -28,7 +28,7 @@ mod address;
 mod label;
 mod limits;
 
-pub use address::{Proxies, spelled};
+pub use address::{Behind, Proxies, spelled};
 pub use label::Asked;
 use limits::Limits;
 
@@ -37,16 +37,18 @@ use limits::Limits;
 pub struct Policy {
     settings: Arc<Settings>,
     proxies: Proxies,
+    behind: Behind,
     /// Where superusers may come from; `None` for anywhere.
     superusers: Option<Vec<IpNet>>,
     limits: Option<Limits>,
 }
 
 impl Policy {
-    pub fn new(settings: Arc<Settings>, parts: &Parts) -> Self {
+    pub fn new(settings: Arc<Settings>, parts: &Parts, behind: Behind) -> Self {
         let from = &settings.superuser_ips;
         Policy {
             proxies: Proxies::new(&settings.trusted_proxy),
+            behind,
             superusers: (!from.is_empty()).then(|| networks(from)),
             limits: settings.rate_limits.enabled.then(|| limits(&settings, parts)),
             settings,
@@ -59,6 +61,12 @@ impl Policy {
 
     pub fn proxies(&self) -> &Proxies {
         &self.proxies
+    }
+
+    /// Whom the settings' headers name, or what a proxy says that this process is behind.
+    fn client(&self, peer: IpAddr, head: &Head) -> IpAddr {
+        let named = self.proxies.client(&head.headers);
+        named.or_else(|| self.behind.client(peer, &head.headers)).unwrap_or(peer)
     }
 
     fn bars_superusers(&self, address: IpAddr) -> bool {
@@ -100,7 +108,7 @@ impl Visit {
     pub fn new(policy: Arc<Policy>, head: &Head, peer: IpAddr) -> Self {
         // A listener for both families names IPv4 clients so.
         let peer = peer.to_canonical();
-        let address = policy.proxies.client(&head.headers).unwrap_or(peer);
+        let address = policy.client(peer, head);
         Visit(Arc::new(Inner { policy, peer, address, caller: OnceLock::new() }))
     }
 
@@ -144,6 +152,10 @@ impl Visit {
             true => None,
             false => token::authenticate(state.parts(), token).await?,
         };
+        if let Some(caller) = &caller {
+            let parts = state.parts();
+            parts.active.note(&caller.record, parts.clock.now());
+        }
         Ok(self.0.caller.get_or_init(|| caller).clone())
     }
 }

@@ -32,19 +32,34 @@ const ASSETS: [&str; 18] = [
 ];
 const HASH_CHARS: std::ops::RangeInclusive<usize> = 8..=64;
 
-/// Pages are asked for anew each time, as they name the assets; assets that are named after their content never.
-pub fn cache_policy(name: &str) -> Option<&'static str> {
-    let (stem, ending) = name.rsplit_once('.')?;
-    if matches!(ending, "html" | "htm") {
-        return Some("no-cache");
+/// How long a file may be kept without asking.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kept {
+    /// Pages: they name the assets of one version.
+    Never,
+    /// By shared caches, and not for long; never by browsers.
+    Briefly,
+    /// Named after its content.
+    ForGood,
+}
+
+impl Kept {
+    pub fn of(name: &str) -> Kept {
+        match name.rsplit_once('.') {
+            Some((_, "html" | "htm")) => Kept::Never,
+            Some((stem, ending)) if ASSETS.contains(&ending) && ends_in_hash(stem) => Kept::ForGood,
+            _ => Kept::Briefly,
+        }
     }
-    let last = stem.rsplit(['.', '-']).next().filter(|last| last.len() < stem.len())?;
+}
+
+fn ends_in_hash(stem: &str) -> bool {
+    let last = stem.rsplit(['.', '-']).next().filter(|last| last.len() < stem.len()).unwrap_or_default();
     let has = |of: fn(&u8) -> bool| last.as_bytes().iter().any(of);
-    let is_hash = HASH_CHARS.contains(&last.len())
+    HASH_CHARS.contains(&last.len())
         && last.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
         && has(u8::is_ascii_digit)
-        && has(u8::is_ascii_alphabetic);
-    (is_hash && ASSETS.contains(&ending)).then_some("public, max-age=31536000, immutable")
+        && has(u8::is_ascii_alphabetic)
 }
 
 #[cfg(test)]
@@ -73,19 +88,20 @@ mod tests {
     }
 
     #[test]
-    fn policies() {
+    fn what_is_kept() {
         for (name, expected) in [
-            ("index.html", Some("no-cache")),
-            ("index-BwZ3kx9P.js", Some("immutable")),
-            ("main.8f3a2b1c.css", Some("immutable")),
-            ("app.js", None),
-            ("8f3a2b1c.js", None),
-            ("report-20240101.css", None),
-            ("photo-abc12345.tiff", None),
-            ("jquery-1.2.min.js", None),
+            ("index.html", Kept::Never),
+            ("index-BwZ3kx9P.js", Kept::ForGood),
+            ("name-BJ3k_2xd.js", Kept::ForGood),
+            ("main.8f3a2b1c.css", Kept::ForGood),
+            ("app.js", Kept::Briefly),
+            ("8f3a2b1c.js", Kept::Briefly),
+            ("report-20240101.css", Kept::Briefly),
+            ("photo-abc12345.tiff", Kept::Briefly),
+            ("jquery-1.2.min.js", Kept::Briefly),
+            ("LICENSE", Kept::Briefly),
         ] {
-            let policy = cache_policy(name).map(|policy| policy.rsplit(' ').next().unwrap_or_default());
-            assert_eq!(policy, expected, "{name}");
+            assert_eq!(Kept::of(name), expected, "{name}");
         }
     }
 }

@@ -15,10 +15,11 @@ use tokio_util::io::ReaderStream;
 
 use crate::compress::Codings;
 use crate::conditional::{self, Resource};
+use crate::freshness;
 use crate::requestlog::Unlogged;
 
 mod find;
-mod kind;
+pub(crate) mod kind;
 
 use find::{Found, Located};
 
@@ -77,9 +78,7 @@ async fn send(head: &Head, found: Found) -> Result<Response<Body>> {
         headers.insert(header::CONTENT_ENCODING, HeaderValue::from_static(coding));
         headers.insert(header::VARY, HeaderValue::from_static("Accept-Encoding"));
     }
-    if let Some(policy) = kind::cache_policy(&found.name) {
-        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static(policy));
-    }
+    freshness::of_site(&mut headers, kind::Kept::of(&found.name));
     let etag = found.etag();
     let resource = Resource {
         size_bytes: found.size_bytes,

@@ -5,16 +5,16 @@ use std::future::Future;
 use app::{Error, Result, backups};
 use axum::Router;
 use axum::extract::{Path, Request, State as FromState};
-use axum::http::{HeaderMap, HeaderValue, header};
+use axum::middleware::map_response;
 use axum::routing::{get, post};
 use base::Kind;
 use base::limits::{BACKUP_UPLOAD_BYTES_MAX, BODY_BYTES_MAX};
-use observe::request_id;
 use serde_json::{Value as Json, json};
 
-use super::with_fields;
+use super::logs::quiet;
+use super::{carried, with_fields};
 use crate::body::{self, UNREADABLE};
-use crate::conditional::{self, Resource};
+use crate::conditional;
 use crate::extract::{Asked, Superuser};
 use crate::state::State;
 use crate::wire;
@@ -22,15 +22,34 @@ use crate::wire::error::Answer;
 
 pub fn routes() -> Router<State> {
     Router::new()
+        .route("/api/system/backup", get(progress).layer(map_response(quiet)))
         .route("/api/backups", get(list).post(create))
         .route("/api/backups/upload", post(upload).get(download_upload).delete(remove_upload))
         .route("/api/backups/{name}", get(download).delete(remove))
         .route("/api/backups/{name}/restore", post(restore))
 }
 
+/// What goes on in this process, and what can be done here. The shape is documented in `docs/system-api.md`.
+async fn progress(FromState(state): FromState<State>, Superuser(asked): Superuser) -> Answer {
+    let parts = state.parts();
+    let busy = parts.backups.progress().map(|busy| {
+        json!({
+            "doing": busy.doing.name(),
+            "name": busy.name,
+            "since": busy.since.to_string(),
+            "phase": busy.phase.name(),
+            "done": busy.done,
+            "total": busy.total,
+        })
+    });
+    let told =
+        json!({"busy": busy, "canRestore": parts.backups.has_data(), "canKeep": backups::can_keep(parts)});
+    with_fields(&asked, told.to_string(), false)
+}
+
 /// What was begun is finished, whether the client waits for it or not.
 async fn to_the_end(work: impl Future<Output = Result<()>> + Send + 'static) -> Answer {
-    let done = tokio::spawn(request_id::carried(request_id::current(), work)).await;
+    let done = tokio::spawn(carried(work)).await;
     done.map_err(|error| Error::internal(error.to_string()))??;
     Ok(wire::answer::no_content())
 }
@@ -82,23 +101,5 @@ async fn download(FromState(state): FromState<State>, Path(name): Path<String>, 
     let (head, _) = request.into_parts();
     let asked = Asked::of(&state, &head).await?;
     let blob = backups::get(&asked.context(&state), &name, asked.query.text("token")).await?;
-    let resource = Resource {
-        size_bytes: blob.size_bytes,
-        modified: blob.modified,
-        etag: None,
-        content_type: "application/zip",
-    };
-    let quoted = name.replace(['"', '\\'], "_");
-    let disposition = HeaderValue::from_str(&format!("attachment; filename=\"{quoted}\""))
-        .map_err(|error| Error::not_found().details(error))?;
-    let headers = HeaderMap::from_iter([
-        (header::CONTENT_DISPOSITION, disposition),
-        (header::CONTENT_SECURITY_POLICY, HeaderValue::from_static("default-src 'none'; sandbox")),
-        (header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
-        // A name may get other bytes, and nobody else may keep them.
-        (header::CACHE_CONTROL, HeaderValue::from_static("private, no-store")),
-    ]);
-    let blob = &blob;
-    let read = |range| async { Ok(blob.stream(range).await?) };
-    Ok(conditional::answer(&head, &resource, headers, read).await?)
+    Ok(conditional::download(&head, &blob, &name, "application/zip").await?)
 }

@@ -20,7 +20,7 @@ use base::limits::{BATCH_BODY_BYTES_MAX, BATCH_URL_CHARS_MAX};
 use model::{Violation, Violations};
 use serde_json::{Map, Value as Json, json};
 
-use super::{records, reduced};
+use super::{queues, records, reduced};
 use crate::body;
 use crate::extract::{Asked, Query};
 use crate::gate;
@@ -249,7 +249,7 @@ async fn all(
     Ok(out)
 }
 
-/// One request's answer; `None` when it has no body. Rate limits count it the first time that it runs.
+/// One request's answer; `None` when it has no body.
 async fn one(
     state: &State,
     asked: &Asked,
@@ -262,10 +262,17 @@ async fn one(
         Some((path, query)) => (path, Some(query)),
         None => (step.url.as_str(), None),
     };
-    let (name, id) = target(path).ok_or_else(|| Error::bad_request().details("no such action in a batch"))?;
     let query = Query::parse_strictly(query)
         .ok_or_else(|| Error::bad_request().details("the request's parameters are malformed"))?;
     let mut inner = asked.within(head, "", query, &step.headers, step.body.clone());
+    if let Some(stream) = stream(path).filter(|_| step.method == "POST") {
+        inner.request.method = "POST";
+        count(state, &inner, path, is_first).await?;
+        return queues::publish(&Context::within(state.parts(), &inner.request, open.store()), stream)
+            .await
+            .map(Some);
+    }
+    let (name, id) = target(path).ok_or_else(|| Error::bad_request().details("no such action in a batch"))?;
     let collection = records::find(&state.parts().catalog.schema(), name)?;
     let mut existing = None;
     inner.request.method = match (step.method.as_str(), id) {
@@ -279,11 +286,7 @@ async fn one(
         ("DELETE", Some(_)) => "DELETE",
         _ => return Err(Error::bad_request().details("no such action in a batch")),
     };
-    let method = Method::from_bytes(inner.request.method.as_bytes()).unwrap_or_default();
-    let counted = gate::Asked { method: &method, path, in_batch: true };
-    if is_first && inner.visit.count(state, &counted).await.is_some() {
-        return Err(gate::too_many());
-    }
+    count(state, &inner, path, is_first).await?;
     let cx = Context::within(state.parts(), &inner.request, open.store());
     let cx = cx.with_uploads(step.uploads.clone());
     match (inner.request.method, existing.as_deref().or(id)) {
@@ -294,6 +297,22 @@ async fn one(
         }
         _ => records::created(&inner, &cx, &collection).await.map(Some),
     }
+}
+
+/// Rate limits count a request the first time that it runs.
+async fn count(state: &State, inner: &Asked, path: &str, is_first: bool) -> Result<()> {
+    let method = Method::from_bytes(inner.request.method.as_bytes()).unwrap_or_default();
+    let counted = gate::Asked { method: &method, path, in_batch: true };
+    match is_first && inner.visit.count(state, &counted).await.is_some() {
+        true => Err(gate::too_many()),
+        false => Ok(()),
+    }
+}
+
+/// The stream that a path publishes to.
+fn stream(path: &str) -> Option<&str> {
+    let name = path.strip_prefix("/api/queues/")?.strip_suffix("/publish")?;
+    (!name.is_empty() && !name.contains('/')).then_some(name)
 }
 
 /// The collection and the record that a path names. Nothing in it is decoded, as in the reference.

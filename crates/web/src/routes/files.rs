@@ -11,6 +11,7 @@ use base::json::write_string;
 
 use crate::conditional::{self, Resource};
 use crate::extract::Asked;
+use crate::freshness;
 use crate::state::State;
 use crate::wire;
 use crate::wire::error::Answer;
@@ -55,7 +56,8 @@ async fn file(
         content_type,
     };
     let download = asked.query.get("download").is_some_and(is_true);
-    let headers = headers(&served.name, content_type, download)?;
+    let mut headers = headers(&served.name, content_type, download)?;
+    freshness::file(&mut headers, served.is_public.then_some(&collection.name), &record);
     let blob = &served.blob;
     let read = |range| async { Ok(blob.stream(range).await?) };
     Ok(conditional::answer(&head, &resource, headers, read).await?)

@@ -1,6 +1,8 @@
 //! The request log, for superusers only.
 
+use app::logs::doors;
 use app::logs::read::{self, Entry};
+use app::logs::trace::{self, Source};
 use axum::Router;
 use axum::body::Body;
 use axum::extract::{Path, State as FromState};
@@ -22,12 +24,13 @@ pub fn routes() -> Router<State> {
     Router::new()
         .route("/api/logs", get(list).delete(clear))
         .route("/api/logs/stats", get(stats))
+        .route("/api/logs/trace/{request}", get(trace))
         .route("/api/logs/{id}", get(view))
         .route_layer(map_response(quiet))
 }
 
 /// Looking at the log must not make it longer.
-async fn quiet(mut response: Response<Body>) -> Response<Body> {
+pub(super) async fn quiet(mut response: Response<Body>) -> Response<Body> {
     response.extensions_mut().insert(Unlogged);
     response
 }
@@ -48,16 +51,7 @@ fn write(out: &mut String, entry: &Entry) {
 
 async fn list(FromState(state): FromState<State>, Superuser(asked): Superuser) -> Answer {
     let page = read::list(&asked.context(&state), &list_query(&asked.query)?).await?;
-    let mut out = String::from("{\"items\":[");
-    for (index, entry) in page.items.iter().enumerate() {
-        if index > 0 {
-            out.push(',');
-        }
-        write(&mut out, entry);
-    }
-    out.push(']');
-    wire::record::page_tail(&mut out, page.page, page.per_page, page.total);
-    with_fields(&asked, out, true)
+    with_fields(&asked, wire::record::page_with(&page, write), true)
 }
 
 async fn stats(FromState(state): FromState<State>, Superuser(asked): Superuser) -> Answer {
@@ -76,6 +70,41 @@ async fn view(
     let mut out = String::new();
     write(&mut out, &entry);
     with_fields(&asked, out, false)
+}
+
+/// Everything that is known of one request.
+async fn trace(
+    FromState(state): FromState<State>,
+    Path(request): Path<String>,
+    Superuser(asked): Superuser,
+) -> Answer {
+    let found = trace::trace(&asked.context(&state), &request).await?;
+    let items = found.items.iter().map(|(source, entry)| {
+        let data: Json = serde_json::from_str(&entry.data).unwrap_or_default();
+        let (source, named) = match source {
+            Source::Node => ("node", "node"),
+            Source::Door => ("door", "door"),
+        };
+        json!({
+            "id": entry.id,
+            "created": entry.created,
+            "level": entry.level,
+            "message": entry.message,
+            "source": source,
+            "node": data[named].as_str().unwrap_or_default(),
+            "data": data,
+        })
+    });
+    let doors = found.doors.iter().map(|door| {
+        let state = match door.answer {
+            doors::Answer::Lines(_) => "answered",
+            doors::Answer::Off => "off",
+            doors::Answer::Silent => "silent",
+        };
+        json!({"name": door.name, "state": state})
+    });
+    let (items, doors): (Vec<Json>, Vec<Json>) = (items.collect(), doors.collect());
+    with_fields(&asked, json!({"requestId": request, "items": items, "doors": doors}).to_string(), true)
 }
 
 async fn clear(FromState(state): FromState<State>, Superuser(asked): Superuser) -> Answer {

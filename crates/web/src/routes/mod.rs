@@ -1,31 +1,44 @@
 //! Which path leads to which use case.
 
+use std::future::Future;
+
 use app::Result;
 use axum::Router;
 use axum::extract::Request as HttpRequest;
 use base::limits::{BODY_BYTES_MAX, BODY_TEXT_BYTES_MAX, UPLOAD_BYTES_MAX};
+use observe::request_id;
 
 use crate::state::State;
 use crate::wire;
 use crate::wire::error::Answer;
 
+mod alerts;
+mod audit;
 mod auth;
 mod backups;
 mod batch;
 mod collections;
 mod crons;
+mod dashboard;
 mod describe;
+mod exchange;
 mod files;
 mod general;
+mod insights;
+mod jobs;
 mod logs;
 mod mail;
 mod oauth2_redirect;
+mod queues;
 mod realtime;
 mod records;
 mod settings;
 mod sql;
+mod system;
+mod webhooks;
 
 pub use realtime::WIRE;
+pub use webhooks::WIRE as WEBHOOKS;
 
 pub fn router(state: State) -> Router {
     Router::new()
@@ -34,19 +47,33 @@ pub fn router(state: State) -> Router {
         .merge(records::routes())
         .merge(files::routes())
         .merge(auth::routes())
+        .merge(audit::routes())
         .merge(backups::routes())
         .merge(mail::routes())
         .merge(batch::routes())
         .merge(settings::routes())
         .merge(logs::routes())
         .merge(sql::routes())
+        .merge(system::routes())
+        .merge(alerts::routes())
         .merge(crons::routes())
+        .merge(queues::routes())
+        .merge(webhooks::routes())
+        .merge(jobs::routes())
+        .merge(insights::routes())
+        .merge(exchange::routes())
         .merge(realtime::routes())
         .merge(describe::routes())
         .merge(oauth2_redirect::routes())
+        .merge(dashboard::routes())
         .fallback(general::fallback)
         .method_not_allowed_fallback(general::fallback)
         .with_state(state)
+}
+
+/// The work as a task of its own does it: for the same request, in the same name.
+fn carried<F: Future>(work: F) -> impl Future<Output = F::Output> {
+    request_id::carried(request_id::current(), app::audit::carried(app::audit::current(), work))
 }
 
 /// The answer reduced to the `fields` that the client asked for.

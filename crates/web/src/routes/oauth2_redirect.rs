@@ -1,4 +1,4 @@
-//! Where a provider sends the browser back to, and the page that it then shows.
+//! Where a provider sends the browser back to, and the page that it then shows where there is no dashboard.
 
 use app::auth::oauth2::redirect::{Returned, hand_over};
 use axum::Router;
@@ -17,7 +17,7 @@ const FAILURE: &str = "../_/#/auth/oauth2-redirect-failure";
 const PAGE: &str = include_str!("oauth2_redirect.html");
 
 pub fn routes() -> Router<State> {
-    Router::new().route("/api/oauth2-redirect", get(back).post(back)).route("/_/", get(page))
+    Router::new().route("/api/oauth2-redirect", get(back).post(back))
 }
 
 async fn back(FromState(state): FromState<State>, request: Request) -> Response<Body> {
@@ -35,7 +35,7 @@ async fn back(FromState(state): FromState<State>, request: Request) -> Response<
     };
     let returned = Returned { state: text("state"), code: text("code"), error: text("error") };
     let size = returned.state.len() + returned.code.len() + returned.error.len();
-    let went_well = size <= OAUTH2_RETURN_BYTES_MAX && hand_over(state.parts(), &returned);
+    let went_well = size <= OAUTH2_RETURN_BYTES_MAX && hand_over(state.parts(), &returned).await;
     let mut response = Response::new(Body::empty());
     *response.status_mut() = match head.method {
         Method::GET => StatusCode::TEMPORARY_REDIRECT,
@@ -49,7 +49,8 @@ async fn back(FromState(state): FromState<State>, request: Request) -> Response<
     response
 }
 
-async fn page() -> Response<Body> {
+/// What a browser is shown that comes back where there is no dashboard.
+pub fn page() -> Response<Body> {
     let mut response = Response::new(Body::from(PAGE));
     for (name, value) in [
         (header::CONTENT_TYPE, "text/html; charset=utf-8"),

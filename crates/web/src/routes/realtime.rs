@@ -28,7 +28,7 @@ pub fn routes() -> Router<State> {
 }
 
 /// How events look.
-pub const WIRE: Wire = Wire { event };
+pub const WIRE: Wire = Wire { event, message: super::queues::event };
 
 fn event(action: Action, shown: &Shown, fields: &str) -> Bytes {
     let record = wire::record::one(shown);
@@ -71,7 +71,8 @@ async fn subscribe(FromState(state): FromState<State>, asked: Asked, request: Re
     let (client_id, topics) = read(&body, is_form)?;
     check(&client_id, &topics)?;
     let topics = topics.iter().map(|text| topic(text)).collect();
-    realtime::subscribe(state.parts(), &client_id, asked.caller.as_ref(), topics).await?;
+    let caller = (asked.caller.as_ref(), asked.token.as_str());
+    realtime::subscribe(state.parts(), &client_id, caller, topics).await?;
     Ok(wire::answer::no_content())
 }
 

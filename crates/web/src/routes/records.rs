@@ -6,13 +6,17 @@ use app::records::{self, ListQuery};
 use app::rules::Context;
 use app::{Error, Result};
 use axum::Router;
+use axum::body::Body;
 use axum::extract::{Path, Request, State as FromState};
+use axum::http::request::Parts as Head;
 use axum::routing::get;
+use backing::Kept;
 use base::Kind;
-use model::{Collection, Schema};
+use model::{CachePolicy, Collection, Schema};
 
-use super::{reduced, with_fields, with_files};
+use super::{reduced, with_files};
 use crate::extract::{Asked, Query, bearer};
+use crate::freshness;
 use crate::state::State;
 use crate::wire;
 use crate::wire::error::Answer;
@@ -41,25 +45,46 @@ pub async fn list(FromState(state): FromState<State>, Path(name): Path<String>, 
     let asked = Asked::of(&state, &head).await?;
     let cx = asked.context(&state);
     let collection = find(&cx.schema, &name)?;
+    let policy = policy(&asked, &collection);
+    let cx = if policy.is_some() { cx.traced() } else { cx };
     let parts = state.parts();
     let key = cache_key(&asked, &cx.schema, &collection, head.uri.query().unwrap_or_default());
     let key = key.filter(|_| parts.caches());
     if let Some(known) = key.as_ref().and_then(|key| parts.answers.get(key)) {
-        return Ok(wire::answer::ok(known));
+        return Ok(told(&state, &head, &asked, policy, known));
     }
-    let since = parts.stamps.now();
+    let began = parts.answers.begin();
+    let _load = parts.keeping.loads.list().await.map_err(Error::from)?;
     let page = records::list::list(&cx, &collection, &list_query(&asked.query)?).await?;
-    let body = wire::record::page(&page);
-    let body = match asked.query.get("fields").filter(|fields| !fields.trim().is_empty()) {
-        None => body,
-        Some(fields) => wire::fields::pick(&body, fields, true)
-            .ok_or_else(|| Error::bad_request().details("invalid fields parameter"))?,
+    let body = bytes::Bytes::from(reduced(&asked, wire::record::page(&page), true)?);
+    let mut sources = cx.take_sources();
+    let tables = std::mem::take(&mut sources.tables);
+    let kept = match policy {
+        Some(policy) => freshness::judged(&asked, policy, sources, body),
+        None => body.into(),
     };
-    let body = bytes::Bytes::from(body);
     if let Some(key) = key {
-        parts.answers.put(&key, since, cx.take_tables(), body.clone());
+        parts.answers.put(&key, began, tables, kept.clone());
     }
-    Ok(wire::answer::ok(body))
+    Ok(told(&state, &head, &asked, policy, kept))
+}
+
+/// What the collection lets caches outside do. Superusers' answers are never kept there.
+fn policy<'a>(asked: &Asked, collection: &'a Collection) -> Option<&'a CachePolicy> {
+    collection.cache.as_ref().filter(|_| !asked.request.is_superuser())
+}
+
+fn told(
+    state: &State,
+    head: &Head,
+    asked: &Asked,
+    policy: Option<&CachePolicy>,
+    kept: Kept,
+) -> axum::http::Response<Body> {
+    match policy {
+        None => wire::answer::ok(kept.bytes),
+        Some(policy) => freshness::answer(head, asked, policy, kept, state.parts().clock.now().seconds()),
+    }
 }
 
 /// What a list's answer depends on besides tables; `None` when that is more than can be named, such as the time.
@@ -121,8 +146,15 @@ pub async fn view(
     let asked = asked?;
     let cx = asked.context(&state);
     let collection = find(&cx.schema, &name)?;
+    let policy = policy(&asked, &collection);
+    let cx = if policy.is_some() { cx.traced() } else { cx };
     let shown = records::view::view(&cx, &collection, &id, &asked.query.expand(), ahead).await?;
-    with_fields(&asked, wire::record::one(&shown), false)
+    let body = bytes::Bytes::from(reduced(&asked, wire::record::one(&shown), false)?);
+    let kept = match policy {
+        Some(policy) => freshness::judged(&asked, policy, cx.take_sources(), body),
+        None => body.into(),
+    };
+    Ok(told(&state, &head, &asked, policy, kept))
 }
 
 pub async fn create(

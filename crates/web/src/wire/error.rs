@@ -76,7 +76,7 @@ pub fn response(error: Error) -> Response<Body> {
     response
 }
 
-fn violations(all: &Violations) -> Json {
+pub fn violations(all: &Violations) -> Json {
     let mut out = Map::new();
     for (key, node) in &all.0 {
         let value = match node {

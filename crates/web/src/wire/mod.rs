@@ -3,4 +3,5 @@
 pub mod answer;
 pub mod error;
 pub mod fields;
+pub mod message;
 pub mod record;

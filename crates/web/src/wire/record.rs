@@ -93,7 +93,7 @@ fn write_list(out: &mut String, items: &[Shown]) {
 }
 
 pub fn one(shown: &Shown) -> String {
-    let mut out = String::with_capacity(512);
+    let mut out = String::with_capacity(1024);
     write(&mut out, shown);
     out
 }
@@ -106,8 +106,22 @@ pub fn page(page: &Page) -> String {
     out
 }
 
+/// A page of anything else that is written as text.
+pub fn page_with<T>(page: &Page<T>, write: impl Fn(&mut String, &T)) -> String {
+    let mut out = String::from("{\"items\":[");
+    for (index, item) in page.items.iter().enumerate() {
+        if index > 0 {
+            out.push(',');
+        }
+        write(&mut out, item);
+    }
+    out.push(']');
+    page_tail(&mut out, page.page, page.per_page, page.total);
+    out
+}
+
 /// The numbers after the items, and the closing brace.
-pub fn page_tail(out: &mut String, page: u64, per_page: u64, total: Option<u64>) {
+fn page_tail(out: &mut String, page: u64, per_page: u64, total: Option<u64>) {
     let (items, pages) = match total {
         Some(total) => (total as i64, total.div_ceil(per_page.max(1)) as i64),
         None => (-1, -1),
@@ -116,6 +130,11 @@ pub fn page_tail(out: &mut String, page: u64, per_page: u64, total: Option<u64>)
         out,
         ",\"page\":{page},\"perPage\":{per_page},\"totalItems\":{items},\"totalPages\":{pages}}}"
     );
+}
+
+/// A page of anything else that is shown as JSON.
+pub fn page_of<T>(page: &Page<T>, shown: impl Fn(&T) -> serde_json::Value) -> String {
+    page_with(page, |out, item| out.push_str(&shown(item).to_string()))
 }
 
 /// A login's answer. `meta` is JSON text, or empty for none.

@@ -19,12 +19,13 @@ use std::sync::Arc;
 use base::Kind;
 use model::field::address::is_email;
 use model::{Collection, Record, Request, Violation, Violations};
+use query::Batch;
 use sha2::{Digest, Sha256};
 
 use super::login;
 use super::token::{self, Purpose};
 use crate::error::{Error, Result};
-use crate::mail::Mail;
+use crate::mail::{self, Mail};
 use crate::parts::Parts;
 use crate::rules::Context;
 
@@ -118,13 +119,19 @@ async fn queue_once(
     email: &str,
     mail: Mail,
 ) -> Result<()> {
-    if !parts.attempts.may_send(kind, &collection.id, email, parts.clock.now()).await? {
+    let Some(once) = parts.attempts.once(kind, &collection.id, email, parts.clock.now()).await? else {
         return Ok(());
-    }
-    let queued = mail.queue(parts).await;
-    if queued.is_err() {
-        parts.attempts.not_sent(kind, &collection.id, email).await;
-    }
+    };
+    let queued = match mail::room(parts).await {
+        Ok(()) => match parts.store.commit(Batch { jobs: vec![mail.job()], ..once }).await {
+            Ok(_) => return Ok(()),
+            // The same was asked for at the same moment.
+            Err(error) if error.kind() == Kind::Conflict => return Ok(()),
+            Err(error) => Err(error.into()),
+        },
+        full => full,
+    };
+    parts.attempts.not_sent(kind, &collection.id, email);
     queued
 }
 

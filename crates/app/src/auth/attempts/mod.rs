@@ -11,6 +11,7 @@ use backing::Counters;
 use backing::counters::{Key, Limit};
 use base::Timestamp;
 use base::limits::MAILS_MINUTE_MAX;
+use query::Batch;
 use store::Store;
 
 use crate::error::Result;
@@ -36,19 +37,25 @@ impl Attempts {
         Attempts { kept, mails: Counters::new(store, "mails".into()) }
     }
 
-    /// Whether a mail of that kind may go to that address now; if so, no other may for a while.
-    pub async fn may_send(&self, kind: &str, collection: &str, email: &str, now: Timestamp) -> Result<bool> {
+    /// What a mail must be stored with so that it stays the only one of its kind to that address for a while. A guard or
+    /// a key of it that is refused means what `None` does: there was one.
+    pub async fn once(
+        &self,
+        kind: &str,
+        collection: &str,
+        email: &str,
+        now: Timestamp,
+    ) -> Result<Option<Batch>> {
         match &self.kept {
-            Kept::Alone(memory) => Ok(memory.may_send(kind, collection, email, now)),
-            Kept::Together(together) => together.may_send(kind, collection, email).await,
+            Kept::Alone(memory) => Ok(memory.may_send(kind, collection, email, now).then(Batch::default)),
+            Kept::Together(together) => together.once(kind, collection, email, now).await,
         }
     }
 
-    /// A mail that [`Attempts::may_send`] let pass was not stored after all.
-    pub async fn not_sent(&self, kind: &str, collection: &str, email: &str) {
-        match &self.kept {
-            Kept::Alone(memory) => memory.not_sent(kind, collection, email),
-            Kept::Together(together) => together.not_sent(kind, collection, email).await,
+    /// A mail that [`Attempts::once`] let pass was not stored after all.
+    pub fn not_sent(&self, kind: &str, collection: &str, email: &str) {
+        if let Kept::Alone(memory) = &self.kept {
+            memory.not_sent(kind, collection, email);
         }
     }
 

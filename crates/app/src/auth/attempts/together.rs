@@ -10,7 +10,8 @@ use store::{Part, Shared, Store, Take};
 use crate::auth::owned::is;
 use crate::error::{Error, Result};
 
-/// One-time passwords that were asked for, whether the address is somebody's or not.
+/// One-time passwords that were asked for, whether the address is somebody's or not, and mails that go out once in a
+/// while.
 const TABLE: &str = "_pando_otp_requests";
 const TRIES_MAX: u32 = 5;
 
@@ -41,12 +42,37 @@ impl Together {
         }
     }
 
-    pub async fn may_send(&self, kind: &str, collection: &str, email: &str) -> Result<bool> {
-        self.count(&sent(kind, collection, email), 1, MAIL_RESEND_MS).await
-    }
-
-    pub async fn not_sent(&self, kind: &str, collection: &str, email: &str) {
-        self.forget(&sent(kind, collection, email)).await;
+    /// The note is part of the mail's own commit: were it made before, and only its answer lost, there would be a note
+    /// and never a mail.
+    pub async fn once(
+        &self,
+        kind: &str,
+        collection: &str,
+        email: &str,
+        now: Timestamp,
+    ) -> Result<Option<Batch>> {
+        let key = format!("mail {kind} {collection} {email}");
+        let ends = now.0.saturating_add(MAIL_RESEND_MS);
+        let expires = |op, at: i64| Expr::Compare {
+            left: Operand::base("expires", ColumnType::Number),
+            op,
+            right: Value::Number(at as f64).into(),
+        };
+        // What a clock that was ahead has noted binds nobody for longer.
+        let fresh = [is("id", &key), expires(Operator::Gt, now.0), expires(Operator::Le, ends)];
+        let noted = Select::table(TABLE, vec![Column::new("id", ColumnType::Id)]).filter(Expr::and(fresh));
+        if self.0.first(&noted).await?.is_some() {
+            return Ok(None);
+        }
+        let forget = Op::DeleteWhere { table: TABLE.into(), filter: is("id", &key) };
+        let note = Op::Insert {
+            table: TABLE.into(),
+            values: vec![
+                ("id".into(), Value::from(key.as_str())),
+                ("expires".into(), Value::Number(ends as f64)),
+            ],
+        };
+        Ok(Some(Batch { guards: vec![Guard::Absent(noted)], ops: vec![forget, note], ..Batch::default() }))
     }
 
     pub async fn open_otp(
@@ -132,10 +158,6 @@ impl Together {
         self.0.commit(Batch::op(Op::DeleteWhere { table: TABLE.into(), filter: over })).await?;
         Ok(())
     }
-}
-
-fn sent(kind: &str, collection: &str, email: &str) -> String {
-    format!("mail {kind} {collection} {email}")
 }
 
 fn tried(of: &str) -> String {

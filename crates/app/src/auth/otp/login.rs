@@ -7,7 +7,7 @@ use base::{Kind, Value};
 use model::{Collection, Record, Violation, Violations};
 use query::{Batch, Guard, Select};
 
-use super::super::login::{Admitted, Method, admit};
+use super::super::login::{Admitted, Method, admit, audited};
 use super::super::{mfa, owned, password};
 use super::{TABLE, enabled};
 use crate::error::{Error, Result};
@@ -29,6 +29,11 @@ pub async fn with_otp(
     id: &str,
     code: &str,
 ) -> Result<Admitted> {
+    let tried = prove(cx, collection, id, code).await;
+    audited(cx, collection, "", tried).await
+}
+
+async fn prove(cx: &Context<'_>, collection: &Arc<Collection>, id: &str, code: &str) -> Result<Admitted> {
     let options = enabled(collection)?;
     let mut violations = Violations::default();
     for (key, text, (min, max)) in [("otpId", id, ID_CHARS), ("password", code, CODE_CHARS)] {

@@ -1,8 +1,11 @@
-//! Thumbnails: made when first asked for, once, and kept as files beside their original.
+//! Thumbnails: made once, after the upload in the sizes that are configured or when first asked for, and kept as files
+//! beside their original.
 
+mod ahead;
 mod picture;
 mod size;
 
+pub use ahead::{make, wanted};
 pub use picture::fuzz;
 
 use std::sync::{Arc, Weak};

@@ -3,7 +3,7 @@
 use testkit::pando::Engine;
 use testkit::postgres::Options;
 
-use super::{WAIT, address, load, verdict};
+use super::{ALLOW_PRIVATE, WAIT, address, observed, verdict};
 use crate::candidate::Candidate;
 
 fn rounds() -> usize {
@@ -38,9 +38,10 @@ enum Target {
 
 fn run(engine: Engine, targets: &[Target]) {
     let mut candidate = Candidate::with(engine, Options { fsync: !targets.is_empty() });
+    candidate.program.variables.push(ALLOW_PRIVATE.map(str::to_owned).into());
     let dir = tempfile::tempdir().unwrap();
     let mut server = candidate.program.start(&dir.path().join("data")).unwrap();
-    let running = load(vec![address(&server)], &server);
+    let running = observed(vec![address(&server)], &server);
     assert!(running.more(100, 100, WAIT), "the load does not run");
     for target in targets.iter().cycle().take(rounds() * targets.len()) {
         match (target, &mut candidate.postgres) {
@@ -52,4 +53,6 @@ fn run(engine: Engine, targets: &[Target]) {
     let verdict = verdict(running);
     assert!(verdict.is_clean(), "{verdict}");
     assert!(verdict.proven.by_others > 50, "too little was proven: {verdict}");
+    let proven = &verdict.proven;
+    assert!(proven.jobs > 0 && proven.events > 50, "too little came after the answers: {verdict}");
 }

@@ -17,21 +17,21 @@ use super::{WAIT, address, load, verdict};
 use crate::candidate::Candidate;
 
 /// How many lies there are before the load ends.
-const LIES: usize = 3;
+pub const LIES: usize = 3;
 
 /// Says when to lie, and counts.
 #[derive(Clone, Default)]
-struct Turns(Arc<(AtomicUsize, AtomicUsize)>);
+pub struct Turns(Arc<(AtomicUsize, AtomicUsize)>);
 
 impl Turns {
     /// True for every `n`th call.
-    fn each(&self, n: usize) -> bool {
+    pub fn each(&self, n: usize) -> bool {
         let is_turn = self.0.0.fetch_add(1, Ordering::Relaxed) % n == n - 1;
         self.0.1.fetch_add(usize::from(is_turn), Ordering::Relaxed);
         is_turn
     }
 
-    fn taken(&self) -> usize {
+    pub fn taken(&self) -> usize {
         self.0.1.load(Ordering::Relaxed)
     }
 }
@@ -57,16 +57,16 @@ where
     verdict(running)
 }
 
-fn is(request: &Request, method: &str, part: &str) -> bool {
+pub fn is(request: &Request, method: &str, part: &str) -> bool {
     request.method == method && request.target.contains(part)
 }
 
-fn told(status: u16) -> io::Result<Answer> {
+pub fn told(status: u16) -> io::Result<Answer> {
     Ok(Answer { status, body: b"{}".to_vec(), ..Answer::default() })
 }
 
 #[track_caller]
-fn found(verdict: &Verdict, kinds: &[Kind]) {
+pub fn found(verdict: &Verdict, kinds: &[Kind]) {
     assert_eq!(verdict.kinds(), kinds, "{verdict}");
 }
 

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread::JoinHandle;
 
 use serde_json::json;
+use testkit::server::SUPERUSER;
 use testkit::{Client, Request};
 
 const RECORDS: &str = "/api/collections/written/records";
@@ -36,6 +37,16 @@ impl Clients {
         self.threads.into_iter().flat_map(|thread| thread.join().unwrap().unwrap()).collect()
     }
 
+    /// The same, and says more when a client was refused.
+    pub fn end_or(self, more: impl Fn() -> String) -> BTreeSet<String> {
+        self.stop.store(true, Ordering::Relaxed);
+        let ended = self
+            .threads
+            .into_iter()
+            .flat_map(|thread| thread.join().unwrap().unwrap_or_else(|why| panic!("{why}\n{}", more())));
+        ended.collect()
+    }
+
     pub fn wait_for(&self, more: usize) {
         let from = self.acknowledged.load(Ordering::Relaxed);
         while self.acknowledged.load(Ordering::Relaxed) < from + more {
@@ -61,7 +72,7 @@ fn write(
         let send = |request: Request, expected: u16| {
             let answer = client.send(&request).map_err(|error| format!("{id}: {error}"))?;
             if answer.status != expected {
-                return Err(format!("{id}: {} {}", answer.status, answer.text()));
+                return Err(format!("{id}: {} {}\n{}", answer.status, answer.text(), logged(port)));
             }
             acknowledged.fetch_add(1, Ordering::Relaxed);
             Ok(answer)
@@ -92,4 +103,20 @@ fn write(
         }
     }
     Ok(there)
+}
+
+/// What the server's own log says of requests that it refused: an answer does not tell why.
+fn logged(port: u16) -> String {
+    let client = Client::new(port);
+    // Entries are written a moment after their requests.
+    std::thread::sleep(std::time::Duration::from_secs(4));
+    let login = json!({"identity": SUPERUSER.0, "password": SUPERUSER.1});
+    let path = "/api/collections/_superusers/auth-with-password";
+    let answer = match client.send(&Request::json("POST", path, &login)) {
+        Ok(answer) if answer.status == 200 => answer,
+        refused => return format!("and its log cannot be read: {refused:?}"),
+    };
+    let path = "/api/logs?sort=-created&perPage=5&filter=data.status%3E%3D400";
+    let token = answer.json()["token"].as_str().unwrap_or_default().to_owned();
+    client.send(&Request::get(path).token(&token)).map(|answer| answer.text()).unwrap_or_default()
 }

@@ -150,8 +150,11 @@ fn a_way_back_that_is_cut_short_leaves_the_old_or_the_new_in_force() {
         testkit::fault::kill_9(mover.child.id());
         let _ = mover.child.wait();
         clients.wait_for(20);
-        let mut there = clients.end();
+        let mut there = clients.end_or(|| format!("{phase}\n{}", server.log()));
         assert_eq!(ids(&server), there, "{phase}");
+        let token = server.superuser_token().unwrap();
+        let logs = server.client().send(&Request::get("/api/logs?perPage=1").token(&token)).unwrap();
+        assert_eq!(logs.status, 200, "{phase}: {}", server.log());
         moved(&data, &words);
         there.insert(write_on(&server, round));
         drop(server);

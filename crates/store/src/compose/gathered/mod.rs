@@ -19,7 +19,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use base::Name;
-use query::{Batch, Row, Select};
+use query::{Batch, Claim, Row, Select, Visits};
 
 use self::inserts::Inserts;
 use self::reads::Reads;
@@ -62,11 +62,19 @@ impl Engine for Gathered {
         self.inner.count_by_hour(select, column).await
     }
 
+    async fn visits(&self, visits: &Visits) -> Result<Vec<[i64; 3]>> {
+        self.inner.visits(visits).await
+    }
+
     async fn commit(&self, batch: Batch) -> Result<Vec<usize>> {
         match inserts::only(batch) {
             Ok(insert) => self.inserts.commit(insert).await,
             Err(batch) => self.inner.commit(*batch).await,
         }
+    }
+
+    async fn claim(&self, claim: &Claim) -> Result<Vec<Row>> {
+        self.inner.claim(claim).await
     }
 
     async fn begin(&self, limit: Duration) -> Result<Arc<dyn Transaction>> {

@@ -37,7 +37,7 @@ async fn with_rows(postgres: &Postgres) -> Store {
         target: Target::Postgres { url: postgres.database().unwrap() },
         node: Node::local(),
         clock: Arc::new(SystemClock),
-        listener: Arc::new(|_| {}),
+        witness: Arc::new(()),
         exclusive: false,
     };
     let store = crate::open(options).await.unwrap();

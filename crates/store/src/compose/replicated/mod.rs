@@ -68,12 +68,12 @@ use std::time::Duration;
 use async_trait::async_trait;
 use base::{Name, limits};
 use parking_lot::Mutex;
-use query::{Batch, Row, Select};
+use query::{Batch, Claim, Row, Select, Visits};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use self::hosts::Hosts;
-use self::read::{Count, Hours, Ping, Rows, Version, View};
+use self::read::{Came, Count, Hours, Ping, Rows, Version, View};
 use self::transaction::ReplicatedTransaction;
 use crate::engine::postgres::Address;
 use crate::engine::shared::Shared;
@@ -171,12 +171,25 @@ impl Engine for Replicated {
         self.hosts.read(&Hours(select, column)).await
     }
 
+    async fn visits(&self, visits: &Visits) -> Result<Vec<[i64; 3]>> {
+        self.hosts.read(&Came(visits)).await
+    }
+
     async fn commit(&self, batch: Batch) -> Result<Vec<usize>> {
         self.hosts.touch(self.hosts.now());
         match self.waits {
             true => self.hosts.commit(batch).await,
             false => self.hosts.commit_unwaited(batch).await,
         }
+    }
+
+    async fn claim(&self, claim: &Claim) -> Result<Vec<Row>> {
+        self.hosts.touch(self.hosts.now());
+        let rows = self.hosts.claim(claim).await?;
+        if self.waits && !rows.is_empty() {
+            self.hosts.spread(self.hosts.now()).await;
+        }
+        Ok(rows)
     }
 
     async fn begin(&self, limit: Duration) -> Result<Arc<dyn engine::Transaction>> {

@@ -7,7 +7,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use base::{Name, limits};
-use query::{Row, Select};
+use query::{Row, Select, Visits};
 use tokio::time::{Instant, timeout_at};
 
 use super::hosts::Hosts;
@@ -47,6 +47,15 @@ impl Question for Hours<'_> {
     type Reply = Vec<(String, u64)>;
     async fn ask(&self, host: &Postgres) -> Result<Self::Reply> {
         host.count_by_hour(self.0, self.1).await
+    }
+}
+
+pub struct Came<'a>(pub &'a Visits);
+
+impl Question for Came<'_> {
+    type Reply = Vec<[i64; 3]>;
+    async fn ask(&self, host: &Postgres) -> Result<Self::Reply> {
+        host.visits(self.0).await
     }
 }
 

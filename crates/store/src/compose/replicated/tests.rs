@@ -22,7 +22,7 @@ pub async fn open(url: &str) -> crate::Result<Store> {
         target: Target::Postgres { url: url.to_owned() },
         node: Node::local(),
         clock: Arc::new(SystemClock),
-        listener: Arc::new(|_| {}),
+        witness: Arc::new(()),
         exclusive: false,
     })
     .await

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use query::{Batch, Row, Select};
+use query::{Batch, Claim, Row, Select};
 use tokio::time::Instant;
 
 use super::hosts::Hosts;
@@ -69,6 +69,10 @@ impl Engine for ReplicatedTransaction {
 
     async fn commit(&self, batch: Batch) -> Result<Vec<usize>> {
         self.step(self.inner.commit(batch)).await
+    }
+
+    async fn claim(&self, claim: &Claim) -> Result<Vec<Row>> {
+        self.step(self.inner.claim(claim)).await
     }
 
     async fn begin(&self, limit: Duration) -> Result<Arc<dyn engine::Transaction>> {

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use base::limits;
 use parking_lot::Mutex;
-use query::Batch;
+use query::{Batch, Claim, Row};
 use tokio::time::{Instant, timeout_at};
 
 use super::hosts::Hosts;
@@ -116,6 +116,15 @@ impl Hosts {
         let rendered = Arc::new(primary.life.engine.render(batch));
         tokio::select! {
             result = primary.life.engine.commit_rendered(rendered, None) => result,
+            () = primary.life.until_over() => Err(Error::Uncertain("the primary was lost".into())),
+        }
+    }
+
+    /// Tries once: what was taken unknown to all comes back when its lease ends.
+    pub async fn claim(&self, claim: &Claim) -> Result<Vec<Row>> {
+        let primary = self.writable(Instant::now() + PRIMARY_WAIT).await?;
+        tokio::select! {
+            rows = primary.life.engine.claim(claim) => rows,
             () = primary.life.until_over() => Err(Error::Uncertain("the primary was lost".into())),
         }
     }

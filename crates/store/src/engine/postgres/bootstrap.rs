@@ -50,6 +50,9 @@ CREATE TABLE IF NOT EXISTS "_logs" (
     "_pando_seq" bigint GENERATED ALWAYS AS IDENTITY UNIQUE
 );
 CREATE INDEX IF NOT EXISTS "idx_logs_created" ON "_logs" ("created" NULLS FIRST);
+ALTER TABLE "_logs" ADD COLUMN IF NOT EXISTS "request" text COLLATE "C"
+    GENERATED ALWAYS AS ("data"->>'requestId') STORED;
+CREATE INDEX IF NOT EXISTS "idx__pando_logs_request" ON "_logs" ("request") WHERE "request" IS NOT NULL;
 CREATE TABLE IF NOT EXISTS "_pando_log_spool" (
     "id" text COLLATE "C" PRIMARY KEY,
     "entries" text COLLATE "C" DEFAULT '' NOT NULL,
@@ -66,6 +69,15 @@ CREATE TABLE IF NOT EXISTS "_pando_jobs" (
     "created" timestamptz(3) DEFAULT now(),
     "_pando_seq" bigint GENERATED ALWAYS AS IDENTITY UNIQUE
 );
+DO $do$ BEGIN
+    -- Asked first, as an alteration waits for everybody who reads the table, such as a dump.
+    IF NOT EXISTS (SELECT FROM pg_attribute WHERE attrelid='"_pando_jobs"'::regclass AND attname='error') THEN
+        ALTER TABLE "_pando_jobs"
+            ADD COLUMN IF NOT EXISTS "priority" double precision DEFAULT 0 NOT NULL,
+            ADD COLUMN IF NOT EXISTS "origin" text COLLATE "C" DEFAULT '' NOT NULL,
+            ADD COLUMN IF NOT EXISTS "error" text COLLATE "C" DEFAULT '' NOT NULL;
+    END IF;
+END $do$;
 CREATE TABLE IF NOT EXISTS "_pando_passkeys" (
     "id" text COLLATE "C" PRIMARY KEY,
     "collectionRef" text COLLATE "C" DEFAULT '' NOT NULL,
@@ -89,6 +101,101 @@ CREATE TABLE IF NOT EXISTS "_pando_ceremonies" (
     "_pando_seq" bigint GENERATED ALWAYS AS IDENTITY UNIQUE
 );
 CREATE INDEX IF NOT EXISTS "idx__pando_ceremonies_expires" ON "_pando_ceremonies" ("expires");
+CREATE TABLE IF NOT EXISTS "_pando_exchanges" (
+    "id" text COLLATE "C" PRIMARY KEY,
+    "kind" text COLLATE "C" DEFAULT '' NOT NULL,
+    "state" text COLLATE "C" DEFAULT '' NOT NULL,
+    "step" double precision DEFAULT 0 NOT NULL,
+    "value" text COLLATE "C" DEFAULT '' NOT NULL,
+    "created" timestamptz(3),
+    "updated" timestamptz(3),
+    "_pando_seq" bigint GENERATED ALWAYS AS IDENTITY UNIQUE
+);
+CREATE TABLE IF NOT EXISTS "_pando_webhooks" (
+    "id" text COLLATE "C" PRIMARY KEY,
+    "value" text COLLATE "C" DEFAULT '' NOT NULL,
+    "failing" double precision DEFAULT 0 NOT NULL,
+    "created" text COLLATE "C" DEFAULT '' NOT NULL,
+    "updated" text COLLATE "C" DEFAULT '' NOT NULL,
+    "_pando_seq" bigint GENERATED ALWAYS AS IDENTITY UNIQUE
+);
+CREATE TABLE IF NOT EXISTS "_pando_deliveries" (
+    "id" text COLLATE "C" PRIMARY KEY,
+    "webhook" text COLLATE "C" DEFAULT '' NOT NULL,
+    "event" text COLLATE "C" DEFAULT '' NOT NULL,
+    "type" text COLLATE "C" DEFAULT '' NOT NULL,
+    "state" text COLLATE "C" DEFAULT '' NOT NULL,
+    "attempts" double precision DEFAULT 0 NOT NULL,
+    "next" double precision DEFAULT 0 NOT NULL,
+    "holder" text COLLATE "C" DEFAULT '' NOT NULL,
+    "status" double precision DEFAULT 0 NOT NULL,
+    "error" text COLLATE "C" DEFAULT '' NOT NULL,
+    "response" text COLLATE "C" DEFAULT '' NOT NULL,
+    "duration" double precision DEFAULT 0 NOT NULL,
+    "request" text COLLATE "C" DEFAULT '' NOT NULL,
+    "body" text COLLATE "C" DEFAULT '' NOT NULL,
+    "tried" timestamptz(3),
+    "created" timestamptz(3),
+    "_pando_seq" bigint GENERATED ALWAYS AS IDENTITY UNIQUE
+);
+CREATE INDEX IF NOT EXISTS "idx__pando_deliveries_due" ON "_pando_deliveries" ("state", "next");
+CREATE INDEX IF NOT EXISTS "idx__pando_deliveries_log" ON "_pando_deliveries" ("webhook", "created");
+CREATE TABLE IF NOT EXISTS "_pando_alerts" (
+    "id" text COLLATE "C" PRIMARY KEY,
+    "value" text COLLATE "C" DEFAULT '' NOT NULL,
+    "state" text COLLATE "C" DEFAULT '' NOT NULL,
+    "holder" text COLLATE "C" DEFAULT '' NOT NULL,
+    "due" double precision DEFAULT 0 NOT NULL,
+    "created" text COLLATE "C" DEFAULT '' NOT NULL,
+    "updated" text COLLATE "C" DEFAULT '' NOT NULL,
+    "_pando_seq" bigint GENERATED ALWAYS AS IDENTITY UNIQUE
+) WITH (fillfactor=50);
+CREATE TABLE IF NOT EXISTS "_pando_pulses" (
+    "id" text COLLATE "C" PRIMARY KEY,
+    "node" text COLLATE "C" DEFAULT '' NOT NULL,
+    "step" double precision DEFAULT 0 NOT NULL,
+    "at" double precision DEFAULT 0 NOT NULL,
+    "value" text COLLATE "C" DEFAULT '' NOT NULL,
+    "_pando_seq" bigint GENERATED ALWAYS AS IDENTITY UNIQUE
+);
+CREATE INDEX IF NOT EXISTS "idx__pando_pulses_at" ON "_pando_pulses" ("step", "at");
+CREATE TABLE IF NOT EXISTS "_pando_system_events" (
+    "id" text COLLATE "C" PRIMARY KEY,
+    "at" double precision DEFAULT 0 NOT NULL,
+    "kind" text COLLATE "C" DEFAULT '' NOT NULL,
+    "element" text COLLATE "C" DEFAULT '' NOT NULL,
+    "detail" text COLLATE "C" DEFAULT '' NOT NULL,
+    "_pando_seq" bigint GENERATED ALWAYS AS IDENTITY UNIQUE
+);
+CREATE INDEX IF NOT EXISTS "idx__pando_system_events_at" ON "_pando_system_events" ("at");
+CREATE TABLE IF NOT EXISTS "_pando_audit" (
+    "id" text COLLATE "C" PRIMARY KEY,
+    "created" timestamptz(3),
+    "actor" text COLLATE "C" DEFAULT '' NOT NULL,
+    "email" text COLLATE "C" DEFAULT '' NOT NULL,
+    "ip" text COLLATE "C" DEFAULT '' NOT NULL,
+    "request" text COLLATE "C" DEFAULT '' NOT NULL,
+    "node" text COLLATE "C" DEFAULT '' NOT NULL,
+    "action" text COLLATE "C" DEFAULT '' NOT NULL,
+    "collection" text COLLATE "C" DEFAULT '' NOT NULL,
+    "target" text COLLATE "C" DEFAULT '' NOT NULL,
+    "outcome" text COLLATE "C" DEFAULT '' NOT NULL,
+    "status" double precision DEFAULT 0 NOT NULL,
+    "detail" text COLLATE "C" DEFAULT '' NOT NULL,
+    "changes" json DEFAULT '{}' NOT NULL,
+    "_pando_seq" bigint GENERATED ALWAYS AS IDENTITY UNIQUE
+);
+CREATE INDEX IF NOT EXISTS "idx__pando_audit_created" ON "_pando_audit" ("created" NULLS FIRST);
+CREATE INDEX IF NOT EXISTS "idx__pando_audit_target" ON "_pando_audit" ("collection", "target");
+CREATE TABLE IF NOT EXISTS "_pando_active" (
+    "id" text COLLATE "C" PRIMARY KEY,
+    "collection" text COLLATE "C" DEFAULT '' NOT NULL,
+    "record" text COLLATE "C" DEFAULT '' NOT NULL,
+    "day" double precision DEFAULT 0 NOT NULL,
+    "_pando_seq" bigint GENERATED ALWAYS AS IDENTITY UNIQUE
+);
+CREATE INDEX IF NOT EXISTS "idx__pando_active_record" ON "_pando_active" ("collection", "record", "day");
+CREATE INDEX IF NOT EXISTS "idx__pando_active_day" ON "_pando_active" ("day");
 CREATE UNLOGGED TABLE IF NOT EXISTS "_pando_counters" (
     "key" text COLLATE "C" PRIMARY KEY,
     "used" bigint NOT NULL,
@@ -116,7 +223,55 @@ CREATE TABLE IF NOT EXISTS "_pando_nodes" (
     "started" timestamptz DEFAULT now() NOT NULL,
     "seen" timestamptz DEFAULT now() NOT NULL
 ) WITH (fillfactor=50);
-CREATE INDEX IF NOT EXISTS "idx__pando_jobs_queue_due" ON "_pando_jobs" ("queue", "due");
+CREATE TABLE IF NOT EXISTS "_pando_queues" (
+    "id" text COLLATE "C" PRIMARY KEY,
+    "definition" text COLLATE "C" DEFAULT '' NOT NULL,
+    "_pando_seq" bigint GENERATED ALWAYS AS IDENTITY UNIQUE
+);
+CREATE TABLE IF NOT EXISTS "_pando_queue_heads" (
+    "id" text COLLATE "C" PRIMARY KEY,
+    "seq" double precision DEFAULT 0 NOT NULL,
+    "total" double precision DEFAULT 0 NOT NULL,
+    "_pando_seq" bigint GENERATED ALWAYS AS IDENTITY UNIQUE
+) WITH (fillfactor=50);
+CREATE TABLE IF NOT EXISTS "_pando_queue_messages" (
+    "id" text COLLATE "C" PRIMARY KEY,
+    "stream" text COLLATE "C" DEFAULT '' NOT NULL,
+    "subject" text COLLATE "C" DEFAULT '' NOT NULL,
+    "data" text COLLATE "C" DEFAULT '' NOT NULL,
+    "headers" text COLLATE "C" DEFAULT '' NOT NULL,
+    "bytes" double precision DEFAULT 0 NOT NULL,
+    "time" double precision DEFAULT 0 NOT NULL,
+    "due" double precision DEFAULT 0 NOT NULL,
+    "seq" double precision DEFAULT 0 NOT NULL,
+    "total" double precision DEFAULT 0 NOT NULL,
+    "_pando_seq" bigint GENERATED ALWAYS AS IDENTITY UNIQUE
+);
+CREATE INDEX IF NOT EXISTS "idx__pando_queue_messages_seq" ON "_pando_queue_messages" ("stream", "seq", "due", "_pando_seq");
+CREATE INDEX IF NOT EXISTS "idx__pando_queue_messages_time" ON "_pando_queue_messages" ("stream", "time");
+CREATE TABLE IF NOT EXISTS "_pando_queue_deliveries" (
+    "id" text COLLATE "C" PRIMARY KEY,
+    "queue" text COLLATE "C" DEFAULT '' NOT NULL,
+    "message" text COLLATE "C" DEFAULT '' NOT NULL,
+    "rank" double precision DEFAULT 0 NOT NULL,
+    "attempts" double precision DEFAULT 0 NOT NULL,
+    "due" double precision DEFAULT 0 NOT NULL,
+    "holder" text COLLATE "C" DEFAULT '' NOT NULL,
+    "time" double precision DEFAULT 0 NOT NULL,
+    "_pando_seq" bigint GENERATED ALWAYS AS IDENTITY UNIQUE
+);
+CREATE INDEX IF NOT EXISTS "idx__pando_queue_deliveries_due" ON "_pando_queue_deliveries" ("queue", "due", "_pando_seq");
+CREATE INDEX IF NOT EXISTS "idx__pando_queue_deliveries_message" ON "_pando_queue_deliveries" ("message");
+CREATE TABLE IF NOT EXISTS "_pando_queue_subscribers" (
+    "id" text COLLATE "C" PRIMARY KEY,
+    "stream" text COLLATE "C" DEFAULT '' NOT NULL,
+    "position" double precision DEFAULT 0 NOT NULL,
+    "seen" double precision DEFAULT 0 NOT NULL,
+    "_pando_seq" bigint GENERATED ALWAYS AS IDENTITY UNIQUE
+);
+CREATE INDEX IF NOT EXISTS "idx__pando_queue_subscribers_stream" ON "_pando_queue_subscribers" ("stream", "seen");
+CREATE INDEX IF NOT EXISTS "idx__pando_jobs_next" ON "_pando_jobs" ("queue", "due" NULLS FIRST, "_pando_seq");
+DROP INDEX IF EXISTS "idx__pando_jobs_queue_due";
 "#;
 
 /// Where the functions are. Without the underscore, as it was called at first, it would be the default schema of a user

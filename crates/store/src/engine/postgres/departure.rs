@@ -15,6 +15,8 @@ use crate::error::Result;
 
 const NOTES: &str = "_pando_note";
 const FENCES: &str = "_pando_fence";
+/// Shared by whoever makes the notes, and held until its connection is gone: "pandn" in ASCII.
+const NOTES_LOCK: i64 = 0x70_61_6e_64_6e;
 /// What a refused write fails with.
 pub const FENCE_STATE: &str = "PD002";
 
@@ -72,11 +74,18 @@ impl Departure for PostgresDeparture {
             ));
         }
         sql.push_str("COMMIT");
-        Own::open(&self.inner).await?.run(&sql).await
+        let own = Own::open(&self.inner).await?;
+        // Asked for by itself: whoever dies from here on makes those wait who would tidy up.
+        own.run(&format!("SELECT pg_advisory_lock_shared({NOTES_LOCK})")).await?;
+        own.run(&sql).await
     }
 
+    /// The server still does what a mover that was killed had sent. Tidying up beside it would leave its notes behind, or
+    /// triggers without the table that they write to, by which every write fails.
     async fn unfollow(&mut self) -> Result<()> {
-        Own::open(&self.inner).await?.run(&forget()).await
+        let own = Own::open(&self.inner).await?;
+        own.run(&format!("SELECT pg_advisory_lock({NOTES_LOCK})")).await?;
+        own.run(&forget()).await
     }
 
     async fn look(&mut self) -> Result<Look> {

@@ -30,7 +30,7 @@ use base::{Name, limits};
 use deadpool_postgres::{Client, Hook, HookError, Pool};
 use futures_util::{StreamExt, pin_mut};
 use parking_lot::RwLock;
-use query::{Batch, Column, Row, Select};
+use query::{Batch, Claim, Column, Row, Select, Visits};
 
 pub use self::address::Address;
 use self::codec::{Param, Raw};
@@ -44,7 +44,7 @@ use super::shared::Shared;
 use super::transfer::{Arrival, Departure};
 use super::{Console, Engine, Transaction, ViewColumn, decode};
 use crate::error::{Error, Result};
-use crate::sql::{Dialect, Renderer, Statement, Views};
+use crate::sql::{Dialect, Renderer, Statement, Views, write};
 use crate::unhurried::ToTheEnd;
 
 pub struct Postgres(Arc<Inner>);
@@ -253,8 +253,18 @@ impl Engine for Postgres {
         Ok(decode::hours(&self.0.rows(statement, &decode::hour_columns()).await?))
     }
 
+    async fn visits(&self, visits: &Visits) -> Result<Vec<[i64; 3]>> {
+        let statement = Renderer::new(Dialect::Postgres, &self.0.views()).visits(visits);
+        Ok(decode::visits(&self.0.rows(statement, &decode::visit_columns()).await?))
+    }
+
     async fn commit(&self, batch: Batch) -> Result<Vec<usize>> {
         self.commit_rendered(Arc::new(self.render(batch)), None).await
+    }
+
+    async fn claim(&self, claim: &Claim) -> Result<Vec<Row>> {
+        let statement = write::claim(Dialect::Postgres, &self.0.views(), claim);
+        self.0.rows(statement, &claim.columns).await
     }
 
     async fn begin(&self, limit: Duration) -> Result<Arc<dyn Transaction>> {

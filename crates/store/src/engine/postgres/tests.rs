@@ -52,12 +52,16 @@ impl Server {
         panic!("no server: {:?}", open(self.options()).await.err());
     }
 
+    fn url(&self) -> String {
+        format!("postgres://postgres@127.0.0.1:{}/postgres", self.port)
+    }
+
     fn options(&self) -> Options {
         Options {
-            target: Target::Postgres { url: format!("postgres://postgres@127.0.0.1:{}/postgres", self.port) },
+            target: Target::Postgres { url: self.url() },
             node: Node::local(),
             clock: Arc::new(SystemClock),
-            listener: Arc::new(|_| {}),
+            witness: Arc::new(()),
             exclusive: false,
         }
     }
@@ -301,5 +305,44 @@ async fn a_user_may_be_called_like_the_program() {
         let again = again.await.unwrap();
         assert_eq!(again.console("SELECT to_regnamespace('pando')").await.unwrap().rows, [[None]]);
         again.close().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_killed_mover_had_sent_is_tidied_up_too() {
+    use query::{Batch, ColumnType, Ddl};
+
+    let server = Server::start();
+    let (mover, tidier) = (server.store().await, server.store().await);
+    let table = crate::contract::table("rows", &[("id", ColumnType::Id)]);
+    mover.commit(Batch { ddl: vec![Ddl::CreateTable(table)], ..Batch::default() }).await.unwrap();
+    let (writer, connection) = tokio_postgres::connect(&server.url(), tokio_postgres::NoTls).await.unwrap();
+    tokio::spawn(connection);
+    let count = async |sql: &str| -> i64 { writer.query_one(sql, &[]).await.unwrap().get(0) };
+    // Notes cannot be begun while a writer is not done.
+    writer.batch_execute("BEGIN; LOCK TABLE rows IN ROW EXCLUSIVE MODE").await.unwrap();
+    let following = tokio::spawn(async move {
+        let mut departure = mover.depart().await.unwrap();
+        let _ = departure.follow(&["rows".into()]).await;
+    });
+    let waits = "SELECT COUNT(*) FROM pg_stat_activity WHERE wait_event_type='Lock'";
+    while count(waits).await == 0 {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    following.abort();
+    let tidying = tokio::spawn(async move {
+        let mut departure = tidier.depart().await.unwrap();
+        departure.unfollow().await.unwrap();
+    });
+    while count(waits).await == 1 && !tidying.is_finished() {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    writer.batch_execute("COMMIT").await.unwrap();
+    tidying.await.unwrap();
+    while count(waits).await > 0 {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    for left in ["pg_trigger WHERE tgname='_pando_note'", "pg_proc WHERE proname='note_change'"] {
+        assert_eq!(count(&format!("SELECT COUNT(*) FROM {left}")).await, 0, "{left}");
     }
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use deadpool_postgres::{Client, Object};
 use parking_lot::RwLock;
-use query::{Batch, Column, ColumnType, Row, Select};
+use query::{Batch, Claim, Column, ColumnType, Row, Select};
 use tokio::sync::Mutex;
 use tokio::time::Instant;
 
@@ -19,7 +19,7 @@ use super::{Inner, bound_cache, read, schema};
 use crate::engine::shared::Shared;
 use crate::engine::{self, Engine, ViewColumn};
 use crate::error::{Error, Result};
-use crate::sql::{Dialect, Renderer, Statement, Views};
+use crate::sql::{Dialect, Renderer, Statement, Views, write};
 
 pub struct PostgresTransaction {
     inner: Arc<Inner>,
@@ -221,6 +221,20 @@ impl Engine for PostgresTransaction {
             *self.views.write() = Arc::new(views);
         }
         Ok(missing)
+    }
+
+    async fn claim(&self, claim: &Claim) -> Result<Vec<Row>> {
+        let statement = write::claim(Dialect::Postgres, &self.views(), claim);
+        let params: Vec<Param> = statement.params.into_iter().map(Param).collect();
+        let mut open = self.open.lock().await;
+        self.within(&mut open, async |client| {
+            bound_cache(client);
+            let taken = read(client, &statement.sql, &params, &claim.columns).await;
+            let sql = if taken.is_ok() { "RELEASE step; SAVEPOINT step" } else { "ROLLBACK TO step" };
+            client.batch_execute(sql).await?;
+            Ok(taken?)
+        })
+        .await
     }
 
     async fn begin(&self, _limit: Duration) -> Result<Arc<dyn engine::Transaction>> {

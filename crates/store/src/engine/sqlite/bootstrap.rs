@@ -76,8 +76,128 @@ CREATE TABLE IF NOT EXISTS `_pando_ceremonies` (
     `expires`       NUMERIC DEFAULT 0 NOT NULL
 );
 CREATE INDEX IF NOT EXISTS `idx__pando_ceremonies_expires` ON `_pando_ceremonies` (`expires`);
+CREATE TABLE IF NOT EXISTS `_pando_queues` (
+    `id`         TEXT PRIMARY KEY NOT NULL,
+    `definition` TEXT DEFAULT '' NOT NULL
+);
+CREATE TABLE IF NOT EXISTS `_pando_queue_heads` (
+    `id`    TEXT PRIMARY KEY NOT NULL,
+    `seq`   NUMERIC DEFAULT 0 NOT NULL,
+    `total` NUMERIC DEFAULT 0 NOT NULL
+);
+CREATE TABLE IF NOT EXISTS `_pando_queue_messages` (
+    `id`      TEXT PRIMARY KEY NOT NULL,
+    `stream`  TEXT DEFAULT '' NOT NULL,
+    `subject` TEXT DEFAULT '' NOT NULL,
+    `data`    TEXT DEFAULT '' NOT NULL,
+    `headers` TEXT DEFAULT '' NOT NULL,
+    `bytes`   NUMERIC DEFAULT 0 NOT NULL,
+    `time`    NUMERIC DEFAULT 0 NOT NULL,
+    `due`     NUMERIC DEFAULT 0 NOT NULL,
+    `seq`     NUMERIC DEFAULT 0 NOT NULL,
+    `total`   NUMERIC DEFAULT 0 NOT NULL
+);
+CREATE INDEX IF NOT EXISTS `idx__pando_queue_messages_seq` ON `_pando_queue_messages` (`stream`, `seq`, `due`);
+CREATE INDEX IF NOT EXISTS `idx__pando_queue_messages_time` ON `_pando_queue_messages` (`stream`, `time`);
+CREATE TABLE IF NOT EXISTS `_pando_queue_deliveries` (
+    `id`       TEXT PRIMARY KEY NOT NULL,
+    `queue`    TEXT DEFAULT '' NOT NULL,
+    `message`  TEXT DEFAULT '' NOT NULL,
+    `rank`     NUMERIC DEFAULT 0 NOT NULL,
+    `attempts` NUMERIC DEFAULT 0 NOT NULL,
+    `due`      NUMERIC DEFAULT 0 NOT NULL,
+    `holder`   TEXT DEFAULT '' NOT NULL,
+    `time`     NUMERIC DEFAULT 0 NOT NULL
+);
+CREATE INDEX IF NOT EXISTS `idx__pando_queue_deliveries_due` ON `_pando_queue_deliveries` (`queue`, `due`);
+CREATE INDEX IF NOT EXISTS `idx__pando_queue_deliveries_message` ON `_pando_queue_deliveries` (`message`);
+CREATE TABLE IF NOT EXISTS `_pando_queue_subscribers` (
+    `id`       TEXT PRIMARY KEY NOT NULL,
+    `stream`   TEXT DEFAULT '' NOT NULL,
+    `position` NUMERIC DEFAULT 0 NOT NULL,
+    `seen`     NUMERIC DEFAULT 0 NOT NULL
+);
+CREATE INDEX IF NOT EXISTS `idx__pando_queue_subscribers_stream` ON `_pando_queue_subscribers` (`stream`, `seen`);
+CREATE TABLE IF NOT EXISTS `_pando_exchanges` (
+    `id`      TEXT PRIMARY KEY NOT NULL,
+    `kind`    TEXT DEFAULT '' NOT NULL,
+    `state`   TEXT DEFAULT '' NOT NULL,
+    `step`    NUMERIC DEFAULT 0 NOT NULL,
+    `value`   TEXT DEFAULT '' NOT NULL,
+    `created` TEXT DEFAULT '' NOT NULL,
+    `updated` TEXT DEFAULT '' NOT NULL
+);
+CREATE TABLE IF NOT EXISTS `_pando_webhooks` (
+    `id`      TEXT PRIMARY KEY NOT NULL,
+    `value`   TEXT DEFAULT '' NOT NULL,
+    `failing` NUMERIC DEFAULT 0 NOT NULL,
+    `created` TEXT DEFAULT '' NOT NULL,
+    `updated` TEXT DEFAULT '' NOT NULL
+);
+CREATE TABLE IF NOT EXISTS `_pando_alerts` (
+    `id`      TEXT PRIMARY KEY NOT NULL,
+    `value`   TEXT DEFAULT '' NOT NULL,
+    `state`   TEXT DEFAULT '' NOT NULL,
+    `holder`  TEXT DEFAULT '' NOT NULL,
+    `due`     NUMERIC DEFAULT 0 NOT NULL,
+    `created` TEXT DEFAULT '' NOT NULL,
+    `updated` TEXT DEFAULT '' NOT NULL
+);
+CREATE TABLE IF NOT EXISTS `_pando_deliveries` (
+    `id`       TEXT PRIMARY KEY NOT NULL,
+    `webhook`  TEXT DEFAULT '' NOT NULL,
+    `event`    TEXT DEFAULT '' NOT NULL,
+    `type`     TEXT DEFAULT '' NOT NULL,
+    `state`    TEXT DEFAULT '' NOT NULL,
+    `attempts` NUMERIC DEFAULT 0 NOT NULL,
+    `next`     NUMERIC DEFAULT 0 NOT NULL,
+    `holder`   TEXT DEFAULT '' NOT NULL,
+    `status`   NUMERIC DEFAULT 0 NOT NULL,
+    `error`    TEXT DEFAULT '' NOT NULL,
+    `response` TEXT DEFAULT '' NOT NULL,
+    `duration` NUMERIC DEFAULT 0 NOT NULL,
+    `request`  TEXT DEFAULT '' NOT NULL,
+    `body`     TEXT DEFAULT '' NOT NULL,
+    `tried`    TEXT DEFAULT '' NOT NULL,
+    `created`  TEXT DEFAULT '' NOT NULL
+);
+CREATE INDEX IF NOT EXISTS `idx__pando_deliveries_due` ON `_pando_deliveries` (`state`, `next`);
+CREATE INDEX IF NOT EXISTS `idx__pando_deliveries_log` ON `_pando_deliveries` (`webhook`, `created`);
+CREATE TABLE IF NOT EXISTS `_pando_audit` (
+    `id`         TEXT PRIMARY KEY NOT NULL,
+    `created`    TEXT DEFAULT '' NOT NULL,
+    `actor`      TEXT DEFAULT '' NOT NULL,
+    `email`      TEXT DEFAULT '' NOT NULL,
+    `ip`         TEXT DEFAULT '' NOT NULL,
+    `request`    TEXT DEFAULT '' NOT NULL,
+    `node`       TEXT DEFAULT '' NOT NULL,
+    `action`     TEXT DEFAULT '' NOT NULL,
+    `collection` TEXT DEFAULT '' NOT NULL,
+    `target`     TEXT DEFAULT '' NOT NULL,
+    `outcome`    TEXT DEFAULT '' NOT NULL,
+    `status`     NUMERIC DEFAULT 0 NOT NULL,
+    `detail`     TEXT DEFAULT '' NOT NULL,
+    `changes`    JSON DEFAULT '{}' NOT NULL
+);
+CREATE INDEX IF NOT EXISTS `idx__pando_audit_created` ON `_pando_audit` (`created`);
+CREATE INDEX IF NOT EXISTS `idx__pando_audit_target` ON `_pando_audit` (`collection`, `target`);
+CREATE TABLE IF NOT EXISTS `_pando_active` (
+    `id`         TEXT PRIMARY KEY NOT NULL,
+    `collection` TEXT DEFAULT '' NOT NULL,
+    `record`     TEXT DEFAULT '' NOT NULL,
+    `day`        NUMERIC DEFAULT 0 NOT NULL
+);
+CREATE INDEX IF NOT EXISTS `idx__pando_active_record` ON `_pando_active` (`collection`, `record`, `day`);
+CREATE INDEX IF NOT EXISTS `idx__pando_active_day` ON `_pando_active` (`day`);
 CREATE INDEX IF NOT EXISTS `idx__pando_jobs_queue_due` ON `_pando_jobs` (`queue`, `due`);
 ";
+
+/// Columns that the jobs' table did not have at first.
+const JOBS_SINCE: [(&str, &str); 3] = [
+    ("priority", "NUMERIC DEFAULT 0 NOT NULL"),
+    ("origin", "TEXT DEFAULT '' NOT NULL"),
+    ("error", "TEXT DEFAULT '' NOT NULL"),
+];
 
 const AUXILIARY: &str = "
 CREATE TABLE IF NOT EXISTS `_logs` (
@@ -90,6 +210,22 @@ CREATE TABLE IF NOT EXISTS `_logs` (
 CREATE INDEX IF NOT EXISTS idx_logs_level on `_logs` (`level`);
 CREATE INDEX IF NOT EXISTS idx_logs_message on `_logs` (`message`);
 CREATE INDEX IF NOT EXISTS idx_logs_created_hour on `_logs` (strftime('%Y-%m-%d %H:00:00', `created`));
+CREATE TABLE IF NOT EXISTS `_pando_pulses` (
+    `id`    TEXT PRIMARY KEY NOT NULL,
+    `node`  TEXT DEFAULT '' NOT NULL,
+    `step`  NUMERIC DEFAULT 0 NOT NULL,
+    `at`    NUMERIC DEFAULT 0 NOT NULL,
+    `value` TEXT DEFAULT '' NOT NULL
+);
+CREATE INDEX IF NOT EXISTS `idx__pando_pulses_at` ON `_pando_pulses` (`step`, `at`);
+CREATE TABLE IF NOT EXISTS `_pando_system_events` (
+    `id`      TEXT PRIMARY KEY NOT NULL,
+    `at`      NUMERIC DEFAULT 0 NOT NULL,
+    `kind`    TEXT DEFAULT '' NOT NULL,
+    `element` TEXT DEFAULT '' NOT NULL,
+    `detail`  TEXT DEFAULT '' NOT NULL
+);
+CREATE INDEX IF NOT EXISTS `idx__pando_system_events_at` ON `_pando_system_events` (`at`);
 CREATE TABLE IF NOT EXISTS `_pando_log_spool` (
     `id`      TEXT PRIMARY KEY NOT NULL,
     `entries` TEXT DEFAULT '' NOT NULL,
@@ -101,12 +237,27 @@ CREATE TABLE IF NOT EXISTS `_pando_log_spool` (
 pub fn bootstrap(connection: &Connection, file: &str, now: Timestamp) -> Result<()> {
     let fail = |error| failure(connection, error);
     if file.starts_with("auxiliary") {
-        return connection.execute_batch(&format!("BEGIN IMMEDIATE; {AUXILIARY} COMMIT")).map_err(fail);
+        connection.execute_batch(&format!("BEGIN IMMEDIATE; {AUXILIARY} COMMIT")).map_err(fail)?;
+        return logs_by_request(connection).map_err(fail);
     }
     connection.execute_batch("BEGIN IMMEDIATE").map_err(fail)?;
     let made = data(connection, now);
     connection.execute_batch(if made.is_ok() { "COMMIT" } else { "ROLLBACK" }).map_err(fail)?;
     made
+}
+
+/// Lets entries be found by the request that they are of, those that another program writes as well.
+fn logs_by_request(connection: &Connection) -> rusqlite::Result<()> {
+    let has = "SELECT COUNT(*) FROM pragma_table_xinfo('_logs') WHERE name='request'";
+    if connection.query_row(has, [], |row| row.get::<_, i64>(0))? == 0 {
+        connection.execute_batch(
+            "ALTER TABLE `_logs` ADD COLUMN `request` TEXT GENERATED ALWAYS AS \
+             (iif(json_valid(`data`),json_extract(`data`,'$.requestId'),NULL)) VIRTUAL",
+        )?;
+    }
+    connection.execute_batch(
+        "CREATE INDEX IF NOT EXISTS `idx__pando_logs_request` ON `_logs` (`request`) WHERE `request` IS NOT NULL",
+    )
 }
 
 fn data(connection: &Connection, now: Timestamp) -> Result<()> {
@@ -122,6 +273,13 @@ fn data(connection: &Connection, now: Timestamp) -> Result<()> {
     }
     let fresh = count("SELECT COUNT(*) FROM sqlite_master WHERE name='_migrations'")? == 0;
     connection.execute_batch(DATA).map_err(fail)?;
+    for (name, column) in JOBS_SINCE {
+        let has = format!("SELECT COUNT(*) FROM pragma_table_info('_pando_jobs') WHERE name='{name}'");
+        if count(&has)? == 0 {
+            let add = format!("ALTER TABLE `_pando_jobs` ADD COLUMN `{name}` {column}");
+            connection.execute_batch(&add).map_err(fail)?;
+        }
+    }
     if fresh {
         for (index, file) in MIGRATIONS.iter().enumerate() {
             connection

@@ -179,6 +179,9 @@ pub fn failure(connection: &Connection, error: rusqlite::Error) -> Error {
         return match error {
             rusqlite::Error::SqlInputError { msg, .. } => Error::Refused(msg),
             rusqlite::Error::NulError(_) => Error::Refused("a name holds a NUL byte".into()),
+            rusqlite::Error::MultipleStatement => {
+                Error::Refused("multiple statements are not supported".into())
+            }
             other => Error::Internal(other.to_string()),
         };
     };

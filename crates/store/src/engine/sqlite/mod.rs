@@ -30,7 +30,7 @@ use async_trait::async_trait;
 use base::{Name, Timestamp, limits};
 use crossbeam_channel::Sender;
 use parking_lot::{Mutex, RwLock};
-use query::{Batch, Row, Select};
+use query::{Batch, Claim, Row, Select, Visits};
 use rusqlite::Connection;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
@@ -38,7 +38,7 @@ pub use self::lock::DirectoryLock;
 use self::readers::Readers;
 pub use self::snapshot::check as check_file;
 use self::transaction::{Session, SqliteTransaction};
-use self::writer::{Rendered, Task, Work, Writer};
+use self::writer::{Rendered, Task, Work, Writer, Written};
 use super::transfer::{Arrival, Departure};
 use super::{Console, Engine, Transaction, ViewColumn, decode};
 use crate::error::{Error, Result};
@@ -139,6 +139,24 @@ impl Sqlite {
         Ok(())
     }
 
+    /// Sends it to the writer, and waits until it is durable.
+    async fn write(&self, render: impl FnOnce(&Views) -> Rendered) -> Result<Written> {
+        let until = tokio::time::Instant::now() + Duration::from_millis(limits::STORE_WAIT_MS);
+        let permit = place(&self.places, until, "too many writes are waiting").await?;
+        let (reply, mut answer) = oneshot::channel();
+        let claimed = Arc::new(AtomicBool::new(false));
+        let batch = render(&self.views());
+        self.send(Task::Commit(Work { batch, reply, claimed: claimed.clone(), permit }))?;
+        if let Ok(answer) = tokio::time::timeout_at(until, &mut answer).await {
+            return answer.map_err(|_| closed())?;
+        }
+        match claimed.swap(true, Ordering::AcqRel) {
+            // It has begun, and its outcome is worth waiting for.
+            true => answer.await.map_err(|_| closed())?,
+            false => Err(Error::Unavailable("another transaction holds up the writes".into())),
+        }
+    }
+
     async fn rows(&self, select: &Select) -> Result<Vec<Row>> {
         let statement = Renderer::new(Dialect::Sqlite, &self.views()).select(select);
         if let Some(rows) =
@@ -192,21 +210,20 @@ impl Engine for Sqlite {
         Ok(decode::hours(&rows))
     }
 
+    async fn visits(&self, visits: &Visits) -> Result<Vec<[i64; 3]>> {
+        let statement = Renderer::new(Dialect::Sqlite, &self.views()).visits(visits);
+        let columns = decode::visit_columns();
+        let rows =
+            self.readers.read(move |connection| rows::select(connection, &statement, &columns)).await?;
+        Ok(decode::visits(&rows))
+    }
+
     async fn commit(&self, batch: Batch) -> Result<Vec<usize>> {
-        let until = tokio::time::Instant::now() + Duration::from_millis(limits::STORE_WAIT_MS);
-        let permit = place(&self.places, until, "too many writes are waiting").await?;
-        let (reply, mut answer) = oneshot::channel();
-        let claimed = Arc::new(AtomicBool::new(false));
-        let batch = Rendered::new(batch, &self.views());
-        self.send(Task::Commit(Work { batch, reply, claimed: claimed.clone(), permit }))?;
-        if let Ok(answer) = tokio::time::timeout_at(until, &mut answer).await {
-            return answer.map_err(|_| closed())?;
-        }
-        match claimed.swap(true, Ordering::AcqRel) {
-            // It has begun, and its outcome is worth waiting for.
-            true => answer.await.map_err(|_| closed())?,
-            false => Err(Error::Unavailable("another transaction holds up the writes".into())),
-        }
+        Ok(self.write(|views| Rendered::new(batch, views)).await?.missing)
+    }
+
+    async fn claim(&self, claim: &Claim) -> Result<Vec<Row>> {
+        Ok(self.write(|views| Rendered::claim(claim, views)).await?.rows)
     }
 
     async fn begin(&self, limit: Duration) -> Result<Arc<dyn Transaction>> {

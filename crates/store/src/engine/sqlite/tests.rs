@@ -15,7 +15,7 @@ async fn store(dir: &std::path::Path, exclusive: bool) -> crate::Result<Store> {
         target: Target::Sqlite { dir: dir.to_owned(), file: "data.db" },
         node: Node::local(),
         clock: Arc::new(SystemClock),
-        listener: Arc::new(|_| {}),
+        witness: Arc::new(()),
         exclusive,
     })
     .await
@@ -134,7 +134,7 @@ fn a_full_disk_takes_nothing_half() {
         let (reply, answer) = tokio::sync::oneshot::channel();
         let ops = vec![(insert, false); count];
         let permit = places.clone().try_acquire_owned().unwrap();
-        let batch = super::Rendered { guards: vec![], ddl: vec![], ops, jobs: vec![] };
+        let batch = super::Rendered { guards: vec![], ddl: vec![], ops, jobs: vec![], claim: None };
         let work = super::Work { batch, reply, claimed: Arc::default(), permit };
         let work = super::Task::Commit(work);
         queue.send(work).unwrap();

@@ -6,7 +6,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use crossbeam_channel::{Receiver, Sender};
 use parking_lot::{Mutex, RwLock};
-use query::{Batch, Row, Select};
+use query::{Batch, Claim, Row, Select};
 use rusqlite::Connection;
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
@@ -15,7 +15,7 @@ use super::writer::Rendered;
 use super::{describe, rows};
 use crate::engine::{self, Engine, ViewColumn};
 use crate::error::{Error, Result};
-use crate::sql::{Dialect, Renderer, Statement, Views};
+use crate::sql::{Dialect, Renderer, Statement, Views, write};
 
 /// SQLite's instructions between two looks at the clock.
 pub const STEP_OPCODES: i32 = 1000;
@@ -112,6 +112,12 @@ impl Engine for SqliteTransaction {
             *self.views.write() = Arc::new(views);
         }
         Ok(missing)
+    }
+
+    async fn claim(&self, claim: &Claim) -> Result<Vec<Row>> {
+        let statement = write::claim(Dialect::Sqlite, &self.views(), claim);
+        let columns = claim.columns.clone();
+        self.read(move |connection| rows::select(connection, &statement, &columns)).await
     }
 
     async fn begin(&self, _limit: Duration) -> Result<Arc<dyn engine::Transaction>> {

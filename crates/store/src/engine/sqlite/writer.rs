@@ -8,13 +8,13 @@ use std::time::{Duration, Instant};
 
 use base::limits;
 use crossbeam_channel::{Receiver, RecvTimeoutError};
-use query::{Batch, Ddl};
+use query::{Batch, Claim, Column, Ddl, Row};
 use rusqlite::Connection;
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
 use super::connection::{execute, failure, scalar};
 use super::transaction::{End, STEP_OPCODES, Session, Step};
-use super::{Shared, schema};
+use super::{Shared, rows, schema};
 use crate::error::{Error, Result};
 use crate::sql::{Dialect, Statement, Views, write};
 
@@ -38,6 +38,16 @@ pub struct Rendered {
     /// With each operation, whether a record that is gone must be told.
     pub ops: Vec<(Statement, bool)>,
     pub jobs: Vec<Statement>,
+    pub claim: Option<(Statement, Vec<Column>)>,
+}
+
+/// What came of a batch.
+#[derive(Debug, Default)]
+pub struct Written {
+    /// Indexes of updates and deletes whose record was gone.
+    pub missing: Vec<usize>,
+    /// What was taken.
+    pub rows: Vec<Row>,
 }
 
 impl Rendered {
@@ -51,14 +61,20 @@ impl Rendered {
             ops: batch.ops.iter().map(|op| (write::op(dialect, views, op), write::counts(op))).collect(),
             jobs: batch.jobs.iter().map(|job| write::job(dialect, job)).collect(),
             ddl: batch.ddl,
+            claim: None,
         }
+    }
+
+    pub fn claim(claim: &Claim, views: &Views) -> Self {
+        let statement = write::claim(Dialect::Sqlite, views, claim);
+        Rendered { claim: Some((statement, claim.columns.clone())), ..Rendered::new(Batch::default(), views) }
     }
 }
 
 /// A batch and who waits for it.
 pub struct Work {
     pub batch: Rendered,
-    pub reply: oneshot::Sender<Result<Vec<usize>>>,
+    pub reply: oneshot::Sender<Result<Written>>,
     /// Set by the writer when it begins, or by the caller who does not wait any longer: whoever is first.
     pub claimed: Arc<AtomicBool>,
     /// The place in the queue, given back with the answer.
@@ -261,7 +277,7 @@ impl Writer {
                     let changed = result.is_ok() && !batch.ddl.is_empty();
                     schema |= changed;
                     let views = changed.then(|| schema::views(&self.connection).ok()).flatten();
-                    let _ = reply.send(result.map(|missing| (missing, views)));
+                    let _ = reply.send(result.map(|written| (written.missing, views)));
                 }
                 Step::Finish(commit, reply) => return Some(End { commit, schema, reply }),
             }
@@ -273,10 +289,12 @@ impl Writer {
     }
 
     /// Runs one batch so that its failure, or even its panic, undoes it alone.
-    fn isolated(&self, work: &Rendered, alone: bool) -> Result<Vec<usize>> {
+    fn isolated(&self, work: &Rendered, alone: bool) -> Result<Written> {
         // One statement is atomic by itself.
-        let single =
-            work.ops.len() == 1 && work.guards.is_empty() && work.ddl.is_empty() && work.jobs.is_empty();
+        let single = work.ops.len() + usize::from(work.claim.is_some()) == 1
+            && work.guards.is_empty()
+            && work.ddl.is_empty()
+            && work.jobs.is_empty();
         let savepoint = !alone && !single;
         if savepoint {
             self.command("SAVEPOINT batch")?;
@@ -292,7 +310,7 @@ impl Writer {
         result
     }
 
-    fn batch(&self, work: &Rendered) -> Result<Vec<usize>> {
+    fn batch(&self, work: &Rendered) -> Result<Written> {
         let fail = |error| failure(&self.connection, error);
         for (index, guard) in work.guards.iter().enumerate() {
             if scalar(&self.connection, guard).map_err(fail)? == 0 {
@@ -302,17 +320,20 @@ impl Writer {
         for change in &work.ddl {
             schema::apply(&self.connection, change)?;
         }
-        let mut missing = Vec::new();
+        let mut written = Written::default();
         for (index, (op, counts)) in work.ops.iter().enumerate() {
             let changed = execute(&self.connection, op).map_err(fail)?;
             if *counts && changed == 0 {
-                missing.push(index);
+                written.missing.push(index);
             }
         }
         for job in &work.jobs {
             execute(&self.connection, job).map_err(fail)?;
         }
-        Ok(missing)
+        if let Some((claim, columns)) = &work.claim {
+            written.rows = rows::select(&self.connection, claim, columns).map_err(fail)?;
+        }
+        Ok(written)
     }
 }
 

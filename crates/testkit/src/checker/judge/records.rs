@@ -24,8 +24,8 @@ pub fn judge(history: &History, found: &mut Found) {
     let mut shelves: HashMap<&Name, Vec<&Name>> = HashMap::new();
     for event in &history.events {
         let (shelf, record, version, is_delete) = match &event.action {
-            Action::Put { shelf, record, version } => (shelf, record, *version, false),
-            Action::Delete { shelf, record, version } => (shelf, record, *version, true),
+            Action::Put { shelf, record, version, .. } => (shelf, record, *version, false),
+            Action::Delete { shelf, record, version, .. } => (shelf, record, *version, true),
             _ => continue,
         };
         let life = lives.entry(record).or_default();

@@ -1,7 +1,9 @@
 //! Histories made by hand: each breach is found by its name, and what is allowed is allowed.
 
-use super::{Kind, judge};
-use crate::checker::history::{Action, Event, History, Instant, Name, Outcome, Seen};
+use super::{Kind, awaited, judge};
+use crate::checker::history::{
+    Action, Audience, Effect, Event, Heard, History, Instant, Name, Outcome, Seen, Stream, Told,
+};
 
 /// An event of caller 0 on node 0 from `start` to `end`.
 fn done(start: Instant, end: Instant, action: Action) -> Event {
@@ -21,11 +23,11 @@ fn by(caller: usize, event: Event) -> Event {
 }
 
 fn put(version: u32) -> Action {
-    Action::Put { shelf: "s".into(), record: "r".into(), version }
+    Action::Put { shelf: "s".into(), record: "r".into(), version, audience: Audience::Everybody }
 }
 
 fn delete(version: u32) -> Action {
-    Action::Delete { shelf: "s".into(), record: "r".into(), version }
+    Action::Delete { shelf: "s".into(), record: "r".into(), version, audience: Audience::Everybody }
 }
 
 fn view(seen: Seen) -> Action {
@@ -73,7 +75,8 @@ fn balances(a: i64, b: i64) -> Action {
 }
 
 fn history(events: Vec<Event>) -> History {
-    History { balances: vec![("a".into(), 10), ("b".into(), 10)], events, settled: Some(1000), lease: 0 }
+    let balances = vec![("a".into(), 10), ("b".into(), 10)];
+    History { balances, events, settled: Some(1000), ..History::default() }
 }
 
 #[track_caller]
@@ -226,4 +229,106 @@ fn what_was_seen_binds_after_a_lease() {
         let verdict = judge(&History { lease: 50, ..history(reads(later)) });
         assert_eq!(verdict.kinds(), kinds, "a read at {later}: {verdict}");
     }
+}
+
+fn cause(doomed: bool) -> Action {
+    Action::Cause { job: "j".into(), doomed }
+}
+
+/// The verdict on one job's write and when its effect was seen.
+#[track_caller]
+fn check_job(cause: Event, effects: &[Instant], kinds: &[Kind]) -> (usize, usize, usize) {
+    let effects = effects.iter().map(|at| Effect { job: "j".into(), at: *at }).collect();
+    let history = History { effects, ..history(vec![cause]) };
+    let verdict = judge(&history);
+    assert_eq!(verdict.kinds(), kinds, "{verdict}");
+    (verdict.proven.jobs, verdict.proven.jobs_repeated, awaited(&history))
+}
+
+#[test]
+fn jobs_of_acknowledged_writes_are_done() {
+    assert_eq!(check_job(done(0, 10, cause(false)), &[50], &[]), (1, 0, 0));
+    // The job may be faster than the answer.
+    assert_eq!(check_job(done(0, 10, cause(false)), &[5], &[]), (1, 0, 0));
+    assert_eq!(check_job(done(0, 10, cause(false)), &[50, 60], &[]), (1, 1, 0));
+    assert_eq!(check_job(done(0, 10, cause(false)), &[], &[Kind::LostJob]), (0, 0, 1));
+    check_job(unknown(0, 10, cause(false)), &[], &[]);
+    check_job(unknown(0, 10, cause(false)), &[90], &[]);
+}
+
+#[test]
+fn jobs_of_refused_writes_are_not() {
+    check_job(refused(0, 10, cause(true)), &[], &[]);
+    check_job(refused(0, 10, cause(true)), &[50], &[Kind::Phantom]);
+    check_job(refused(0, 10, cause(false)), &[], &[Kind::Unexplained]);
+    check_job(done(0, 10, cause(true)), &[], &[Kind::Unexplained]);
+    check_job(done(20, 30, cause(false)), &[10], &[Kind::Phantom]);
+    let effects = vec![Effect { job: "nobody's".into(), at: 5 }];
+    assert_eq!(judge(&History { effects, ..history(Vec::new()) }).kinds(), [Kind::Phantom]);
+}
+
+fn stream(from: Instant, heard: &[(Instant, Told)]) -> Stream {
+    let heard = heard.iter().map(|(at, told)| Heard { at: *at, record: "r".into(), told: told.clone() });
+    Stream { subscriber: 0, node: 1, from, until: None, resyncs: Vec::new(), heard: heard.collect() }
+}
+
+fn shown(version: u32) -> Told {
+    Told::Seen(Seen::Version(version))
+}
+
+fn gone(version: u32) -> Told {
+    Told::Gone(Seen::Version(version))
+}
+
+#[track_caller]
+fn check_stream(events: &[Event], stream: Stream, kinds: &[Kind]) -> super::Proven {
+    let verdict = judge(&History { streams: vec![stream], ..history(events.to_vec()) });
+    assert_eq!(verdict.kinds(), kinds, "{verdict}");
+    verdict.proven
+}
+
+#[test]
+fn subscribers_hear_of_every_write() {
+    let life = [done(10, 20, put(1)), done(30, 40, put(2)), done(50, 60, delete(3))];
+    let all = [(20, shown(1)), (35, shown(2)), (70, gone(2))];
+    let proven = check_stream(&life, stream(0, &all), &[]);
+    assert_eq!((proven.events, proven.events_across_nodes, proven.events_excused), (3, 3, 0));
+    check_stream(&life, stream(0, &all[..2]), &[Kind::LostEvent]);
+    check_stream(&life[..2], stream(0, &all[..1]), &[Kind::LostEvent]);
+    // The event shows the record as it is by then.
+    check_stream(&life[..2], stream(0, &[(45, shown(2))]), &[]);
+    // What was sent before it was subscribed need not be heard.
+    check_stream(&life[..2], stream(11, &all[1..2]), &[]);
+    // What nobody knows may be heard or not.
+    let maybe = [done(10, 20, put(1)), unknown(30, 40, put(2))];
+    check_stream(&maybe, stream(0, &all[..1]), &[]);
+    check_stream(&maybe, stream(0, &all[..2]), &[]);
+}
+
+#[test]
+fn subscribers_that_start_anew_have_missed_nothing() {
+    let life = [done(10, 20, put(1)), done(30, 40, put(2))];
+    let first = || stream(0, &[(20, shown(1))]);
+    let proven = check_stream(&life, Stream { resyncs: vec![45], ..first() }, &[]);
+    assert_eq!((proven.events, proven.events_excused), (1, 1));
+    check_stream(&life, Stream { until: Some(45), ..first() }, &[]);
+    check_stream(&life, Stream { resyncs: vec![25], ..first() }, &[Kind::LostEvent]);
+    // After its end it is another stream that hears, or is subscribed too late and reads.
+    check_stream(&life, Stream { until: Some(25), ..first() }, &[]);
+}
+
+#[test]
+fn subscribers_are_shown_what_is_theirs_and_was_written() {
+    let hidden =
+        Action::Put { shelf: "s".into(), record: "r".into(), version: 2, audience: Audience::Forbidden };
+    let life = [done(10, 20, put(1)), done(30, 40, hidden)];
+    check_stream(&life, stream(0, &[(20, shown(1))]), &[]);
+    check_stream(&life, stream(0, &[(20, shown(1)), (45, shown(2))]), &[Kind::Forbidden]);
+    // The hidden version took its place before the event was made.
+    assert_eq!(check_stream(&life, stream(0, &[]), &[]).events_excused, 1);
+    check_stream(&life, stream(0, &[(5, shown(1))]), &[Kind::Phantom]);
+    check_stream(&life, stream(0, &[(20, shown(1)), (25, gone(1))]), &[Kind::Phantom]);
+    check_stream(&life, stream(0, &[(20, Told::Seen(Seen::Alien("x".into())))]), &[Kind::Phantom]);
+    let twice = check_stream(&life[..1], stream(0, &[(20, shown(1)), (25, shown(1))]), &[]);
+    assert_eq!(twice.events_repeated, 1);
 }

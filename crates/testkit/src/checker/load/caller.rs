@@ -10,18 +10,33 @@ use serde_json::json;
 use super::nodes::{Nodes, Sent};
 use super::{Load, Shared, event, schema};
 use crate::Request;
-use crate::checker::history::{Action, Event, Instant, Name, Outcome};
+use crate::checker::history::{Action, Audience, Event, Instant, Name, Outcome};
 use crate::fuzz::Random;
 
 pub const PASSWORD: &str = "a-callers-password";
 
+/// Every so many versions one is hidden.
+const HIDDEN_EACH: u32 = 3;
+
 /// A record that the caller still writes to.
 pub struct Life {
+    pub collection: &'static str,
     pub shelf: Name,
     pub record: Name,
     pub version: u32,
     pub last: u32,
     pub ends_deleted: bool,
+}
+
+impl Life {
+    /// Some versions of records that only subscribers look at may be seen by nobody.
+    pub fn is_hidden(&self, version: u32) -> bool {
+        self.collection == schema::FEED && version.is_multiple_of(HIDDEN_EACH)
+    }
+
+    pub fn audience(&self, version: u32) -> Audience {
+        if self.is_hidden(version) { Audience::Forbidden } else { Audience::Everybody }
+    }
 }
 
 pub struct Caller {

@@ -5,9 +5,12 @@ use serde_json::json;
 
 use super::caller::{Caller, log_in, token};
 use super::nodes::Sent;
-use super::{lock, schema};
+use super::{jobs, lock, schema};
 use crate::Request;
-use crate::checker::history::{Action, Name, Outcome, Seen};
+use crate::checker::history::{Action, Audience, Name, Outcome, Seen};
+
+/// The shelf of accounts, which lists leave out.
+pub const PEOPLE: &str = "people";
 
 /// An account of which every write was acknowledged.
 #[derive(Clone, Debug)]
@@ -38,6 +41,9 @@ impl Caller {
         if self.put(&person, &request) != Outcome::Done {
             return;
         }
+        if self.shared.has_outbox {
+            self.ask_for_mail(&person);
+        }
         let Some(old) = self.log_in(&person, 1) else { return };
         self.use_token(&person, &old, 1);
         if self.random.below(2) == 0 {
@@ -54,6 +60,16 @@ impl Caller {
         lock(&self.shared.people).push(person);
     }
 
+    /// Causes a mail to that person. An address that is none is refused, and gets none.
+    fn ask_for_mail(&mut self, person: &Person) {
+        let doomed = self.random.below(8) == 0;
+        let email = if doomed { format!("{} none", person.email()) } else { person.email() };
+        let path = format!("/api/collections/{}/request-verification", schema::PEOPLE);
+        let request = Request::json("POST", &path, &json!({ "email": email }));
+        let sent = self.nodes.write(&mut self.random, &request);
+        self.note(&sent, Action::Cause { job: jobs::mail_to(&email), doomed });
+    }
+
     fn put(&mut self, person: &Person, request: &Request) -> Outcome {
         let sent = self.nodes.write(&mut self.random, request);
         let (record, version) = (person.record.clone(), person.version);
@@ -61,7 +77,7 @@ impl Caller {
             self.note_seen(&sent, Action::View { record, seen: Seen::Absent });
             return Outcome::Refused(404);
         }
-        self.note(&sent, Action::Put { shelf: "people".into(), record, version })
+        self.note(&sent, Action::Put { shelf: PEOPLE.into(), record, version, audience: Audience::Nobody })
     }
 
     /// Logs in with the newest password.

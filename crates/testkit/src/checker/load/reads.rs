@@ -20,7 +20,8 @@ pub fn content(record: &str, version: u32) -> String {
     format!("{record} at version {version}, {:016x}", random.number())
 }
 
-fn seen(item: &Value) -> (Name, Seen) {
+/// A record as it is shown.
+pub fn seen(item: &Value) -> (Name, Seen) {
     let text = |key: &str| item[key].as_str().unwrap_or_default();
     let version = item["version"].as_f64().unwrap_or(-1.0);
     let record: Name = text("id").into();

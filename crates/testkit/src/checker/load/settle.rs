@@ -7,6 +7,7 @@ use anyhow::{Result, bail};
 
 use super::caller::Caller;
 use super::lock;
+use super::people::PEOPLE;
 use super::schema::{ENTRIES, LEDGER};
 use crate::checker::history::{Action, History, Name};
 
@@ -35,8 +36,10 @@ pub fn read_all(reader: &mut Caller, node: usize, history: &History) -> Result<(
     let mut counters: BTreeSet<&Name> = BTreeSet::new();
     for event in &history.events {
         let _ = match &event.action {
-            // Accounts are no records of the shelves.
-            Action::Put { shelf, .. } if &**shelf != "people" => shelves.insert(shelf),
+            // Accounts are no records of the shelves, and what may be hidden is for subscribers.
+            Action::Put { shelf, .. } if &**shelf != PEOPLE && !shelf.starts_with("feed") => {
+                shelves.insert(shelf)
+            }
             Action::Insert { set, .. } => entries.insert(set),
             Action::Transfer { set, .. } => ledger.insert(set),
             Action::Claim { name, .. } => claims.insert(name),

@@ -5,6 +5,7 @@ use std::fmt::Write;
 
 use super::{Findings, Step};
 use crate::checker::history::{History, Instant, Outcome};
+use crate::checker::judge::{Breach, Kind, Verdict};
 use crate::checker::report::{Share, share};
 
 /// A fault, with its marks in time and what fell between them.
@@ -16,6 +17,8 @@ pub struct Row {
     pub fault: Instant,
     pub healed: Instant,
     pub end: Instant,
+    /// Whether nobody was left who could be read from.
+    pub is_alone: bool,
     /// Before, during and after the fault.
     pub reads: [Share; 3],
     pub writes: [Share; 3],
@@ -33,6 +36,7 @@ impl Row {
             fault,
             healed,
             end,
+            is_alone: false,
             reads: Default::default(),
             writes: Default::default(),
             read_gap_ms: 0.0,
@@ -79,6 +83,15 @@ fn failures(row: &Row) -> String {
     all.iter().map(|(why, count)| format!("{why}: {count}")).collect::<Vec<_>>().join(", ")
 }
 
+/// Reads that missed what was acknowledged, or what had been seen before.
+fn stale(row: &Row, verdict: &Verdict) -> usize {
+    let is_stale = |breach: &&Breach| {
+        matches!(breach.kind, Kind::Stale | Kind::StaleOwn | Kind::WentBack)
+            && (row.start..row.end).contains(&breach.at)
+    };
+    verdict.breaches.iter().filter(is_stale).map(|breach| breach.times).sum()
+}
+
 fn latency(shares: &[Share; 3]) -> String {
     let one = |share: &Share| format!("{:.0}/{:.0}", share.p50_ms, share.p99_ms);
     shares.iter().map(one).collect::<Vec<_>>().join(" ")
@@ -100,20 +113,21 @@ fn said(history: &History) -> BTreeMap<String, usize> {
 /// The table as Markdown.
 pub fn table(findings: &Findings) -> String {
     let mut out = String::from(
-        "| fault | node | reads before / during / after | writes | errors | no read for (usually) | \
-         no write for (usually) | retries | reads p50/p99 ms | writes p50/p99 ms |\n\
-         | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |\n",
+        "| fault | node | reads before / during / after | writes | errors | reads too old | \
+         no read for (usually) | no write for (usually) | retries | reads p50/p99 ms | writes p50/p99 ms |\n\
+         | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |\n",
     );
     for row in &findings.rows {
         let retries: usize = row.reads.iter().chain(&row.writes).map(|share| share.retries).sum();
         let _ = writeln!(
             out,
-            "| {} | {} | {} | {} | {} | {:.0} ms ({:.0}) | {:.0} ms ({:.0}) | {retries} | {} | {} |",
+            "| {} | {} | {} | {} | {} | {} | {:.0} ms ({:.0}) | {:.0} ms ({:.0}) | {retries} | {} | {} |",
             row.step,
             row.node,
             counts(&row.reads),
             counts(&row.writes),
             failures(row),
+            stale(row, &findings.verdict),
             row.read_gap_ms,
             row.reads[0].gap_ms,
             row.write_gap_ms,

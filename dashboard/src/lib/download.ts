@@ -1,0 +1,13 @@
+/** Lets the browser save something. */
+export function download(href: string, name = ''): void {
+  const link = document.createElement('a');
+  link.href = href;
+  link.download = name;
+  link.click();
+}
+
+export function downloadText(text: string, name: string, type: string): void {
+  const href = URL.createObjectURL(new Blob([text], { type }));
+  download(href, name);
+  setTimeout(() => URL.revokeObjectURL(href), 10_000);
+}

@@ -1,0 +1,101 @@
+//! `--eyes`: what it costs that the system sees itself. One server keeps nothing of what it does; the second one keeps
+//! metrics, samples them, and is looked at as by an open dashboard; the third one also keeps the request log. All on one core,
+//! in turns within each round, so that the machine's moods meet all of them.
+
+use std::fmt::Write;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use testkit::{Client, Program, Request, Server};
+
+use super::{LOAD_CORE, Options, Pair, SERVER_CORE, cases, chosen, document, report, set_log, wrk};
+
+/// How often a dashboard asks.
+const POLL: Duration = Duration::from_secs(2);
+const SIDES: [&str; 3] = ["nothing", "figures", "figures and log"];
+
+pub fn run(options: &Options) -> Result<()> {
+    let pair = Pair::new(options, options.records)?;
+    let how = report::conditions(&format!(
+        "Requests a second of one server on core {SERVER_CORE}, {} rounds of {} s in turns, medians. *Figures*: metrics, \
+         samples every 10 s into the store, and `/api/system` asked every {} s. *Nothing*: none of it, and no request log",
+        options.rounds,
+        options.seconds,
+        POLL.as_secs()
+    ));
+    let mut text = format!(
+        "{how}| request | nothing | figures | costs | figures and log | costs |\n\
+         | --- | ---: | ---: | ---: | ---: | ---: |\n"
+    );
+    for case in chosen(options) {
+        let mut servers = Vec::new();
+        for (side, name) in SIDES.iter().enumerate() {
+            let dir = pair.fresh(1)?;
+            let own = dir.with_file_name(format!("eyes{side}"));
+            let _ = std::fs::remove_dir_all(&own);
+            super::data::copy(&dir, &own)?;
+            let mut program: Program = pair.programs[1].clone();
+            program.name = (*name).into();
+            program.variables.push(("PANDO_OBSERVE_METRICS".into(), (side > 0).to_string()));
+            let server = program.serve(&own)?;
+            set_log(&server, side == 2)?;
+            servers.push(server);
+        }
+        let mut rates = [Vec::new(), Vec::new(), Vec::new()];
+        for round in 0..options.rounds {
+            for turn in 0..SIDES.len() {
+                // Nobody is always the first.
+                let side = (turn + round) % SIDES.len();
+                let server = &servers[side];
+                let token = cases::token(case, server)?;
+                let script =
+                    cases::script(case, server.port(), token, options.records, round, pair.dir.path())?;
+                if round == 0 {
+                    wrk::run(server.port(), &script, 1, LOAD_CORE, super::CONNECTIONS)?;
+                }
+                let measure =
+                    || wrk::run(server.port(), &script, options.seconds, LOAD_CORE, super::CONNECTIONS);
+                let slice = if side == 0 { measure()? } else { looked_at(server, measure)? };
+                rates[side].push(slice.rate);
+            }
+        }
+        let [nothing, figures, all] = rates.map(wrk::middle);
+        let costs = |rate: f64| (1.0 - rate / nothing.max(1.0)) * 100.0;
+        let line = format!(
+            "| {} | {nothing:.0} | {figures:.0} | {:.1} % | {all:.0} | {:.1} % |",
+            case.name,
+            costs(figures),
+            costs(all)
+        );
+        eprintln!("{line}");
+        let _ = writeln!(text, "{line}");
+    }
+    println!("{text}");
+    if options.dry { Ok(()) } else { report::section(&document(), "What seeing itself costs", &text) }
+}
+
+/// While a dashboard is open.
+fn looked_at<T>(server: &Server, measure: impl FnOnce() -> Result<T>) -> Result<T> {
+    let token = server.superuser_token()?;
+    let (port, over) = (server.port(), AtomicBool::new(false));
+    std::thread::scope(|scope| {
+        let looks = scope.spawn(|| -> Result<()> {
+            let client = Client::new(port);
+            while !over.load(Ordering::Relaxed) {
+                for path in ["/api/system", "/api/system/events?limit=20"] {
+                    client.send(&Request::get(path).token(&token)).context(path)?;
+                }
+                std::thread::park_timeout(POLL);
+            }
+            Ok(())
+        });
+        let measured = measure();
+        over.store(true, Ordering::Relaxed);
+        looks.thread().unpark();
+        match looks.join() {
+            Ok(looked) => looked.and(measured),
+            Err(_) => measured,
+        }
+    })
+}
