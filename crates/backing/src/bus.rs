@@ -10,6 +10,7 @@ use base::Name;
 use base::limits::BUS_LAG_MAX;
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
+use parking_lot::Mutex;
 use query::Change;
 use tokio::sync::broadcast;
 
@@ -39,18 +40,38 @@ pub enum News {
     Missed,
 }
 
+/// The news of this process, each with its number: they count up from 1 in the order in which all subscribers see them.
+#[derive(Clone)]
+struct Line {
+    sender: broadcast::Sender<(u64, News)>,
+    sent: Arc<Mutex<u64>>,
+}
+
+impl Line {
+    fn new() -> Self {
+        Line { sender: broadcast::Sender::new(BUS_LAG_MAX), sent: Arc::default() }
+    }
+
+    fn send(&self, news: News) {
+        let mut sent = self.sent.lock();
+        *sent += 1;
+        // Without subscribers there is nobody to tell.
+        let _ = self.sender.send((*sent, news));
+    }
+}
+
 /// Many publishers, many subscribers. A subscriber that falls behind by [`BUS_LAG_MAX`] changes is told that
 /// it missed some and must start anew.
 #[derive(Clone)]
 pub struct Bus {
-    news: broadcast::Sender<News>,
+    line: Line,
     /// None where no other process can be.
     nodes: Option<Arc<Nodes>>,
 }
 
 impl Default for Bus {
     fn default() -> Self {
-        Bus { news: broadcast::Sender::new(BUS_LAG_MAX), nodes: None }
+        Bus { line: Line::new(), nodes: None }
     }
 }
 
@@ -71,7 +92,7 @@ impl Bus {
         let bus = Bus::default();
         let life: Name = base::id::record().into();
         let wire = wire::open(options, &life).await?;
-        Ok(Bus { nodes: Some(Arc::new(Nodes::new(life, wire, bus.news.clone()))), ..bus })
+        Ok(Bus { nodes: Some(Arc::new(Nodes::new(life, wire, bus.line.clone()))), ..bus })
     }
 
     /// What this process is called on the bus and among the members; nothing where it is alone.
@@ -91,19 +112,24 @@ impl Bus {
 
     /// Tells everybody. Who wrote may be answered when what is returned has ended.
     pub fn publish(&self, change: &Arc<Change>) -> Option<BoxFuture<'static, ()>> {
-        // Without subscribers there is nobody to tell.
-        let _ = self.news.send(News::Change(change.clone()));
+        self.line.send(News::Change(change.clone()));
         self.nodes.as_ref()?.publish(change)
     }
 
     /// Tells everybody that anything may have been written.
     pub fn publish_anything(&self) -> Option<BoxFuture<'static, ()>> {
-        let _ = self.news.send(News::Missed);
+        self.line.send(News::Missed);
         self.nodes.as_ref()?.publish_anything()
     }
 
-    pub fn subscribe(&self) -> broadcast::Receiver<News> {
-        self.news.subscribe()
+    /// What is told from now on, numbered.
+    pub fn subscribe(&self) -> broadcast::Receiver<(u64, News)> {
+        self.line.sender.subscribe()
+    }
+
+    /// The number of the newest news. What has been answered to anybody by now is not newer.
+    pub fn position(&self) -> u64 {
+        *self.line.sent.lock()
     }
 
     /// Whether what is cached may be used and kept: nobody has written anything acknowledged that this process has not

@@ -9,7 +9,7 @@ use base::limits::{REALTIME_QUEUE_BYTES_MAX, REALTIME_WRITE_BYTES_MAX};
 use bytes::Bytes;
 use futures_util::task::AtomicWaker;
 use parking_lot::Mutex;
-use rustc_hash::FxHashSet;
+use rustc_hash::FxHashMap;
 
 use super::standing::Standing;
 
@@ -42,7 +42,9 @@ pub struct Client {
 #[derive(Default)]
 pub(super) struct State {
     pub standing: Option<Standing>,
-    pub topics: FxHashSet<Arc<str>>,
+    /// With the number of the newest news when they were subscribed to: a write that was answered before is none of
+    /// theirs, even if its turn comes later.
+    pub topics: FxHashMap<Arc<str>, u64>,
 }
 
 #[derive(Default)]

@@ -74,8 +74,8 @@ pub async fn run(parts: Arc<Parts>, stop: impl Future<Output = ()>) {
         };
         match change {
             Ok(_) if parts.realtime.is_idle() => {}
-            Ok(News::Change(change)) => handle(&parts, &change).await,
-            Ok(News::Missed) => {
+            Ok((no, News::Change(change))) => handle(&parts, no, &change).await,
+            Ok((_, News::Missed)) => {
                 tracing::info!("changes of other nodes were missed: all realtime clients start anew");
                 parts.realtime.resync();
             }
@@ -88,7 +88,7 @@ pub async fn run(parts: Arc<Parts>, stop: impl Future<Output = ()>) {
     }
 }
 
-async fn handle(parts: &Parts, change: &Change) {
+async fn handle(parts: &Parts, no: u64, change: &Change) {
     parts.realtime.expire();
     if let Err(error) = prepare(parts, change).await {
         // Whoever lost their standing must not see on, so nobody does before they have shown their token again.
@@ -97,7 +97,7 @@ async fn handle(parts: &Parts, change: &Change) {
     }
     let schema = parts.catalog.schema();
     for item in &change.items {
-        handle_item(parts, &schema, item).await;
+        handle_item(parts, &schema, no, item).await;
     }
     standing::bury(&parts.realtime, &schema, change);
 }
@@ -112,7 +112,7 @@ async fn prepare(parts: &Parts, change: &Change) -> Result<()> {
     standing::follow(parts, &parts.catalog.schema(), change).await
 }
 
-async fn handle_item(parts: &Parts, schema: &Schema, item: &ChangeItem) {
+async fn handle_item(parts: &Parts, schema: &Schema, no: u64, item: &ChangeItem) {
     let Some(collection) = schema.find(&item.table).filter(|known| known.name == item.table) else { return };
     let Some(id) = &item.id else { return };
     let mut classes = interested(parts, collection, id);
@@ -146,14 +146,14 @@ async fn handle_item(parts: &Parts, schema: &Schema, item: &ChangeItem) {
     }
     for (class, data) in &foreseen {
         if let Some(data) = data {
-            class.deliver(data, now_ms);
+            class.deliver(data, (no, now_ms));
         }
     }
     classes.retain(|(_, class)| !foreseen.iter().any(|(known, _)| Arc::ptr_eq(known, class)));
     let judge = Judge { parts, event: Event { action, record, state } };
     for ((_, class), found) in classes.iter().zip(judge.found(&classes).await) {
         match found {
-            Ok(Some(data)) => class.deliver(&data, now_ms),
+            Ok(Some(data)) => class.deliver(&data, (no, now_ms)),
             Ok(None) => {}
             Err(error) => {
                 tracing::warn!(details = error.details, "realtime cannot judge an event: {error}");

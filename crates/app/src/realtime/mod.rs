@@ -127,7 +127,7 @@ impl Realtime {
     pub fn send(&self, client_id: &str, topic: &str, data: impl Into<Bytes>) -> bool {
         let client = self.0.registry.lock().clients.get(client_id).cloned();
         let Some(client) = client else { return false };
-        let known = client.state.lock().topics.get(topic).cloned();
+        let known = client.state.lock().topics.get_key_value(topic).map(|(text, _)| text.clone());
         let Some(topic) = known else { return false };
         client.push(&topic, &data.into(), self.now_ms());
         true
@@ -293,7 +293,7 @@ pub(crate) async fn subscribe_here(
         }
         let standing = caller
             .map(|caller| Standing { caller: registry.caller(&caller.record), expires: caller.expires });
-        registry.assign(&client, standing.clone(), topics);
+        registry.assign(&client, standing.clone(), (topics, parts.bus.position()));
         standing
     };
     // From here on deletes on other nodes ask this one first.

@@ -8,7 +8,7 @@ use base::Name;
 use model::{Collection, Record};
 use rustc_hash::FxHashMap;
 
-use super::client::Client;
+use super::client::{Client, State};
 use super::standing::{Caller, Identity, Standing, identity};
 use super::topic::{Class, Topic};
 
@@ -54,7 +54,7 @@ impl Registry {
     }
 
     pub fn remove(&mut self, client: &Arc<Client>) {
-        self.assign(client, None, Vec::new());
+        self.assign(client, None, Default::default());
         self.clients.remove(&client.id);
         self.by_no.remove(&client.no);
     }
@@ -71,11 +71,17 @@ impl Registry {
         caller
     }
 
-    /// Replaces whose the client is, and its subscriptions.
-    pub fn assign(&mut self, client: &Arc<Client>, standing: Option<Standing>, topics: Vec<Topic>) {
+    /// Replaces whose the client is, and its subscriptions. Those that it had go on, the others begin after the news
+    /// of that number.
+    pub fn assign(
+        &mut self,
+        client: &Arc<Client>,
+        standing: Option<Standing>,
+        (topics, since): (Vec<Topic>, u64),
+    ) {
         let state = std::mem::take(&mut *client.state.lock());
         let before = state.standing.as_ref().map(|standing| standing.caller.clone());
-        for text in &state.topics {
+        for text in state.topics.keys() {
             self.leave_class(client, text, before.as_deref());
         }
         if let Some(standing) = &state.standing {
@@ -93,12 +99,13 @@ impl Registry {
         if let Some(before) = before.filter(|before| !stays(before)) {
             self.leave_caller(client, &before);
         }
-        let mut state = client.state.lock();
+        let mut now = State { standing, ..State::default() };
         for topic in topics {
-            let text = self.join_class(client, topic, caller.as_ref());
-            state.topics.insert(text);
+            let since = state.topics.get(&topic.text).copied().unwrap_or(since);
+            let text = self.join_class(client, topic, caller.as_ref(), since);
+            now.topics.insert(text, since);
         }
-        state.standing = standing;
+        *client.state.lock() = now;
     }
 
     fn leave_caller(&mut self, client: &Client, caller: &Caller) {
@@ -119,10 +126,11 @@ impl Registry {
             let no = state.standing.as_ref().map_or(0, |standing| standing.caller.no);
             let class =
                 |text: &Arc<str>| Some(self.topics.get(Topic::key(text))?.get(&(text.clone(), no))?.clone());
-            let classes = state.topics.iter().filter_map(class);
+            let classes = state.topics.keys().filter_map(class);
             classes.map(|class| Topic { text: class.text.clone(), options: class.options.clone() }).collect()
         };
-        self.assign(client, None, topics);
+        // All of them go on.
+        self.assign(client, None, (topics, 0));
     }
 
     pub fn dismiss(&mut self, caller: &Caller) {
@@ -147,15 +155,21 @@ impl Registry {
     pub fn leave(&mut self, client: &Client, text: &str) {
         let (known, caller) = {
             let mut state = client.state.lock();
-            let known = state.topics.take(text);
+            let known = state.topics.remove_entry(text);
             (known, state.standing.as_ref().map(|standing| standing.caller.clone()))
         };
-        if let Some(text) = known {
+        if let Some((text, _)) = known {
             self.leave_class(client, &text, caller.as_deref());
         }
     }
 
-    fn join_class(&mut self, client: &Arc<Client>, topic: Topic, caller: Option<&Arc<Caller>>) -> Arc<str> {
+    fn join_class(
+        &mut self,
+        client: &Arc<Client>,
+        topic: Topic,
+        caller: Option<&Arc<Caller>>,
+        since: u64,
+    ) -> Arc<str> {
         let no = caller.map_or(0, |caller| caller.no);
         let of_key = self.topics.entry(Topic::key(&topic.text).into()).or_default();
         let class = match of_key.get(&(topic.text.clone(), no)) {
@@ -167,7 +181,7 @@ impl Registry {
             }
         };
         self.topic_bytes += class.text.len();
-        class.join(client.clone());
+        class.join(client.clone(), since);
         class.text.clone()
     }
 

@@ -44,7 +44,8 @@ pub(super) struct Class {
     pub text: Arc<str>,
     pub options: Options,
     pub caller: Option<Arc<Caller>>,
-    members: Mutex<FxHashMap<u64, Arc<Client>>>,
+    /// By their numbers, and since which news.
+    members: Mutex<FxHashMap<u64, (Arc<Client>, u64)>>,
     /// The rule as it was resolved last.
     pub known: Mutex<Option<Known>>,
 }
@@ -60,8 +61,8 @@ impl Class {
         }
     }
 
-    pub fn join(&self, client: Arc<Client>) {
-        self.members.lock().insert(client.no, client);
+    pub fn join(&self, client: Arc<Client>, since: u64) {
+        self.members.lock().insert(client.no, (client, since));
     }
 
     /// Whether nobody is left.
@@ -71,15 +72,18 @@ impl Class {
         members.is_empty()
     }
 
-    pub fn deliver(&self, data: &Bytes, now_ms: i64) {
-        for client in self.members.lock().values() {
-            client.push(&self.text, data, now_ms);
+    /// An event that follows from the news of that number.
+    pub fn deliver(&self, data: &Bytes, (no, now_ms): (u64, i64)) {
+        for (client, since) in self.members.lock().values() {
+            if *since < no {
+                client.push(&self.text, data, now_ms);
+            }
         }
     }
 
     /// For events that could not be judged: whoever might have missed one starts anew.
     pub fn resync(&self, now_ms: i64) {
-        for client in self.members.lock().values() {
+        for (client, _) in self.members.lock().values() {
             super::resync(client, now_ms);
         }
     }

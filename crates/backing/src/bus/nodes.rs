@@ -14,12 +14,12 @@ use futures_util::future::BoxFuture;
 use parking_lot::{Mutex, MutexGuard};
 use query::{Change, ChangeItem, ChangeKind};
 use rustc_hash::FxHashMap;
-use tokio::sync::{Mutex as AsyncMutex, broadcast, mpsc, oneshot};
+use tokio::sync::{Mutex as AsyncMutex, mpsc, oneshot};
 
 use super::coherence::{Answer, Coherence, Moment, Said, Verdict};
 use super::message::{self, Letter, Message};
 use super::wire::{Question, Wire};
-use super::{MESSAGES, News};
+use super::{Line, MESSAGES, News};
 
 /// How often a writer looks whether this node may answer, while the others need not know of it yet.
 const STEP: Duration = Duration::from_millis(5);
@@ -38,7 +38,7 @@ pub trait Hears: Send + Sync {
 pub struct Nodes {
     life: Name,
     wire: Option<Arc<dyn Wire>>,
-    news: broadcast::Sender<News>,
+    line: Line,
     epoch: Instant,
     state: Mutex<State>,
     /// Until when caches may be used.
@@ -105,13 +105,13 @@ fn streams(change: &Change) -> Vec<&ChangeItem> {
 }
 
 impl Nodes {
-    pub fn new(life: Name, wire: Option<Arc<dyn Wire>>, news: broadcast::Sender<News>) -> Self {
+    pub fn new(life: Name, wire: Option<Arc<dyn Wire>>, line: Line) -> Self {
         let (outbox, letters) = mpsc::channel(BUS_QUEUE_MAX);
         let coherence = Coherence::new(life.clone());
         Nodes {
             life,
             wire,
-            news,
+            line,
             epoch: Instant::now(),
             state: Mutex::new(State { coherence, writers: FxHashMap::default(), hears: None, outbox }),
             until: AtomicU64::new(0),
@@ -272,7 +272,7 @@ impl Nodes {
             (Verdict::Missed, Some(hears)) => {
                 hears.missed();
                 self.measures.missed.increment(1);
-                let _ = self.news.send(News::Missed);
+                self.line.send(News::Missed);
             }
             (Verdict::Forget, Some(hears)) => hears.forget(),
             _ => {}
@@ -385,7 +385,7 @@ impl Nodes {
         };
         if let (Verdict::Apply, Message::Change(change), Some(hears)) = (verdict, &message, &state.hears) {
             hears.changed(change);
-            let _ = self.news.send(News::Change(change.clone()));
+            self.line.send(News::Change(change.clone()));
         }
         self.heed(&mut state, verdict);
         !matches!(message, Message::Beacon(_) | Message::Goodbye) || verdict == Verdict::Missed

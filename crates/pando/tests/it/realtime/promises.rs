@@ -117,6 +117,34 @@ fn clients_that_do_not_read_hold_up_nobody() {
 }
 
 #[test]
+fn a_subscription_begins_when_it_is_answered() {
+    const WRITES: usize = 50;
+    let world = world(Engine::Sqlite);
+    // So many kinds of subscriptions that events are behind what is written.
+    let of_kind = |n| format!("pub/*?options={}", corpus::encode(&format!(r#"{{"query":{{"n":"{n}"}}}}"#)));
+    let topics: Vec<String> = (0..200).map(of_kind).collect();
+    let _behind = world.stream(&topics.iter().map(String::as_str).collect::<Vec<_>>(), "");
+    let kept = world.stream(&["pub/*"], "");
+    let anew = Stream::open(world.server.port()).unwrap();
+    let enable = json!({"batch": {"enabled": true}});
+    let enable = Request::json("PATCH", "/api/settings", &enable).token(&world.token);
+    assert_eq!(world.server.client().send(&enable).unwrap().status, 200);
+    let requests: Vec<Value> =
+        (1..=WRITES).map(|n| json!({"method": "POST", "url": RECORDS, "body": {"n": n}})).collect();
+    world.post("/api/batch", &json!({"requests": requests}));
+    assert_eq!(world.subscribe(&anew.id, &["pub/*"], ""), 204);
+    // What it was subscribed to before goes on.
+    assert_eq!(world.subscribe(&kept.id, &["pub/*", "own/*"], ""), 204);
+    world.post(RECORDS, &json!({"n": WRITES + 1}));
+    let numbers = |stream: &Stream| -> Vec<Value> {
+        assert!(stream.wait_for(WAIT, is_number(WRITES + 1)).is_some());
+        stream.take().iter().map(|event| event.json()["record"]["n"].clone()).collect()
+    };
+    assert_eq!(numbers(&anew), [json!(WRITES + 1)]);
+    assert_eq!(numbers(&kept), (1..=WRITES + 1).map(|n| json!(n)).collect::<Vec<_>>());
+}
+
+#[test]
 fn who_leaves_is_forgotten() {
     let world = world(Engine::Sqlite);
     let stream = world.stream(&["pub/*"], "");
