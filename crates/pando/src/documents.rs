@@ -1,5 +1,5 @@
 //! The documents name only what there is: commands and options, keys and variables of the configuration, files and headings that
-//! links lead to; and each guide says the same in both languages.
+//! links lead to; and each guide, and the list of keys, says the same in both languages.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -90,7 +90,7 @@ impl Document {
             let is_fence = line.trim_start().starts_with("```");
             is_code ^= is_fence;
             if !is_code && !is_fence {
-                found.extend(line.split('`').skip(1).step_by(2).map(str::to_owned));
+                found.extend(spans(line).map(str::to_owned));
             }
         }
         found
@@ -108,6 +108,11 @@ impl Document {
         };
         lines.map(heading).collect()
     }
+}
+
+/// What stands between backticks.
+fn spans(line: &str) -> impl Iterator<Item = &str> {
+    line.split('`').skip(1).step_by(2)
 }
 
 /// As the forges make them of headings.
@@ -276,7 +281,8 @@ fn both_languages_say_the_same() {
     let documents = documents();
     let pairs = documents.iter().filter_map(|english| {
         let inside = english.path.strip_prefix(&docs).ok()?;
-        let is_told_twice = inside.starts_with("guide") || inside == Path::new("operating.md");
+        let is_told_twice = inside.starts_with("guide")
+            || ["configuration.md", "operating.md"].map(Path::new).contains(&inside);
         let korean = docs.join("ko").join(inside);
         is_told_twice.then(|| (english, documents.iter().find(|document| document.path == korean)))
     });
@@ -300,4 +306,42 @@ fn both_languages_say_the_same() {
     }
     let all = documents.iter().filter(|document| document.path.starts_with(docs.join("ko"))).count();
     assert_eq!(count, all, "some Korean document has no English one");
+}
+
+#[test]
+fn each_key_is_told_the_same_in_both_languages() {
+    const KOREAN: &str = "docs/ko/configuration.md";
+    let documents = documents();
+    // What follows the introduction: headings, what is said of them, and rows, each in one line.
+    let sections = |name: &str| {
+        let document = documents.iter().find(|document| document.name() == name).unwrap();
+        let lines = document.text.lines().skip_while(|line| !line.starts_with("## "));
+        lines.filter(|line| !line.is_empty())
+    };
+    let code = |line: &str| {
+        let mut found: Vec<String> = spans(line).map(str::to_owned).collect();
+        found.sort();
+        (line.starts_with('#'), line.starts_with('|'), found)
+    };
+    let mut korean = sections(KOREAN);
+    let (mut words, mut count) = (BTreeMap::new(), 0);
+    for english in sections("docs/configuration.md") {
+        let told = korean.next().unwrap_or_default();
+        assert_eq!(code(english), code(told), "{KOREAN} has other code, or another row, for: {english}");
+        if !english.starts_with("| `") {
+            continue;
+        }
+        for (at, (cell, told)) in english.split(" | ").zip(told.split(" | ")).take(5).enumerate() {
+            // Kinds and readers have one translation each, and so have defaults that are a word; all else is as it is.
+            let is_word = cell.bytes().all(|it| it.is_ascii_lowercase());
+            let is_same = match matches!(at, 2 | 4) || at == 3 && is_word {
+                true => *words.entry(cell).or_insert(told) == told,
+                false => cell == told,
+            };
+            assert!(is_same, "{KOREAN}: {told:?} is not {cell:?}, or not as it was before, in: {english}");
+        }
+        count += 1;
+    }
+    assert_eq!(korean.next(), None, "{KOREAN} has more");
+    assert!(count > 100, "only {count} keys were found");
 }

@@ -7,6 +7,7 @@ use super::{Config, Cron, cache};
 const INTRODUCTION: &str = "# Configuration\n\n\
     Every key there is. This list is made from the comments in `crates/pando/src/config`;\n\
     `PANDO_WRITE_DOCS=1 cargo test -p pando --bin pando` writes it anew, and a test fails where it is not the same.\n\n\
+    한국어: [설정](ko/configuration.md)\n\n\
     The command line wins over the environment, that over `pando.toml` in the working directory (or `--config FILE`), that over\n\
     the defaults. A key or variable that does not exist is an error that names the nearest one. `pando config` shows what is in\n\
     force, as a file with comments, without secrets: `pando config > new.toml` is a way to begin one, under another name than that of\n\
@@ -108,7 +109,7 @@ fn human(path: &str, number: i64) -> String {
     let units: &[(i64, &str)] = match path {
         path if path.contains("_bytes") => &[(1 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB")],
         path if path.ends_with("_ms") => {
-            &[(86_400_000, "days"), (3_600_000, "h"), (60_000, "min"), (1_000, "s")]
+            &[(86_400_000, "d"), (3_600_000, "h"), (60_000, "min"), (1_000, "s")]
         }
         _ => &[],
     };
