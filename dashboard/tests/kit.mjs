@@ -59,6 +59,9 @@ export async function signIn(page) {
 export async function accessible(page, where) {
   await page.evaluate(axe);
   const found = await page.evaluate(async () => {
+    // What appears is paler than it will be.
+    const ending = document.getAnimations().filter((one) => one.effect.getComputedTiming().endTime !== Infinity);
+    await Promise.allSettled(ending.map((one) => one.finished));
     const { violations } = await window.axe.run(document, { resultTypes: ['violations'] });
     return violations
       .filter((one) => ['serious', 'critical'].includes(one.impact))
