@@ -56,11 +56,11 @@ impl Otlp {
     }
 
     /// Never waits.
-    pub fn offer(&self, entries: &[LogEntry]) {
+    pub fn offer(&self, entries: Vec<LogEntry>) {
         let mut queue = self.0.queue.lock();
         let room = OTLP_QUEUE_MAX.saturating_sub(queue.len());
-        queue.extend(entries.iter().take(room).cloned());
         let dropped = entries.len().saturating_sub(room);
+        queue.extend(entries.into_iter().take(room));
         if dropped > 0 {
             counter!("pando_otlp_dropped_total", "reason" => "queue").increment(dropped as u64);
         }

@@ -206,6 +206,8 @@ pub const CACHE_WARM_LOOK_MS: u64 = 100;
 pub const BUS_LAG_MAX: usize = 4096;
 /// Request log entries that wait to be written; more are dropped and counted.
 pub const LOG_QUEUE_MAX: usize = 65_536;
+/// And how much they may take.
+pub const LOG_QUEUE_BYTES_MAX: usize = 64 << 20;
 /// Password hashes that may wait.
 pub const PASSWORD_QUEUE_MAX: usize = 256;
 /// The longest password that bcrypt reads, in bytes.

@@ -7,7 +7,7 @@ mod http;
 mod read;
 
 /// A point in time in milliseconds since the Unix epoch, written `2006-01-02 15:04:05.000Z`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct Timestamp(pub i64);
 
 /// Length of a written timestamp.

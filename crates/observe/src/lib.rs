@@ -13,4 +13,4 @@ pub use health::Health;
 pub use host::Host;
 pub use metrics::Metrics;
 pub use request_id::RequestId;
-pub use requests::{LogEntry, RequestLog, Sink};
+pub use requests::{Answered, Lines, LogEntry, RequestLog, Sink};

@@ -8,11 +8,17 @@ use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::time::Duration;
 
 use base::Timestamp;
-use base::limits::{LOG_BATCH_MAX, LOG_FLUSH_MS, LOG_QUEUE_MAX};
+use base::limits::{LOG_BATCH_MAX, LOG_FLUSH_MS, LOG_QUEUE_BYTES_MAX, LOG_QUEUE_MAX};
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 
-#[derive(Clone, Debug)]
+mod answered;
+pub mod lines;
+
+pub use answered::{Answered, shortened};
+pub use lines::Lines;
+
+#[derive(Clone, Debug, PartialEq)]
 pub struct LogEntry {
     pub at: Timestamp,
     /// -4 debug, 0 info, 4 warning, 8 error.
@@ -24,7 +30,7 @@ pub struct LogEntry {
 
 /// Writes a batch somewhere; what it cannot write is lost, which it reports itself. An empty batch comes when there was
 /// nothing to write for a while.
-pub type Sink = Box<dyn Fn(Vec<LogEntry>) -> Pin<Box<dyn Future<Output = ()> + Send>> + Send + Sync>;
+pub type Sink = Box<dyn Fn(Lines) -> Pin<Box<dyn Future<Output = ()> + Send>> + Send + Sync>;
 
 #[derive(Clone, Default)]
 pub struct RequestLog(Arc<Inner>);
@@ -34,7 +40,7 @@ struct Inner {
     /// From which level on messages are entries as well.
     message_level: AtomicI64,
     dropped: AtomicU64,
-    queue: Mutex<Vec<LogEntry>>,
+    queue: Mutex<Lines>,
     full: Notify,
 }
 
@@ -68,22 +74,32 @@ impl RequestLog {
         self.0.enabled.load(Ordering::Relaxed)
     }
 
-    pub fn add(&self, entry: LogEntry) {
+    pub fn add(&self, entry: &LogEntry) {
+        self.queue(|lines| lines.push(entry));
+    }
+
+    pub fn add_answered(&self, answered: &Answered<'_>) {
+        self.queue(|lines| lines.push_answered(answered));
+    }
+
+    fn queue(&self, push: impl FnOnce(&mut Lines)) {
         let mut queue = self.0.queue.lock();
-        if queue.len() >= LOG_QUEUE_MAX {
+        if queue.len() >= LOG_QUEUE_MAX || queue.text().len() >= LOG_QUEUE_BYTES_MAX {
             self.0.dropped.fetch_add(1, Ordering::Relaxed);
             metrics::counter!("pando_request_log_dropped_total").increment(1);
             return;
         }
-        queue.push(entry);
+        push(&mut queue);
         if queue.len() == LOG_BATCH_MAX {
             self.0.full.notify_one();
         }
     }
 
     /// What is queued.
-    pub(crate) fn take(&self) -> Vec<LogEntry> {
-        std::mem::take(&mut *self.0.queue.lock())
+    pub(crate) fn take(&self) -> Lines {
+        let mut queue = self.0.queue.lock();
+        let next = queue.successor();
+        std::mem::replace(&mut *queue, next)
     }
 
     /// Writes what is queued, at the latest after [`LOG_FLUSH_MS`], until `stop` completes; then the rest.
@@ -95,8 +111,7 @@ impl RequestLog {
                 () = self.0.full.notified() => false,
                 () = tokio::time::sleep(Duration::from_millis(LOG_FLUSH_MS)) => false,
             };
-            let entries = self.take();
-            sink(entries).await;
+            sink(self.take()).await;
             let dropped = self.0.dropped.swap(0, Ordering::Relaxed);
             if dropped > 0 {
                 tracing::warn!(dropped, "request log entries were dropped");

@@ -319,17 +319,17 @@ impl Assembled {
     /// Where request log entries go.
     pub fn log_sink(&self) -> Sink {
         let (parts, otlp) = (self.parts.clone(), self.otlp.clone());
-        Box::new(move |entries| {
+        Box::new(move |lines| {
             let parts = parts.clone();
             if let Some(otlp) = &otlp {
-                otlp.offer(&entries);
+                otlp.offer(lines.entries());
             }
             Box::pin(async move {
                 let kept = Retention {
                     days_max: parts.settings.load().logs.max_days,
                     bytes_max: parts.insight.load().logs.max_bytes,
                 };
-                if let Err(error) = parts.logs.write(entries, kept).await {
+                if let Err(error) = parts.logs.write(lines, kept).await {
                     tracing::warn!(details = error.details, "request log entries were lost: {error}");
                 }
             })

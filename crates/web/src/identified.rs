@@ -8,9 +8,9 @@ use base::limits::{FAILURES_TOLD_MAX, LOG_URL_CHARS_MAX};
 use observe::RequestId;
 use parking_lot::Mutex;
 
-use crate::requestlog::shortened;
 use crate::state::State;
 use crate::wire::error::Logged;
+use observe::requests::shortened;
 
 const HEADER: HeaderName = HeaderName::from_static("x-request-id");
 

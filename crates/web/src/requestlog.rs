@@ -1,14 +1,11 @@
 //! What the request log keeps of a request, in the reference's shape.
 
-use std::borrow::Cow;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use axum::http::request::Parts as Head;
-use axum::http::{HeaderName, Method, Response, StatusCode, Uri, header};
-use base::json::write_string;
-use base::limits::{LOG_DATA_BYTES_DEFAULT, LOG_HEADER_CHARS_MAX, LOG_URL_CHARS_MAX};
-use observe::{LogEntry, RequestId};
-use percent_encoding::percent_decode_str;
+use axum::http::{HeaderName, HeaderValue, Method, Response, StatusCode, Uri, header};
+use base::limits::LOG_DATA_BYTES_DEFAULT;
+use observe::{Answered, RequestId};
 
 use crate::gate::{Visit, spelled};
 use crate::state::State;
@@ -25,8 +22,8 @@ pub struct Started {
     at: Instant,
     method: Method,
     uri: Uri,
-    referer: String,
-    user_agent: String,
+    referer: Option<HeaderValue>,
+    user_agent: Option<HeaderValue>,
     /// Of a `traceparent`: the trace, and the span that the request is part of.
     trace: Option<(String, String)>,
     visit: Visit,
@@ -35,7 +32,6 @@ pub struct Started {
 /// Level of a request that went well, and of one that did not.
 const INFO: i64 = 0;
 const ERROR: i64 = 8;
-const NANOS_OF_MS: u64 = 1_000_000;
 
 const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 /// Lengths of the parts of a `traceparent`, as W3C Trace Context has them: version, trace, span, flags.
@@ -46,16 +42,12 @@ const CUT_MARK: &str = "{\"__pb_truncated__\":true";
 
 impl Started {
     pub fn new(head: &Head, visit: Visit) -> Self {
-        let text = |name: HeaderName| {
-            let value = head.headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
-            shortened(value, LOG_HEADER_CHARS_MAX).into_owned()
-        };
         Started {
             at: Instant::now(),
             method: head.method.clone(),
             uri: head.uri.clone(),
-            referer: text(header::REFERER),
-            user_agent: text(header::USER_AGENT),
+            referer: head.headers.get(header::REFERER).cloned(),
+            user_agent: head.headers.get(header::USER_AGENT).cloned(),
             trace: head.headers.get(TRACEPARENT).and_then(|value| parent(value.as_bytes())),
             visit,
         }
@@ -71,53 +63,44 @@ impl Started {
         if level < settings.min_level || (is_quiet && !is_error) {
             return;
         }
-        let url = self.uri.path_and_query().map_or("", |path| path.as_str());
         let auth = self.visit.record();
-        let mut data = String::with_capacity(256 + url.len().min(LOG_URL_CHARS_MAX));
-        data.push_str("{\"auth\":");
-        write_string(&mut data, auth.map_or("", |auth| &auth.collection.name));
-        if settings.log_auth_id
-            && let Some(auth) = auth
-        {
-            member(&mut data, "authId", auth.id());
-        }
-        if let Some(failed) = failed {
-            data.push_str(",\"details\":");
-            data.push_str(&failed.details.to_string());
-            member(&mut data, "error", &failed.error);
-        }
-        data.push_str(",\"execTime\":");
-        write_millis(&mut data, self.at.elapsed());
-        member(&mut data, "method", self.method.as_str());
-        member(&mut data, "node", state.parts().audit.node());
-        member(&mut data, "referer", &self.referer);
-        if settings.log_ip {
-            member(&mut data, "remoteIP", &spelled(self.visit.peer()));
-        }
-        member(&mut data, "requestId", id.as_str());
-        data.push_str(",\"status\":");
-        data.push_str(status.as_str());
-        if let Some((trace, span)) = &self.trace {
-            member(&mut data, "spanId", span);
-            member(&mut data, "traceId", trace);
-        }
-        data.push_str(",\"type\":\"request\"");
-        member(&mut data, "url", &shortened(url, LOG_URL_CHARS_MAX));
-        member(&mut data, "userAgent", &self.user_agent);
-        if settings.log_ip {
-            member(&mut data, "userIP", &spelled(self.visit.address()));
-        }
-        data.push('}');
+        let (remote, user) = match settings.log_ip {
+            true => (spelled(self.visit.peer()), spelled(self.visit.address())),
+            false => Default::default(),
+        };
+        let details = failed.map(|failed| failed.details.to_string());
+        let (trace, span) = self.trace.as_ref().map(|(trace, span)| (&**trace, &**span)).unwrap_or_default();
+        let answered = Answered {
+            at: state.parts().clock.now(),
+            level,
+            status: status.as_u16().into(),
+            nanos: self.at.elapsed().as_nanos().try_into().unwrap_or(u64::MAX),
+            method: self.method.as_str(),
+            url: self.uri.path_and_query().map_or("", |path| path.as_str()),
+            request: id.as_str(),
+            node: state.parts().audit.node(),
+            remote: &remote,
+            user: &user,
+            auth: auth.map_or("", |auth| &auth.collection.name),
+            auth_id: auth.filter(|_| settings.log_auth_id).map_or("", |auth| auth.id()),
+            referer: text(&self.referer),
+            user_agent: text(&self.user_agent),
+            trace,
+            span,
+            failure: failed.zip(details.as_deref()).map(|(failed, details)| (details, &*failed.error)),
+        };
         let max = usize::try_from(settings.max_data_size).ok().filter(|max| *max > 0);
         let max = max.unwrap_or(LOG_DATA_BYTES_DEFAULT);
-        if data.len() > max {
-            let rest = cut::object(&data, max.max(1));
-            let comma = if rest == "{}" { "" } else { "," };
-            data = format!("{CUT_MARK}{comma}{}", &rest[1..]);
+        if answered.data_bytes_max() <= max {
+            return state.log().add_answered(&answered);
         }
-        let (method, url) = (self.method.as_str(), decoded(url));
-        let message = [method, " ", &*shortened(&url, LOG_URL_CHARS_MAX)].concat();
-        state.log().add(LogEntry { at: state.parts().clock.now(), level, message, data });
+        let mut entry = answered.entry();
+        if entry.data.len() > max {
+            let rest = cut::object(&entry.data, max.max(1));
+            let comma = if rest == "{}" { "" } else { "," };
+            entry.data = format!("{CUT_MARK}{comma}{}", &rest[1..]);
+        }
+        state.log().add(&entry);
     }
 }
 
@@ -134,43 +117,9 @@ fn parent(value: &[u8]) -> Option<(String, String)> {
     (fits && is_set(parts[1]) && is_set(parts[2])).then(|| (parts[1].to_owned(), parts[2].to_owned()))
 }
 
-fn member(data: &mut String, key: &str, text: &str) {
-    data.push_str(",\"");
-    data.push_str(key);
-    data.push_str("\":");
-    write_string(data, text);
-}
-
-pub fn shortened(text: &str, chars: usize) -> Cow<'_, str> {
-    if text.len() <= chars {
-        return Cow::Borrowed(text);
-    }
-    match text.char_indices().nth(chars) {
-        Some((at, _)) => Cow::Owned(format!("{}...", &text[..at])),
-        None => Cow::Borrowed(text),
-    }
-}
-
-/// Milliseconds with their fraction, in the shortest form.
-fn write_millis(data: &mut String, time: Duration) {
-    let nanos = time.as_nanos().min(u128::from(u64::MAX)) as u64;
-    let mut digits = itoa::Buffer::new();
-    data.push_str(digits.format(nanos / NANOS_OF_MS));
-    let rest = nanos % NANOS_OF_MS;
-    if rest > 0 {
-        // The leading one keeps the zeros after the point.
-        let fraction = digits.format(NANOS_OF_MS + rest);
-        data.push('.');
-        data.push_str(fraction[1..].trim_end_matches('0'));
-    }
-}
-
-/// For people: as it was meant, if it can be read.
-fn decoded(url: &str) -> Cow<'_, str> {
-    if !url.as_bytes().contains(&b'%') {
-        return Cow::Borrowed(url);
-    }
-    percent_decode_str(url).decode_utf8().unwrap_or(Cow::Borrowed(url))
+/// Of a header field that is set and readable.
+fn text(value: &Option<HeaderValue>) -> &str {
+    value.as_ref().and_then(|value| value.to_str().ok()).unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -194,15 +143,6 @@ mod tests {
             good[..50].to_owned(),
         ] {
             assert_eq!(parent(bad.as_bytes()), None, "{bad}");
-        }
-    }
-
-    #[test]
-    fn times_are_written_as_numbers_are() {
-        for nanos in [0, 1, 10, 999_999, 1_000_000, 1_500_000, 12_345_678, 60_000_000_001] {
-            let mut text = String::new();
-            write_millis(&mut text, Duration::from_nanos(nanos));
-            assert_eq!(text, base::json::number_text(nanos as f64 / 1e6), "{nanos}");
         }
     }
 }

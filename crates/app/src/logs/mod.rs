@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use base::limits::{LOG_DIRECT_MAX, LOG_DRAIN_MS, LOG_SPOOL_MAX, LOG_SWEEP_MS};
 use base::{Clock, Timestamp, Value};
-use observe::LogEntry;
+use observe::{Lines, LogEntry};
 use query::select::SortKey;
 use query::{Batch, Column, ColumnType, Expr, Guard, Op, Operand, Operator, Select, Sort};
 use store::Store;
@@ -23,7 +23,6 @@ pub mod read;
 pub mod trace;
 
 mod size;
-mod spool;
 
 pub const TABLE: &str = "_logs";
 const SPOOL: &str = "_pando_log_spool";
@@ -58,23 +57,23 @@ impl Logs {
     }
 
     /// Called about once a second, with nothing on a quiet server.
-    pub async fn write(&self, entries: Vec<LogEntry>, kept: Retention) -> Result<()> {
+    pub async fn write(&self, lines: Lines, kept: Retention) -> Result<()> {
         let Retention { days_max, bytes_max } = kept;
         let mut spooled = self.spooled.lock().await;
         let mut waiting = match *spooled {
             Some(waiting) => waiting,
             None => self.store.count(&Select::table(SPOOL, Vec::new())).await? as usize,
         };
-        let busy = entries.len() > LOG_DIRECT_MAX;
+        let busy = lines.len() > LOG_DIRECT_MAX;
         if busy {
             if waiting >= LOG_SPOOL_MAX && self.drop_oldest().await? {
                 waiting -= 1;
                 tracing::warn!("the request log's spool is full: its oldest entries were given up");
             }
-            self.store.commit(Batch::op(self.spool_row(&entries))).await?;
+            self.store.commit(Batch::op(self.spool_row(lines))).await?;
             waiting += 1;
-        } else if !entries.is_empty() {
-            let ops = entries.into_iter().map(row);
+        } else if !lines.is_empty() {
+            let ops = lines.entries().into_iter().map(row);
             self.store.commit(Batch { ops: ops.collect(), ..Batch::default() }).await?;
         }
         if !busy && waiting > 0 {
@@ -99,14 +98,13 @@ impl Logs {
         Ok(())
     }
 
-    fn spool_row(&self, entries: &[LogEntry]) -> Op {
+    fn spool_row(&self, lines: Lines) -> Op {
         let now = self.clock.now();
-        let text = spool::write(entries);
         Op::Insert {
             table: SPOOL.into(),
             values: vec![
                 ("id".into(), Value::from(base::id::ordered(now))),
-                ("entries".into(), Value::from(text)),
+                ("entries".into(), Value::from(lines.into_text())),
                 ("created".into(), Value::from(now.to_string())),
             ],
         }
@@ -133,7 +131,7 @@ impl Logs {
         let columns = vec![Column::new("id", ColumnType::Id), Column::new("entries", ColumnType::Text)];
         let Some(oldest) = self.oldest(columns).await? else { return Ok(false) };
         let since = self.since(days_max);
-        let entries = spool::read(oldest.get(1).text_or_empty());
+        let entries = observe::requests::lines::entries(oldest.get(1).text_or_empty());
         let kept = entries.into_iter().filter(|entry| entry.at >= since);
         let mut ops: Vec<Op> = kept.map(row).collect();
         let id: base::Name = oldest.get(0).text_or_empty().into();

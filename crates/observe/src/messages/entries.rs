@@ -39,7 +39,7 @@ impl<S: Subscriber> Layer<S> for Entries {
         let Fields { mut message, mut data } = fields;
         data.push('}');
         shorten(&mut message);
-        self.log.add(LogEntry { at: SystemClock.now(), level, message, data });
+        self.log.add(&LogEntry { at: SystemClock.now(), level, message, data });
     }
 }
 
@@ -130,7 +130,7 @@ mod tests {
             tracing::info!("too light");
             tracing::warn!(count = 3, node = "mine", error = "a\"b", "lost {}", 7);
         });
-        let entries = log.take();
+        let entries = log.take().entries();
         assert_eq!(entries.len(), 1, "{entries:?}");
         assert_eq!((entries[0].level, entries[0].message.as_str()), (4, "lost 7"));
         assert!(
