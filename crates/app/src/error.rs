@@ -35,6 +35,10 @@ impl Error {
         Error::new(Kind::Internal, "Something went wrong while processing your request.").details(details)
     }
 
+    pub fn no_space(details: impl std::fmt::Display) -> Self {
+        Error::new(Kind::Unavailable, "There is no space left on the disk.").details(details)
+    }
+
     pub fn not_found() -> Self {
         Error::new(Kind::NotFound, "The requested resource wasn't found.")
     }
@@ -68,6 +72,7 @@ impl Error {
 impl From<store::Error> for Error {
     fn from(error: store::Error) -> Self {
         let message = match error.kind() {
+            _ if matches!(error, store::Error::Full(_)) => return Error::no_space(error),
             _ if matches!(error, store::Error::Uncertain(_)) => {
                 "The database did not confirm this, so it may have happened. Look before you try again."
             }

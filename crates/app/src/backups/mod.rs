@@ -213,13 +213,8 @@ async fn keep(parts: &Parts, name: &str, content: &Content) -> Result<()> {
 
 impl From<backing::archive::Error> for Error {
     fn from(error: backing::archive::Error) -> Self {
-        use std::io::ErrorKind::{FileTooLarge, QuotaExceeded, StorageFull};
-        let full =
-            |error: &std::io::Error| matches!(error.kind(), StorageFull | QuotaExceeded | FileTooLarge);
         match &error {
-            backing::archive::Error::Io(io) if full(io) => {
-                Error::new(Kind::Unavailable, "There is no space left on the disk.").details(error)
-            }
+            backing::archive::Error::Io(io) if blob::is_full(io) => Error::no_space(error),
             _ if error.is_refusal() => {
                 Error::new(Kind::Invalid, "Missing or invalid backup file.").details(error)
             }

@@ -136,6 +136,7 @@ fn names(record: &Record) -> impl Iterator<Item = String> {
 impl From<backing::blob::Error> for Error {
     fn from(error: backing::blob::Error) -> Self {
         let message = match error.kind() {
+            _ if matches!(error, backing::blob::Error::Full(_)) => return Error::no_space(error),
             Kind::NotFound => return Error::not_found().details(error),
             Kind::Unavailable => "The file store is not available right now. Try again later.",
             _ => "The file store failed.",

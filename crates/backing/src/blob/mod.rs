@@ -8,7 +8,7 @@ mod read;
 mod write;
 
 pub use attributes::Attributes;
-pub use error::Error;
+pub use error::{Error, is_full};
 pub use open::{Bucket, Place};
 pub use read::{Blob, ByteStream};
 pub use write::Content;

@@ -27,6 +27,7 @@ mod exchange;
 mod faults;
 mod files;
 mod front;
+mod full_disk;
 mod health;
 mod insights;
 mod jobs;
