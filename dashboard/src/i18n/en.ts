@@ -873,6 +873,7 @@ export const en = {
   'sql.affected': '{n} {n|row|rows} written',
   'sql.clearHistory': 'Forget the history',
   'sql.columnsOf': 'Columns of {name}',
+  'sql.completeHelp': 'completes',
   'sql.cut': 'the first {n}; there may be more',
   'sql.done': 'Done',
   'sql.empty': 'Ask the database',
@@ -1439,5 +1440,6 @@ export const en = {
   'tokens.passwordResetTokenHelp': 'How long a mailed link stays good.',
   'tokens.text': 'For superusers. What was handed out already keeps its own end.',
 
+  'keys.complete': 'Show what a filter, rule or statement can go on with',
   'keys.run': 'Run the SQL statement',
 } as const;

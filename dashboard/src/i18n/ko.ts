@@ -875,6 +875,7 @@ export const ko: Texts = {
   'sql.affected': '{n}개 행을 기록했습니다',
   'sql.clearHistory': '기록 지우기',
   'sql.columnsOf': '{name}의 열',
+  'sql.completeHelp': '자동 완성',
   'sql.cut': '처음 {n}개만 표시하며, 더 있을 수 있습니다',
   'sql.done': '완료',
   'sql.empty': '데이터베이스에 질의하기',
@@ -1441,5 +1442,6 @@ export const ko: Texts = {
   'tokens.passwordResetTokenHelp': '메일로 보낸 링크가 유효한 시간입니다.',
   'tokens.text': '슈퍼유저에게 적용됩니다. 이미 발급한 토큰은 그대로 유지됩니다.',
 
+  'keys.complete': '필터, 규칙, SQL 문장에 이어 쓸 수 있는 항목 표시',
   'keys.run': 'SQL 문장 실행',
 };
