@@ -104,6 +104,8 @@ await browse(async (page) => {
 
   // A view shows what it finds before it is there.
   await open(page, '/schema/new?type=view');
+  // The page before has a name, too.
+  await page.getByRole('heading', { name: 'New collection' }).waitFor();
   await page.getByRole('textbox', { name: 'Name', exact: true }).fill('tree_names');
   const query = page.getByRole('textbox', { name: 'Query' });
   await query.pressSequentially('SELECT trees.id, trees.na');
