@@ -154,6 +154,14 @@ await browse(async (page) => {
   await page.getByRole('dialog').getByRole('button', { name: 'Delete' }).click();
   await page.getByText('trees_copy is deleted').waitFor();
 
+  // What is not there says so, on both of a collection's pages.
+  for (const part of ['', '/schema']) {
+    await open(page, `/collections/trees_copy${part}`);
+    await page.locator(`aside a[href$="/collections/trees${part}"]`).waitFor();
+    await page.getByText('There is no collection trees_copy').waitFor();
+  }
+  await accessible(page, 'a collection that is not there');
+
   // Definitions as a file: every change is shown before it is made.
   await open(page, '/schema?tab=import');
   const { fields, ...rest } = trees;
