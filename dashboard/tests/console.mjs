@@ -3,7 +3,7 @@
 import { readFileSync } from 'node:fs';
 import { connect, createServer } from 'node:net';
 
-import { accessible, base, browse, check, open, signIn, tour } from './kit.mjs';
+import { accessible, base, browse, check, open, shot, signIn, tour } from './kit.mjs';
 
 const run = (page) => page.keyboard.press('Control+Enter');
 const editor = (page) => page.getByLabel('SQL statement');
@@ -66,6 +66,93 @@ await browse(async (page) => {
   await page.getByRole('button', { name: 'sum(views)' }).click();
   await run(page);
   await page.getByRole('gridcell', { name: '17', exact: true }).waitFor();
+}, { expected: ['400'] });
+
+// What is typed is completed, by keys alone.
+await browse(async (page) => {
+  await signIn(page);
+  await open(page, '/tools/sql');
+  await editor(page).waitFor();
+  const list = page.getByRole('listbox', { name: 'Completions' });
+  const offered = () => list.getByRole('option').locator('code').allInnerTexts();
+  const text = () => editor(page).inputValue();
+  const type = (typed) => page.keyboard.type(typed);
+  const begin = async (sql) => {
+    await editor(page).fill(sql);
+    await list.waitFor({ state: 'hidden' });
+  };
+  await editor(page).focus();
+
+  // Words of the language, tables, and the columns of an alias. Tab takes the first; so does Enter what the arrows chose.
+  await type('sel');
+  await list.waitFor();
+  check((await offered()).join() === 'SELECT', 'words of the language are offered');
+  await accessible(page, 'completions');
+  await page.keyboard.press('Tab');
+  check((await text()) === 'SELECT', 'Tab takes the first');
+  await type(' p. FROM ');
+  await list.getByText('users', { exact: true }).waitFor();
+  check((await offered()).includes('_superusers'), 'tables of the system are offered');
+  await type('po');
+  await page.keyboard.press('ArrowDown');
+  check(await editor(page).getAttribute('aria-activedescendant') === await list.locator('[aria-selected=true]').getAttribute('id'), 'what is chosen is told');
+  await page.keyboard.press('Enter');
+  check((await text()) === 'SELECT p. FROM posts', await text());
+  await type(' AS p');
+  await editor(page).evaluate((area) => area.setSelectionRange(9, 9));
+  await type('ti');
+  await list.waitFor();
+  check((await offered()).join() === 'title', (await offered()).join());
+  await shot(page, 'sql-completion');
+  await page.keyboard.press('ArrowUp');
+  await page.keyboard.press('Enter');
+  check((await text()) === 'SELECT p.title FROM posts AS p', await text());
+
+  // What was taken can be undone, and the statement runs.
+  await page.keyboard.press('Control+z');
+  check((await text()) !== 'SELECT p.title FROM posts AS p', 'a completion can be undone');
+  await begin('SELECT count(p.ti) AS n FROM posts p WHERE ');
+  await type('vie');
+  await list.waitFor();
+  await page.keyboard.press('Control+Enter');
+  await list.waitFor({ state: 'hidden' });
+  check((await text()).endsWith('WHERE vie'), 'what runs is not completed');
+  await page.getByRole('alert').waitFor();
+
+  // Enter that nobody chose by is a new line; Escape closes the list and no more.
+  await begin('');
+  await type('SELECT id FROM pos');
+  await list.waitFor();
+  await page.keyboard.press('Enter');
+  check((await text()) === 'SELECT id FROM pos\n', JSON.stringify(await text()));
+  await type('wher');
+  await list.waitFor();
+  await page.keyboard.press('Escape');
+  await list.waitFor({ state: 'hidden' });
+  check((await text()).endsWith('wher'), 'Escape takes nothing');
+
+  // Asked for, everything is there; within texts and comments, nothing is.
+  await begin('UPDATE posts SET ');
+  await page.keyboard.press('Control+Space');
+  await list.waitFor();
+  check((await offered()).slice(0, 3).join() === 'id,title,views', (await offered()).join());
+  await page.keyboard.press('Enter');
+  check((await text()) === 'UPDATE posts SET id', await text());
+  for (const inside of ["SELECT 'pos", '-- sel', 'SELECT 1']) {
+    await begin(inside);
+    await page.keyboard.press('Control+Space');
+    check(!(await list.isVisible()), `nothing is offered in ${inside}`);
+  }
+  // Only the statement with the caret counts; names that need quotes have them.
+  await begin('SELECT * FROM posts; SELECT * FROM users WHERE ');
+  await type('tok');
+  await list.waitFor();
+  check((await offered()).join() === '"tokenKey"', (await offered()).join());
+  await begin('SELECT * FROM posts p, users u WHERE ');
+  await type('u."tok');
+  await page.keyboard.press('ArrowDown');
+  await page.keyboard.press('Enter');
+  check((await text()).endsWith('u."tokenKey"'), await text());
 }, { expected: ['400'] });
 
 /** Stands between the page and the server, and breaks every connection when it is told to. */

@@ -58,6 +58,11 @@ export async function signIn(page) {
 /** Serious faults of accessibility, as axe-core judges them. */
 export async function accessible(page, where) {
   await page.evaluate(axe);
+  // What is still fading in has not its colours yet.
+  await page.evaluate(() => {
+    const ending = document.getAnimations().filter((one) => Number.isFinite(one.effect?.getComputedTiming().endTime));
+    return Promise.allSettled(ending.map((one) => one.finished));
+  });
   const found = await page.evaluate(async () => {
     // What appears is paler than it will be.
     const ending = document.getAnimations().filter((one) => one.effect.getComputedTiming().endTime !== Infinity);

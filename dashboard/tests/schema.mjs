@@ -104,6 +104,8 @@ await browse(async (page) => {
 
   // A view shows what it finds before it is there.
   await open(page, '/schema/new?type=view');
+  // The page before has a name, too.
+  await page.getByRole('heading', { name: 'New collection' }).waitFor();
   await page.getByRole('textbox', { name: 'Name', exact: true }).fill('tree_names');
   const query = page.getByRole('textbox', { name: 'Query' });
   await query.pressSequentially('SELECT trees.id, trees.na');
@@ -151,6 +153,14 @@ await browse(async (page) => {
   await page.getByRole('dialog').getByRole('textbox').fill('trees_copy');
   await page.getByRole('dialog').getByRole('button', { name: 'Delete' }).click();
   await page.getByText('trees_copy is deleted').waitFor();
+
+  // What is not there says so, on both of a collection's pages.
+  for (const part of ['', '/schema']) {
+    await open(page, `/collections/trees_copy${part}`);
+    await page.locator(`aside a[href$="/collections/trees${part}"]`).waitFor();
+    await page.getByText('There is no collection trees_copy').waitFor();
+  }
+  await accessible(page, 'a collection that is not there');
 
   // Definitions as a file: every change is shown before it is made.
   await open(page, '/schema?tab=import');

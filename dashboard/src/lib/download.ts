@@ -6,8 +6,9 @@ export function download(href: string, name = ''): void {
   link.click();
 }
 
-export function downloadText(text: string, name: string, type: string): void {
-  const href = URL.createObjectURL(new Blob([text], { type }));
+/** A long text may come in parts. */
+export function downloadText(text: string | string[], name: string, type: string): void {
+  const href = URL.createObjectURL(new Blob([text].flat(), { type }));
   download(href, name);
   setTimeout(() => URL.revokeObjectURL(href), 10_000);
 }

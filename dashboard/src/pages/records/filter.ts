@@ -1,5 +1,6 @@
 /** The filter language as far as a person typing it needs it: words become a search, and names are completed. */
 import type { Collection, Field } from '../../api/types';
+import type { Option, Options } from '../../ui/completion.svelte';
 
 const SEARCHED = ['text', 'editor', 'email', 'url', 'select', 'number', 'json', 'file', 'relation', 'date', 'autodate'];
 const OPERATOR = /(\?|&&|\|\||[=~<>]|!=|!~)/;
@@ -15,18 +16,13 @@ export function filterOf(text: string, collection: Collection): string {
   return fields.map((field) => `${field.name}~${quoted}`).join('||');
 }
 
-export interface Completion {
-  text: string;
-  hint: string;
-}
-
 /** Where the word before the cursor begins, and what it could become. Nothing inside quotes. */
 export function complete(
   text: string,
   cursor: number,
   collection: Collection,
   find: (id: string) => Collection | undefined,
-): { from: number; options: Completion[] } {
+): Options {
   const before = text.slice(0, cursor);
   const quotes = before.replace(/\\./g, '').match(/["']/g)?.length ?? 0;
   const word = /[@\w.]*$/.exec(before)?.[0] ?? '';
@@ -39,7 +35,7 @@ export function complete(
     const field: Field | undefined = fields?.find((one) => one.name === step);
     fields = field?.type === 'relation' ? find(String(field.collectionId))?.fields : undefined;
   }
-  const options: Completion[] = (fields ?? [])
+  const options: Option[] = (fields ?? [])
     .filter((field) => field.type !== 'password' && field.name !== 'tokenKey')
     .map((field) => ({ text: prefix + field.name, hint: field.type }));
   if (!prefix) options.push(...MACROS.map((macro) => ({ text: macro, hint: 'time' })));

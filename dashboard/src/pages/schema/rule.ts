@@ -1,6 +1,7 @@
 /** The language of rules, as far as a person writing one needs it: its parts in colours, and what could come next. */
 import type { Collection, Field } from '../../api/types';
-import type { Option, Options, Piece } from '../../ui/CodeInput.svelte';
+import type { Piece } from '../../ui/CodeInput.svelte';
+import type { Option, Options } from '../../ui/completion.svelte';
 
 const MACROS = ['@now', '@todayStart', '@todayEnd', '@yesterday', '@tomorrow', '@monthStart', '@monthEnd', '@yearStart', '@yearEnd', '@second', '@minute', '@hour', '@day', '@weekday', '@month', '@year'];
 const FUNCTIONS = [

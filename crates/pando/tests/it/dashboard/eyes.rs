@@ -34,6 +34,11 @@ fn wait_logged(server: &Server, count: u64) {
     }
 }
 
+/// Entries of the audit log, more than an export takes; many at the same time.
+const MANY: &str = "WITH RECURSIVE n(i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM n WHERE i < 100002) \
+    INSERT INTO _pando_audit (id, created, actor, email, ip, request, node, action, collection, target, outcome, status, detail, changes) \
+    SELECT printf('many%010d', i), printf('2026-01-01 10:00:%02d.000Z', i / 2000), '', '', '', '', '', 'many', '', '', 'done', 0, '', '{}' FROM n";
+
 #[test]
 fn logs() {
     with_posts(|server| {
@@ -47,6 +52,7 @@ fn logs() {
         as_superuser(server, "POST", "/api/collections/posts/records", &record);
         let change = json!({"title": "a green tree"});
         as_superuser(server, "PATCH", "/api/collections/posts/records/aaaaaaaaaaaaaaa", &change);
+        as_superuser(server, "POST", "/api/sql", &json!({"query": MANY}));
         browse("logs.mjs", server, &[]);
     });
 }
