@@ -64,9 +64,6 @@ export async function accessible(page, where) {
     return Promise.allSettled(ending.map((one) => one.finished));
   });
   const found = await page.evaluate(async () => {
-    // What appears is paler than it will be.
-    const ending = document.getAnimations().filter((one) => one.effect.getComputedTiming().endTime !== Infinity);
-    await Promise.allSettled(ending.map((one) => one.finished));
     const { violations } = await window.axe.run(document, { resultTypes: ['violations'] });
     return violations
       .filter((one) => ['serious', 'critical'].includes(one.impact))

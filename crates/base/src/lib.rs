@@ -1,6 +1,7 @@
 //! What every floor shares: values, ids, time, JSON text, error kinds and named limits.
 //! Pure data and functions; never I/O, never async, never a global.
 
+pub mod address;
 pub mod error;
 pub mod id;
 pub mod json;

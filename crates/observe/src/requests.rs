@@ -13,6 +13,7 @@ use parking_lot::Mutex;
 use tokio::sync::Notify;
 
 mod answered;
+mod line;
 pub mod lines;
 
 pub use answered::{Answered, shortened};

@@ -9,12 +9,12 @@ use axum::body::Body;
 use axum::http::request::Parts as Head;
 use axum::http::{Method, Response};
 use base::limits::LOG_URL_CHARS_MAX;
+use observe::requests::shortened;
 
 use crate::extract::bearer;
 use crate::gate::Visit;
 use crate::state::State;
 use crate::wire::error::Logged;
-use observe::requests::shortened;
 
 /// The last parts of paths that change nothing, whatever their method says.
 const HARMLESS: [&str; 6] = [

@@ -6,11 +6,11 @@ use axum::http::request::Parts as Head;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, Response, Uri};
 use base::limits::{FAILURES_TOLD_MAX, LOG_URL_CHARS_MAX};
 use observe::RequestId;
+use observe::requests::shortened;
 use parking_lot::Mutex;
 
 use crate::state::State;
 use crate::wire::error::Logged;
-use observe::requests::shortened;
 
 const HEADER: HeaderName = HeaderName::from_static("x-request-id");
 
@@ -28,10 +28,10 @@ pub fn answer<B>(response: &mut Response<B>, id: &RequestId) {
     }
 }
 
-/// What a message about a failed request needs of it.
+/// What is told of a request, in the log and in messages.
 pub struct Told {
-    method: Method,
-    uri: Uri,
+    pub method: Method,
+    pub uri: Uri,
 }
 
 impl Told {

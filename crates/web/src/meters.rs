@@ -2,7 +2,7 @@
 //! few atomic additions and no text.
 
 use std::sync::OnceLock;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use axum::http::{Method, StatusCode};
 use metrics::{Counter, Gauge, Histogram};
@@ -139,7 +139,11 @@ pub struct Begun<'a> {
 }
 
 impl Begun<'_> {
-    pub fn answered(self, status: StatusCode) {
+    pub fn elapsed(&self) -> Duration {
+        self.at.elapsed()
+    }
+
+    pub fn answered(self, status: StatusCode, elapsed: Duration) {
         let (route, method, status) = (self.route as usize, self.method, status_index(status));
         let index = (route * METHODS.len() + method) * STATUSES.len() + status;
         let counter = self.meters.answered[index].get_or_init(|| {
@@ -152,7 +156,7 @@ impl Begun<'_> {
         let duration = self.meters.durations[route].get_or_init(
             || metrics::histogram!("pando_http_request_duration_seconds", "route" => ROUTES[route]),
         );
-        duration.record(self.at.elapsed().as_secs_f64());
+        duration.record(elapsed.as_secs_f64());
     }
 }
 

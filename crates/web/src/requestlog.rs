@@ -1,13 +1,14 @@
 //! What the request log keeps of a request, in the reference's shape.
 
-use std::time::Instant;
+use std::time::Duration;
 
 use axum::http::request::Parts as Head;
-use axum::http::{HeaderName, HeaderValue, Method, Response, StatusCode, Uri, header};
+use axum::http::{HeaderName, HeaderValue, Method, Response, StatusCode, header};
 use base::limits::LOG_DATA_BYTES_DEFAULT;
 use observe::{Answered, RequestId};
 
-use crate::gate::{Visit, spelled};
+use crate::gate::Visit;
+use crate::identified::Told;
 use crate::state::State;
 use crate::wire::error::Logged;
 
@@ -19,9 +20,6 @@ pub struct Unlogged;
 
 /// Taken before the request is handled.
 pub struct Started {
-    at: Instant,
-    method: Method,
-    uri: Uri,
     referer: Option<HeaderValue>,
     user_agent: Option<HeaderValue>,
     /// Of a `traceparent`: the trace, and the span that the request is part of.
@@ -43,9 +41,6 @@ const CUT_MARK: &str = "{\"__pb_truncated__\":true";
 impl Started {
     pub fn new(head: &Head, visit: Visit) -> Self {
         Started {
-            at: Instant::now(),
-            method: head.method.clone(),
-            uri: head.uri.clone(),
             referer: head.headers.get(header::REFERER).cloned(),
             user_agent: head.headers.get(header::USER_AGENT).cloned(),
             trace: head.headers.get(TRACEPARENT).and_then(|value| parent(value.as_bytes())),
@@ -53,20 +48,28 @@ impl Started {
         }
     }
 
-    pub fn finish<B>(self, state: &State, id: &RequestId, response: &Response<B>) {
+    /// `told` is what was asked, and `elapsed` how long the answer took.
+    pub fn finish<B>(
+        self,
+        state: &State,
+        id: &RequestId,
+        told: &Told,
+        elapsed: Duration,
+        response: &Response<B>,
+    ) {
         let settings = &state.parts().settings.load().logs;
         let status = response.status();
         let failed = response.extensions().get::<Logged>();
         let is_error = failed.is_some() || status >= StatusCode::BAD_REQUEST;
         let level = if is_error { ERROR } else { INFO };
-        let is_quiet = self.method == Method::OPTIONS || response.extensions().get::<Unlogged>().is_some();
+        let is_quiet = told.method == Method::OPTIONS || response.extensions().get::<Unlogged>().is_some();
         if level < settings.min_level || (is_quiet && !is_error) {
             return;
         }
         let auth = self.visit.record();
         let (remote, user) = match settings.log_ip {
-            true => (spelled(self.visit.peer()), spelled(self.visit.address())),
-            false => Default::default(),
+            true => (Some(self.visit.peer()), Some(self.visit.address())),
+            false => (None, None),
         };
         let details = failed.map(|failed| failed.details.to_string());
         let (trace, span) = self.trace.as_ref().map(|(trace, span)| (&**trace, &**span)).unwrap_or_default();
@@ -74,13 +77,13 @@ impl Started {
             at: state.parts().clock.now(),
             level,
             status: status.as_u16().into(),
-            nanos: self.at.elapsed().as_nanos().try_into().unwrap_or(u64::MAX),
-            method: self.method.as_str(),
-            url: self.uri.path_and_query().map_or("", |path| path.as_str()),
+            nanos: elapsed.as_nanos().try_into().unwrap_or(u64::MAX),
+            method: told.method.as_str(),
+            url: told.uri.path_and_query().map_or("", |path| path.as_str()),
             request: id.as_str(),
             node: state.parts().audit.node(),
-            remote: &remote,
-            user: &user,
+            remote,
+            user,
             auth: auth.map_or("", |auth| &auth.collection.name),
             auth_id: auth.filter(|_| settings.log_auth_id).map_or("", |auth| auth.id()),
             referer: text(&self.referer),

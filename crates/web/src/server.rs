@@ -75,13 +75,14 @@ async fn answer(
     if cross_origin {
         cors::allow(&mut response);
     }
+    let elapsed = begun.elapsed();
     if let Some(logged) = logged {
-        logged.finish(state, id, &response);
+        logged.finish(state, id, &told, elapsed, &response);
     }
     if response.status().is_server_error() {
         told.failed(state, &response);
     }
-    begun.answered(response.status());
+    begun.answered(response.status(), elapsed);
     response
 }
 

@@ -1,8 +1,10 @@
 //! What is kept of a request that was answered, and how it reads in the log: in the reference's shape.
 
 use std::borrow::Cow;
+use std::net::IpAddr;
 
 use base::Timestamp;
+use base::address::spelled;
 use base::json::write_string;
 use base::limits::{LOG_HEADER_CHARS_MAX, LOG_URL_CHARS_MAX};
 use percent_encoding::percent_decode_str;
@@ -14,6 +16,9 @@ const NANOS_OF_MS: u64 = 1_000_000;
 const FRAME_BYTES: usize = 512;
 /// What a byte takes at most when it is escaped.
 const ESCAPED_BYTES: usize = 6;
+
+pub(super) const RECURRING: usize = 7;
+pub(super) const UNIQUE: usize = 3;
 
 /// An empty text is what there is nothing to say of.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -30,9 +35,9 @@ pub struct Answered<'a> {
     pub request: &'a str,
     pub node: &'a str,
     /// The other end of the connection.
-    pub remote: &'a str,
+    pub remote: Option<IpAddr>,
     /// The client.
-    pub user: &'a str,
+    pub user: Option<IpAddr>,
     /// The caller's collection.
     pub auth: &'a str,
     pub auth_id: &'a str,
@@ -79,7 +84,7 @@ impl Answered<'_> {
         member(&mut data, "method", self.method);
         member(&mut data, "node", self.node);
         member(&mut data, "referer", &shortened(self.referer, LOG_HEADER_CHARS_MAX));
-        set(&mut data, "remoteIP", self.remote);
+        set(&mut data, "remoteIP", &self.remote.map(spelled).unwrap_or_default());
         member(&mut data, "requestId", self.request);
         data.push_str(",\"status\":");
         data.push_str(itoa::Buffer::new().format(self.status));
@@ -88,7 +93,7 @@ impl Answered<'_> {
         data.push_str(",\"type\":\"request\"");
         member(&mut data, "url", &shortened(self.url, LOG_URL_CHARS_MAX));
         member(&mut data, "userAgent", &shortened(self.user_agent, LOG_HEADER_CHARS_MAX));
-        set(&mut data, "userIP", self.user);
+        set(&mut data, "userIP", &self.user.map(spelled).unwrap_or_default());
         data.push('}');
         data
     }
@@ -96,80 +101,18 @@ impl Answered<'_> {
     /// How long the entry's data is at most, in bytes.
     pub fn data_bytes_max(&self) -> usize {
         let (details, error) = self.failure.unwrap_or_default();
-        let texts: usize = self.texts().iter().map(|text| text.len()).sum();
-        (texts + error.len()) * ESCAPED_BYTES + details.len() + FRAME_BYTES
+        let texts = self.recurring().into_iter().chain(self.unique());
+        (texts.map(str::len).sum::<usize>() + error.len()) * ESCAPED_BYTES + details.len() + FRAME_BYTES
     }
 
-    /// In the order of a line.
-    fn numbers(&self) -> [i64; 4] {
-        [self.at.0, self.level, self.status as i64, self.nanos as i64]
+    /// What often is as in the request before.
+    pub(super) fn recurring(&self) -> [&str; RECURRING] {
+        [self.method, self.node, self.url, self.auth, self.auth_id, self.referer, self.user_agent]
     }
 
-    /// In the order of a line, after the numbers.
-    fn texts(&self) -> [&str; 12] {
-        let Answered { method, url, request, node, remote, user, auth, auth_id, .. } = *self;
-        let Answered { referer, user_agent, trace, span, .. } = *self;
-        [method, url, request, node, remote, user, auth, auth_id, referer, user_agent, trace, span]
+    pub(super) fn unique(&self) -> [&str; UNIQUE] {
+        [self.request, self.trace, self.span]
     }
-
-    /// Appends it as one line of fields. What failed, or has a text that would not be told from two, is not written; then
-    /// the answer is `false`.
-    pub(super) fn write(&self, out: &mut String) -> bool {
-        let texts = self.texts();
-        let is_plain = |text: &&str| text.bytes().all(|byte| byte >= b' ');
-        if self.failure.is_some() || !texts.iter().all(is_plain) {
-            return false;
-        }
-        let mut digits = itoa::Buffer::new();
-        for number in self.numbers() {
-            out.push_str(digits.format(number));
-            out.push(FIELD_END);
-        }
-        for text in texts {
-            out.push_str(text);
-            out.push(FIELD_END);
-        }
-        true
-    }
-}
-
-/// ASCII's unit separator.
-const FIELD_END: char = '\u{1f}';
-
-/// What [`Answered::write`] wrote; `None` for anything else.
-pub(super) fn read(line: &str) -> Option<Answered<'_>> {
-    let mut fields = line.strip_suffix(FIELD_END)?.split(FIELD_END);
-    let mut numbers = [0_i64; 4];
-    for number in &mut numbers {
-        *number = fields.next()?.parse().ok()?;
-    }
-    let mut texts = [""; 12];
-    for text in &mut texts {
-        *text = fields.next()?;
-    }
-    let ([at, level, status, nanos], None) = (numbers, fields.next()) else { return None };
-    let [method, url, request, node, remote, user, auth, auth_id, referer, user_agent, trace, span] = texts;
-    let (at, status, nanos) = (Timestamp(at), status.try_into().ok()?, nanos.try_into().ok()?);
-    let failure = None;
-    Some(Answered {
-        at,
-        level,
-        status,
-        nanos,
-        method,
-        url,
-        request,
-        node,
-        remote,
-        user,
-        auth,
-        auth_id,
-        referer,
-        user_agent,
-        trace,
-        span,
-        failure,
-    })
 }
 
 fn member(data: &mut String, key: &str, text: &str) {
@@ -237,8 +180,13 @@ mod tests {
             r#"{"auth":"","details":{"x":1},"error":"missing","execTime":1.5,"method":"GET","node":"n1","referer":"","requestId":"r1","status":404,"type":"request","url":"/a%20b?c=\"","userAgent":""}"#
         );
         assert!(entry.data.len() <= answered.data_bytes_max());
-        let seen =
-            Answered { remote: "10.0.0.1", user: "10.0.0.2", auth: "users", auth_id: "u1", ..answered };
+        let seen = Answered {
+            remote: Some([10, 0, 0, 1].into()),
+            user: Some([10, 0, 0, 2].into()),
+            auth: "users",
+            auth_id: "u1",
+            ..answered
+        };
         let seen = Answered { trace: "t", span: "s", failure: None, ..seen };
         assert_eq!(
             seen.entry().data,

@@ -8,12 +8,14 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::LogEntry;
-use super::answered::{self, Answered};
+use super::answered::Answered;
+use super::line::{self, Before, Reader};
 
 #[derive(Debug, Default)]
 pub struct Lines {
     text: String,
     count: usize,
+    before: Before,
 }
 
 #[derive(Deserialize)]
@@ -47,7 +49,7 @@ impl Lines {
     }
 
     pub fn push_answered(&mut self, answered: &Answered<'_>) {
-        if !answered.write(&mut self.text) {
+        if !line::write(answered, &mut self.before, &mut self.text) {
             return self.push(&answered.entry());
         }
         self.text.push('\n');
@@ -56,7 +58,7 @@ impl Lines {
 
     /// Nothing yet, with room for as much as here.
     pub fn successor(&self) -> Lines {
-        Lines { text: String::with_capacity(self.text.len()), count: 0 }
+        Lines { text: String::with_capacity(self.text.len()), ..Lines::default() }
     }
 
     pub fn len(&self) -> usize {
@@ -83,7 +85,7 @@ impl Lines {
 
 /// The entries of a text that was [`Lines`]. A line that cannot be read is nobody's any more.
 pub fn entries(text: &str) -> Vec<LogEntry> {
-    let mut entries = Vec::new();
+    let (mut entries, mut reader) = (Vec::new(), Reader::default());
     for line in text.lines() {
         if line.starts_with("[[") {
             // Earlier versions wrote one list of all.
@@ -92,7 +94,7 @@ pub fn entries(text: &str) -> Vec<LogEntry> {
         } else if line.starts_with('[') {
             entries.extend(serde_json::from_str(line).ok().map(Written::entry));
         } else {
-            entries.extend(answered::read(line).map(|answered| answered.entry()));
+            entries.extend(reader.read(line).map(|answered| answered.entry()));
         }
     }
     entries
@@ -118,11 +120,14 @@ mod tests {
             };
         let broken = Answered { user_agent: "a\u{1f}b", referer: "\n", ..quick };
         let failed = Answered { failure: Some(("[]", "why\n")), ..quick };
+        let far = Answered { remote: Some([10, 0, 0, 1].into()), user: Some([0; 16].into()), ..quick };
+        let near = Answered { user: far.remote, referer: "r", node: "n", url: "", ..far };
+        let marked = Answered { referer: "\u{1e}", ..near };
         let mut lines = Lines::default();
         told.iter().for_each(|entry| lines.push(entry));
-        let answered = [quick, broken, failed];
+        let answered = [quick, quick, broken, near, near, failed, far, near, marked, near, quick];
         answered.iter().for_each(|answered| lines.push_answered(answered));
-        assert_eq!((lines.len(), lines.text().lines().count()), (5, 5));
+        assert_eq!((lines.len(), lines.text().lines().count()), (13, 13));
         let all: Vec<LogEntry> = told.into_iter().chain(answered.map(|answered| answered.entry())).collect();
         assert_eq!(lines.entries(), all);
         assert_eq!(entries(&lines.into_text()), all);
@@ -134,7 +139,7 @@ mod tests {
         assert_eq!(entries(r#"[[5,0,"m",{"a":"b"}]]"#), one);
         assert_eq!(entries(r#"[[5,0,"m","{\"a\":\"b\"}"]]"#), one);
         let mut line = String::new();
-        assert!(Answered::default().write(&mut line));
+        assert!(line::write(&Answered::default(), &mut Before::default(), &mut line));
         assert_eq!(entries(&line).len(), 1);
         for broken in
             ["", "[]", "[[", "[5,0", "x", &line[1..], &line[..line.len() - 1], &line.replace('\u{1f}', ",")]

@@ -28,7 +28,7 @@ mod address;
 mod label;
 mod limits;
 
-pub use address::{Behind, Proxies, spelled};
+pub use address::{Behind, Proxies};
 pub use label::Asked;
 use limits::Limits;
 

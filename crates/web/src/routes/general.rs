@@ -10,7 +10,6 @@ use serde_json::json;
 
 use super::with_fields;
 use crate::extract::Asked;
-use crate::gate::spelled;
 use crate::public;
 use crate::requestlog::Unlogged;
 use crate::state::State;
@@ -29,7 +28,7 @@ pub async fn health(FromState(state): FromState<State>, request: Request) -> Ans
         false => json!({}),
         true => json!({
             "canBackup": !state.parts().backups.is_busy(),
-            "realIP": spelled(asked.visit.address()),
+            "realIP": base::address::spelled(asked.visit.address()),
             "possibleProxyHeader": asked.visit.policy().proxies().hint(&head.headers),
         }),
     };
