@@ -7,7 +7,7 @@ use base::{Name, Value};
 use query::{Ddl, Table};
 use rusqlite::Connection;
 
-use super::connection::{Bound, failure, open_writer};
+use super::connection::{Bound, Flush, failure, open_writer};
 use super::schema;
 use super::stand::{Blocking, quoted};
 use crate::engine::transfer::{ARRIVING, Arrival, Delta, META, Numbered, Stand};
@@ -19,7 +19,7 @@ impl SqliteArrival {
     pub async fn open(path: &Path) -> Result<Self> {
         let path = path.to_owned();
         let opened = tokio::task::spawn_blocking(move || {
-            let connection = open_writer(&path)?;
+            let connection = open_writer(&path, Flush::Commit)?;
             connection
                 .execute_batch("PRAGMA synchronous=NORMAL; PRAGMA wal_autocheckpoint=4000")
                 .map_err(|error| failure(&connection, error))?;

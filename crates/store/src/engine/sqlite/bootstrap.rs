@@ -233,10 +233,14 @@ CREATE TABLE IF NOT EXISTS `_pando_log_spool` (
 );
 ";
 
+pub fn is_log(file: &str) -> bool {
+    file.starts_with("auxiliary")
+}
+
 /// Makes what is missing, in one transaction. `file` is `data.db`, or `auxiliary.db` for the request log.
 pub fn bootstrap(connection: &Connection, file: &str, now: Timestamp) -> Result<()> {
     let fail = |error| failure(connection, error);
-    if file.starts_with("auxiliary") {
+    if is_log(file) {
         connection.execute_batch(&format!("BEGIN IMMEDIATE; {AUXILIARY} COMMIT")).map_err(fail)?;
         return logs_by_request(connection).map_err(fail);
     }

@@ -19,11 +19,26 @@ const READER_CACHE_KIB: u32 = 4 << 10;
 /// How much of the file each reader may map: SQLite's own upper bound.
 const READER_MAP_BYTES: u64 = 0x7fff_0000;
 
-/// Opens for writing: write-ahead log, a commit is on disk when it returns, checkpoints happen elsewhere.
-pub fn open_writer(path: &Path) -> Result<Connection> {
+/// When what was written is on disk, whatever happens to the machine.
+#[derive(Clone, Copy)]
+pub enum Flush {
+    /// As soon as its commit returns.
+    Commit,
+    /// With the next checkpoint: what came after the last one may be lost, as a whole and from its end.
+    Checkpoint,
+}
+
+/// Opens for writing: write-ahead log, checkpoints happen elsewhere.
+pub fn open_writer(path: &Path, flush: Flush) -> Result<Connection> {
     let connection = open(path, WRITER_CACHE_KIB)?;
+    let synchronous = match flush {
+        Flush::Commit => "FULL",
+        Flush::Checkpoint => "NORMAL",
+    };
     connection
-        .execute_batch("PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA wal_autocheckpoint=0")
+        .execute_batch(&format!(
+            "PRAGMA journal_mode=WAL; PRAGMA synchronous={synchronous}; PRAGMA wal_autocheckpoint=0"
+        ))
         .map_err(|error| failure(&connection, error))?;
     Ok(connection)
 }

@@ -10,7 +10,7 @@ use rusqlite::hooks::{AuthAction, AuthContext, Authorization};
 use rusqlite::types::ValueRef;
 use rusqlite::{Batch, Connection, Statement};
 
-use super::connection::{failure, open_writer};
+use super::connection::{Flush, failure, open_writer};
 use super::transaction::STEP_OPCODES;
 use crate::engine::{Console, ConsoleColumn, first_word};
 use crate::error::{Error, Result};
@@ -20,7 +20,7 @@ const ALONE: [&str; 9] =
     ["vacuum", "begin", "commit", "end", "rollback", "savepoint", "release", "pragma", "detach"];
 
 pub fn run(path: &Path, sql: &str) -> Result<Console> {
-    let mut connection = open_writer(path)?;
+    let mut connection = open_writer(path, Flush::Commit)?;
     let deadline = Instant::now() + Duration::from_millis(SQL_RUN_MS);
     let internal = |error: rusqlite::Error| Error::Internal(error.to_string());
     connection.progress_handler(STEP_OPCODES, Some(move || Instant::now() > deadline)).map_err(internal)?;

@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use base::Name;
 use rusqlite::Connection;
 
-use super::connection::{failure, open_writer};
+use super::connection::{Flush, failure, open_writer};
 use super::stand::{Blocking, quoted};
 use crate::engine::transfer::{CHANGES, Departure, FENCE, Hold, Look, META, MOVED, Stand, Touched};
 use crate::error::{Error, Result};
@@ -32,7 +32,7 @@ impl SqliteDeparture {
 
     async fn writer(&self) -> Result<Blocking> {
         let path = self.path.clone();
-        let opened = tokio::task::spawn_blocking(move || open_writer(&path));
+        let opened = tokio::task::spawn_blocking(move || open_writer(&path, Flush::Commit));
         Ok(Blocking::new(opened.await.map_err(|error| Error::Internal(error.to_string()))??))
     }
 }

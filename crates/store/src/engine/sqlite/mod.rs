@@ -34,6 +34,7 @@ use query::{Batch, Claim, Row, Select, Visits};
 use rusqlite::Connection;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
+use self::connection::Flush;
 pub use self::lock::DirectoryLock;
 use self::readers::Readers;
 pub use self::snapshot::check as check_file;
@@ -88,7 +89,9 @@ impl Sqlite {
             .map_err(|error| Error::Unavailable(format!("{}: {error}", dir.display())))?;
         let lock = if exclusive { Some(lock::DirectoryLock::take(dir)?) } else { None };
         let path: PathBuf = dir.join(file);
-        let connection = connection::open_writer(&path)?;
+        // The request log may lose its last second, and is written all the time.
+        let flush = if bootstrap::is_log(file) { Flush::Checkpoint } else { Flush::Commit };
+        let connection = connection::open_writer(&path, flush)?;
         bootstrap::bootstrap(&connection, file, now)?;
         let shared = Arc::new(Shared::default());
         // An earlier process may have left a log behind.
@@ -97,7 +100,8 @@ impl Sqlite {
         let (queue, work) = crossbeam_channel::unbounded();
         let (stop, stopped) = crossbeam_channel::bounded(1);
         let writer = Writer::new(connection, shared.clone(), file);
-        let checkpoints = checkpoint::Checkpoints::new(connection::open_writer(&path)?, shared.clone());
+        let checkpoints =
+            checkpoint::Checkpoints::new(connection::open_writer(&path, flush)?, shared.clone());
         let threads = vec![
             spawn("sqlite-writer", move || writer.run(&work))?,
             spawn("sqlite-checkpoint", move || checkpoints.run(&stopped))?,

@@ -122,7 +122,7 @@ async fn a_long_scan_leaves_the_async_thread() {
 fn a_full_disk_takes_nothing_half() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("data.db");
-    let connection = super::connection::open_writer(&path).unwrap();
+    let connection = super::connection::open_writer(&path, super::Flush::Commit).unwrap();
     connection.execute_batch("CREATE TABLE t (x TEXT); PRAGMA max_page_count=20").unwrap();
     let (queue, work) = crossbeam_channel::unbounded();
     let places = Arc::new(tokio::sync::Semaphore::new(8));
