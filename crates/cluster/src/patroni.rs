@@ -26,6 +26,8 @@ pub(crate) use etcd::plan as plan_etcd;
 const LOOK: Duration = Duration::from_millis(50);
 /// Above a member's own bound: an old primary may have to be rewound, or copied, before it follows.
 const SETTLE: Duration = Duration::from_millis(2 * NODE_START_MS);
+/// Many of its rounds, which are a second.
+const KNOWN: Duration = Duration::from_secs(10);
 
 /// A database and the Patroni above it.
 pub(crate) struct Member {
@@ -110,7 +112,7 @@ impl Patroni {
                 Some(name) => serde_json::json!({"leader": old, "candidate": name}),
                 None => serde_json::json!({"leader": old}),
             };
-            self.ask("POST", "/switchover", &body.to_string())?;
+            self.hand_over(&body.to_string())?;
         } else if let Some(name) = named {
             // May come too late, or before the lease has ended: then Patroni's own choice stands.
             let _ = self.ask("POST", "/failover", &serde_json::json!({"candidate": name}).to_string());
@@ -156,6 +158,17 @@ impl Patroni {
         match probe::ask(primary.rest, "PATCH", "/config", &body, wait) {
             Some((200, _)) => Ok(()),
             answer => Err(Error::Refused(format!("Patroni did not take its settings: {answer:?}"))),
+        }
+    }
+
+    /// Patroni finds out which standby is synchronous some moments after it follows, and hands over to no other.
+    fn hand_over(&self, body: &str) -> Result<()> {
+        let until = Instant::now() + KNOWN;
+        loop {
+            match self.ask("POST", "/switchover", body) {
+                Err(Error::Refused(_)) if Instant::now() < until => std::thread::sleep(LOOK),
+                answer => return answer,
+            }
         }
     }
 
