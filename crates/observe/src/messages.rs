@@ -117,12 +117,13 @@ impl Lines {
     }
 }
 
-fn member(line: &mut String, name: &str, text: &str) {
+/// Appends one to an object that is being written.
+pub(crate) fn member(line: &mut String, name: &str, text: &str) {
     key(line, name);
     write_string(line, text);
 }
 
-fn key(line: &mut String, name: &str) {
+pub(crate) fn key(line: &mut String, name: &str) {
     if line.len() > 1 {
         line.push(',');
     }

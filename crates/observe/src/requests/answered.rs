@@ -5,11 +5,11 @@ use std::net::IpAddr;
 
 use base::Timestamp;
 use base::address::spelled;
-use base::json::write_string;
 use base::limits::{LOG_HEADER_CHARS_MAX, LOG_URL_CHARS_MAX};
 use percent_encoding::percent_decode_str;
 
 use super::LogEntry;
+use crate::messages::{key, member};
 
 const NANOS_OF_MS: u64 = 1_000_000;
 /// What the names of all members and the numbers take in an entry's data.
@@ -66,8 +66,8 @@ impl Answered<'_> {
 
     fn data(&self) -> String {
         let mut data = String::with_capacity(FRAME_BYTES + self.url.len().min(LOG_URL_CHARS_MAX));
-        data.push_str("{\"auth\":");
-        write_string(&mut data, self.auth);
+        data.push('{');
+        member(&mut data, "auth", self.auth);
         let set = |data: &mut String, key: &str, text: &str| {
             if !text.is_empty() {
                 member(data, key, text);
@@ -75,22 +75,22 @@ impl Answered<'_> {
         };
         set(&mut data, "authId", self.auth_id);
         if let Some((details, error)) = self.failure {
-            data.push_str(",\"details\":");
+            key(&mut data, "details");
             data.push_str(details);
             member(&mut data, "error", error);
         }
-        data.push_str(",\"execTime\":");
+        key(&mut data, "execTime");
         write_millis(&mut data, self.nanos);
         member(&mut data, "method", self.method);
         member(&mut data, "node", self.node);
         member(&mut data, "referer", &shortened(self.referer, LOG_HEADER_CHARS_MAX));
         set(&mut data, "remoteIP", &self.remote.map(spelled).unwrap_or_default());
         member(&mut data, "requestId", self.request);
-        data.push_str(",\"status\":");
+        key(&mut data, "status");
         data.push_str(itoa::Buffer::new().format(self.status));
         set(&mut data, "spanId", self.span);
         set(&mut data, "traceId", self.trace);
-        data.push_str(",\"type\":\"request\"");
+        member(&mut data, "type", "request");
         member(&mut data, "url", &shortened(self.url, LOG_URL_CHARS_MAX));
         member(&mut data, "userAgent", &shortened(self.user_agent, LOG_HEADER_CHARS_MAX));
         set(&mut data, "userIP", &self.user.map(spelled).unwrap_or_default());
@@ -113,13 +113,6 @@ impl Answered<'_> {
     pub(super) fn unique(&self) -> [&str; UNIQUE] {
         [self.request, self.trace, self.span]
     }
-}
-
-fn member(data: &mut String, key: &str, text: &str) {
-    data.push_str(",\"");
-    data.push_str(key);
-    data.push_str("\":");
-    write_string(data, text);
 }
 
 /// The text, or its beginning with dots.

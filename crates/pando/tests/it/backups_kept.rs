@@ -11,7 +11,7 @@ use testkit::server::Program;
 use testkit::{Request, Server, oracle};
 
 use crate::backups::{as_superuser, create, exists, fetch, prepare, send, until_gone, write};
-use crate::candidate::Candidate;
+use crate::candidate::{self, Candidate};
 
 const WAIT: Duration = Duration::from_secs(60);
 const KEPT: usize = 2;
@@ -165,7 +165,6 @@ impl Drop for Small {
 
 /// The program with files of at most so many bytes.
 fn confined(program: &Program, dir: &Path, kibibytes: u32) -> Program {
-    use std::os::unix::fs::PermissionsExt;
     let script = dir.join("confined");
     // In units of 512 bytes. The signal must not end it: a full disk sends none.
     let text = format!(
@@ -173,8 +172,7 @@ fn confined(program: &Program, dir: &Path, kibibytes: u32) -> Program {
         kibibytes * 2,
         program.path.display()
     );
-    std::fs::write(&script, text).unwrap();
-    std::fs::set_permissions(&script, std::fs::Permissions::from_mode(0o755)).unwrap();
+    candidate::script(&script, &text);
     Program { path: script, ..program.clone() }
 }
 

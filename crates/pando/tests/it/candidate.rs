@@ -1,5 +1,8 @@
 //! The server under test on each of its engines, with what the engine needs for as long as the test lasts.
 
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+
 use serde_json::Value;
 use testkit::pando::{self, Engine};
 use testkit::postgres::{Options, Postgres};
@@ -29,6 +32,12 @@ impl Candidate {
         let data = postgres.as_ref().map(|p| p.database().expect("an empty database"));
         Candidate { program: pando::program(BINARY, data).expect("the candidate's binary"), postgres }
     }
+}
+
+/// A program that is a text for the shell.
+pub fn script(path: &Path, text: &str) {
+    std::fs::write(path, text).unwrap();
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o755)).unwrap();
 }
 
 /// What a test needs done before it begins, by a superuser; it must succeed.

@@ -1,7 +1,6 @@
 //! A disk that is full: what cannot be kept is refused with an error that says so, all else is answered as before, nothing
 //! acknowledged is lost, and when there is room again nobody has to do anything.
 
-use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
@@ -10,7 +9,7 @@ use testkit::pando::Engine;
 use testkit::server::SUPERUSER;
 use testkit::{Answer, Request, Server};
 
-use crate::candidate::{BINARY, Candidate, as_superuser};
+use crate::candidate::{self, BINARY, Candidate, as_superuser};
 use crate::files::form;
 
 /// What the disk holds, and what is on it to be taken away.
@@ -46,8 +45,7 @@ fn world() -> World {
         "#!/bin/sh\nexec unshare --map-root-user --mount sh {}/begin.sh \"$@\"\n",
         dir.path().display()
     );
-    std::fs::write(&script, wrapper).unwrap();
-    std::fs::set_permissions(&script, std::fs::Permissions::from_mode(0o755)).unwrap();
+    candidate::script(&script, &wrapper);
     let mut program = Candidate::new(Engine::Sqlite).program;
     program.path = script;
     let server = program.serve(&disk.join("data")).unwrap();

@@ -2,7 +2,6 @@
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
-use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -12,7 +11,7 @@ use testkit::front::Front;
 use testkit::sink::{Reply, Sink};
 use testkit::{Request, fault};
 
-use crate::candidate::BINARY;
+use crate::candidate::{self, BINARY};
 
 const WAIT: Duration = Duration::from_secs(60);
 
@@ -122,8 +121,7 @@ fn a_full_disk_costs_nothing_but_its_use() {
     let dir = tempfile::tempdir().unwrap();
     // A file may have 64 KiB and no more.
     let limited = dir.path().join("limited");
-    std::fs::write(&limited, format!("#!/bin/sh\nulimit -f 128\nexec {BINARY} \"$@\"\n")).unwrap();
-    std::fs::set_permissions(&limited, std::fs::Permissions::from_mode(0o755)).unwrap();
+    candidate::script(&limited, &format!("#!/bin/sh\nulimit -f 128\nexec {BINARY} \"$@\"\n"));
     let front = with_disk(dir.path(), &limited, &node, &[]);
     for number in 0..100 {
         get(&front, &format!("/{number}"));
